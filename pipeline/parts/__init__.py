@@ -1,0 +1,1 @@
+"""What the stages and tools are made of. Parts never import stages or tools."""

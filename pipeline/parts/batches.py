@@ -1,0 +1,75 @@
+"""Ragged token ids to padded batches of texts of about the same length.
+
+B is the number of texts in a batch, T the number of tokens after padding. Reviews differ in length by a factor
+of a hundred, so padding all to one length would double the work; sorting by length makes it almost nothing.
+"""
+
+import numpy as np
+
+from pipeline.parts.tokens import PAD, Tokens
+
+# T is a multiple of this: fewer different shapes, each of which a backend may compile anew.
+WIDTH_STEP = 8
+
+
+def in_length_order(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Batches for prediction: every text once, longest first.
+
+    Args:
+        lengths: tokens per text, (texts,).
+        batch_size: B.
+
+    Returns:
+        The texts (their indices) of each batch.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    return _first_two_differ(_cut(order, batch_size), lengths)
+
+
+def shuffled(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Batches for one epoch of training: every text once, in random company of about its own length.
+
+    Texts of the same width are shuffled among themselves, cut into batches, and the batches shuffled.
+    """
+    noise = rng.permutation(len(lengths))
+    order = np.lexsort((noise, _widths(lengths)))
+    batches = _cut(order, batch_size)
+    batches = [batches[i] for i in rng.permutation(len(batches))]
+    return _first_two_differ(batches, lengths)
+
+
+def pad(tokens: Tokens, texts: np.ndarray) -> np.ndarray:
+    """Pad some texts on the right.
+
+    Args:
+        tokens: all texts.
+        texts: the ones to take, (B,).
+
+    Returns:
+        int32, (B, T).
+    """
+    starts, lengths = tokens.offsets[texts], tokens.lengths[texts]
+    width = int(_widths(lengths).max())
+    places = np.arange(width)
+    filled = places < lengths[:, None]
+    batch = np.full((len(texts), width), PAD, np.int32)
+    batch[filled] = tokens.ids[(starts[:, None] + places)[filled]]
+    return batch
+
+
+def _widths(lengths: np.ndarray) -> np.ndarray:
+    return -(-np.maximum(lengths, 1) // WIDTH_STEP) * WIDTH_STEP
+
+
+def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def _first_two_differ(batches: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    """Keras takes the shape of all batches from the first two: if any two differ in T, those two must."""
+    widths = [int(_widths(lengths[texts]).max()) for texts in batches]
+    for other in range(1, len(batches)):
+        if widths[other] != widths[0]:
+            batches[1], batches[other] = batches[other], batches[1]
+            break
+    return batches

@@ -1,0 +1,120 @@
+"""The table of all reviews, `reviews.parquet`, and how it is written and read without holding it in memory.
+
+Columns: `name` (the file it came from), `text`, `label` (int32 code; missing where unlabelled **and in the test
+split**, whose labels lie in a file that only `evaluate` reads), `split`, `group`. The names of the labels are in
+the metadata of the schema. Rows are ordered by split, then by name.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from pipeline.parts.sources import BATCH_ROWS, COLUMNS
+from pipeline.parts.splits import text_digest
+
+_LABEL_NAMES = b"label_names"
+_STAGED = pa.schema([(column, pa.string()) for column in COLUMNS])
+
+
+class Staging:
+    """The reviews as they came from the source, on disk in a form that gives any row back at once.
+
+    Used as a context manager: the file (uncompressed Arrow, memory-mapped) goes when the block ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._directory = tempfile.TemporaryDirectory(dir=folder)
+        self._path = Path(self._directory.name) / "staged.arrow"
+        self._batches: list[pa.RecordBatch] = []
+
+    def __enter__(self) -> "Staging":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._batches = []
+        self._directory.cleanup()
+
+    def write(self, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+        """Write the tables of a source one after the other.
+
+        Returns:
+            One row per review, in the same order: `name`, `label`, `split`, `group`, and `digest` of the text
+            (missing for an empty text). All that deciding about a review needs, without the text.
+        """
+        kept = []
+        with pa.ipc.new_file(str(self._path), _STAGED) as file:
+            for table in tables:
+                file.write_table(pa.Table.from_pandas(table, _STAGED, preserve_index=False))
+                stripped = table["text"].fillna("").str.strip()
+                digests = [text_digest(text) if text else None for text in stripped]
+                kept.append(table.drop(columns="text").assign(digest=pd.Series(digests, table.index, dtype=object)))
+        with pa.memory_map(str(self._path)) as mapped:
+            reader = pa.ipc.open_file(mapped)
+            self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        return pd.concat(kept, ignore_index=True)
+
+    def texts(self, rows: np.ndarray) -> pa.Array:
+        """The texts of these rows, in this order."""
+        starts = np.cumsum([0] + [len(batch) for batch in self._batches])
+        owner = np.searchsorted(starts, rows, side="right") - 1
+        # Batch by batch (`take` on a chunked column would copy the whole column), then back into order.
+        order = np.argsort(owner, kind="stable")
+        pieces = [
+            self._batches[batch].column("text").take(pa.array(rows[owner == batch] - starts[batch]))
+            for batch in np.unique(owner)
+        ]
+        return pa.concat_arrays(pieces).take(pa.array(np.argsort(order, kind="stable")))
+
+
+def write_reviews(path: Path, reviews: pd.DataFrame, staging: Staging, label_names: list[str]) -> None:
+    """Write reviews.parquet.
+
+    Args:
+        path: the file to write.
+        reviews: the rows to write, in order: `name`, `label` (Int32 code or missing), `split`, `group`; the index
+            is the row in `staging`.
+        staging: gives the texts.
+        label_names: the class of code i.
+    """
+    schema = pa.schema(
+        [
+            ("name", pa.string()),
+            ("text", pa.string()),
+            ("label", pa.int32()),
+            ("split", pa.string()),
+            ("group", pa.string()),
+        ],
+        metadata={_LABEL_NAMES: json.dumps(label_names)},
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for start in range(0, len(reviews), BATCH_ROWS):
+            rows = reviews.iloc[start : start + BATCH_ROWS]
+            columns = {column: pa.array(rows[column], schema.field(column).type) for column in schema.names[2:]}
+            columns |= {"name": pa.array(rows["name"]), "text": staging.texts(rows.index.to_numpy())}
+            writer.write_table(pa.table({column: columns[column] for column in schema.names}, schema))
+
+
+def read_label_names(path: Path) -> list[str]:
+    """The class of code i, from the metadata of reviews.parquet."""
+    names: list[str] = json.loads(pq.read_schema(path).metadata[_LABEL_NAMES])
+    return names
+
+
+def read_split(path: Path, split: str, columns: list[str]) -> Iterator[pd.DataFrame]:
+    """Stream the rows of one split from reviews.parquet, a few thousand at a time."""
+    file = pq.ParquetFile(path)
+    place = file.schema_arrow.get_field_index("split")
+    for group in range(file.num_row_groups):
+        statistics = file.metadata.row_group(group).column(place).statistics
+        if statistics.min <= split <= statistics.max:
+            rows = file.read_row_group(group, columns=[*columns, "split"]).to_pandas()
+            rows = rows[rows["split"] == split]
+            if len(rows):
+                yield rows[columns]

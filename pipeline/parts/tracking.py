@@ -1,0 +1,268 @@
+"""Everything MLflow: where the store is, how runs are written, found again and completed.
+
+A training run is found by the hash of the model it wrote (tag `gatewise.fingerprint`), never by an id kept in a
+file: so the record is complete for whatever is on disk, whether this machine trained it or DVC restored it.
+
+MLflow being out of reach never costs a result. The first call that fails says so; the stage goes on without, and
+the next `evaluate` writes what is missing from the files.
+"""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlflow
+import mlflow.pyfunc
+from filelock import FileLock
+from matplotlib.figure import Figure
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, DataType, Schema
+from mlflow.utils.time import get_current_time_millis
+
+import pipeline
+from pipeline.parts.lineage import environment, git_state, project_root
+from pipeline.parts.trained import CARD, NETWORK, Trained
+
+EXPERIMENT = "gatewise-{dataset}"
+COMPARISON = "comparison"
+FINGERPRINT = "gatewise.fingerprint"
+
+# A server that does not answer is given up after seconds, not after MLflow's four minutes.
+_HTTP_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
+
+# What a loaded model imports, so that it needs none of the rest of this project.
+_SERVING_PARTS = ("__init__", "parts/__init__", "parts/batches", "parts/classifier", "parts/networks", "parts/tokens")
+_SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "tokenizers")
+
+T = TypeVar("T")
+
+
+def store_uri() -> str:
+    """`MLFLOW_TRACKING_URI` if set, else the SQLite file in the top folder of the repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+class Tracker:
+    """One data set's experiment in the MLflow store.
+
+    When a call fails, `problem` holds why, standard error has said so, and all later calls do nothing.
+    """
+
+    def __init__(self, dataset: str) -> None:
+        self.uri = store_uri()
+        self.dataset = dataset
+        self.problem: str | None = None
+        # Every process of a project run inherits this; none may write into that run itself.
+        self._parent_run_id = os.environ.pop(_PROJECT_RUN, None)
+        for name, value in _HTTP_SETTINGS.items():
+            os.environ.setdefault(name, value)
+        for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.pyfunc"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        self._client = mlflow.MlflowClient(self.uri)
+        mlflow.set_tracking_uri(self.uri)
+        self._experiment_id = self._try(self._open_experiment)
+
+    @contextmanager
+    def run(self, name: str, stage: str, tags: dict[str, str] | None = None) -> Iterator["TrackedRun"]:
+        """Write a run; it ends FAILED if the block raises.
+
+        Args:
+            name: as shown in the UI.
+            stage: the stage of dvc.yaml that writes it.
+            tags: further tags; `gatewise.` is put before their names.
+        """
+        gatewise = {"stage": stage, "dataset": self.dataset, **git_state(), **environment(), **(tags or {})}
+        if "DVC_EXP_NAME" in os.environ:
+            gatewise["dvc_experiment"] = os.environ["DVC_EXP_NAME"]
+        all_tags = {f"gatewise.{key}": value for key, value in gatewise.items()}
+        if "git_commit" in gatewise:
+            all_tags["mlflow.source.git.commit"] = gatewise["git_commit"]
+        all_tags |= {"mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
+        run = self._try(
+            lambda: mlflow.start_run(
+                run_name=name, experiment_id=self._experiment_id, parent_run_id=self._parent_run_id, tags=all_tags
+            )
+        )
+        status = "FAILED"
+        try:
+            yield TrackedRun(self, run.info.run_id if run else "")
+            status = "FINISHED"
+        finally:
+            self._try(lambda: mlflow.end_run(status))
+
+    def find(self, fingerprint: str) -> Run | None:
+        """The latest complete training run that wrote the model with this fingerprint."""
+        runs = self._try(
+            lambda: self._client.search_runs(
+                [str(self._experiment_id)],
+                f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'",
+                ViewType.ACTIVE_ONLY,
+                max_results=1,
+                order_by=["attributes.start_time DESC"],
+            )
+        )
+        return runs[0] if runs else None
+
+    def record_scores(self, run: Run, scores: dict[str, float], dataset: tuple[str, str]) -> None:
+        """Add numbers to a finished run and to the model it logged, unless they are there already.
+
+        Args:
+            run: the training run.
+            scores: metric name to value.
+            dataset: name and digest of the data they were measured on.
+        """
+        new = {name: value for name, value in scores.items() if run.data.metrics.get(name) != value}
+        outputs = run.outputs.model_outputs if run.outputs else []
+        model_id = outputs[0].model_id if outputs else None
+        now = get_current_time_millis()
+        metrics = [
+            Metric(name, value, now, 0, model_id=model_id, dataset_name=dataset[0], dataset_digest=dataset[1])
+            for name, value in new.items()
+        ]
+        if metrics:
+            self._try(lambda: self._client.log_batch(run.info.run_id, metrics=metrics))
+
+    def where_to_look(self) -> str:
+        """One line for the terminal: how to see the runs."""
+        if self.problem:
+            return f"not recorded in MLflow ({self.uri}); run `dvc repro -f -s evaluate` once it is back"
+        name = EXPERIMENT.format(dataset=self.dataset)
+        if self.uri.startswith("http"):
+            return f"runs: {self.uri.rstrip('/')}/#/experiments/{self._experiment_id} (experiment {name})"
+        return f"runs: experiment {name}; open the MLflow UI with `make ui`"
+
+    def _open_experiment(self) -> str:
+        name = EXPERIMENT.format(dataset=self.dataset)
+        if not self.uri.startswith("sqlite:///"):
+            return self._experiment(name, None)
+        # The first process makes the tables and the experiment; others wait for it.
+        database = Path(self.uri.removeprefix("sqlite:///"))
+        with FileLock(f"{database}.lock"):
+            return self._experiment(name, (database.absolute().parent / "mlartifacts" / name).as_uri())
+
+    def _experiment(self, name: str, artifacts: str | None) -> str:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            return str(self._client.create_experiment(name, artifacts))
+        if experiment.lifecycle_stage == "deleted":
+            raise MlflowException(
+                f"the experiment {name} is deleted; `mlflow experiments restore -x {experiment.experiment_id}`"
+                " brings it back"
+            )
+        return str(experiment.experiment_id)
+
+    def _try(self, action: Callable[[], T]) -> T | None:
+        if self.problem:
+            return None
+        try:
+            return action()
+        except (MlflowException, OSError) as error:
+            self.problem = str(error).splitlines()[0]
+            print(
+                f"warning: MLflow ({self.uri}) did not take this: {self.problem}\n"
+                "Nothing is lost: results are on disk, and `evaluate` completes MLflow from them when it is back.",
+                file=sys.stderr,
+            )
+            return None
+
+
+class TrackedRun:
+    """A run that is being written."""
+
+    def __init__(self, tracker: Tracker, run_id: str) -> None:
+        self.run_id = run_id
+        self._tracker = tracker
+        self._client = tracker._client
+        self._try = tracker._try
+
+    def tags(self, tags: dict[str, str]) -> None:
+        """Set tags; `gatewise.` is put before their names."""
+        self._try(lambda: [self._client.set_tag(self.run_id, f"gatewise.{k}", v) for k, v in tags.items()])
+
+    def describe(self, markdown: str) -> None:
+        """Set the text that the UI shows above the run."""
+        self._try(lambda: self._client.set_tag(self.run_id, "mlflow.note.content", markdown))
+
+    def params(self, params: dict[str, Any]) -> None:
+        """Log parameters."""
+        entities = [Param(name, str(value)) for name, value in params.items()]
+        self._try(lambda: self._client.log_batch(self.run_id, params=entities))
+
+    def metrics(self, values: dict[str, float], step: int = 0) -> None:
+        """Log numbers of one epoch (`step`, from 1) or of the whole run (0)."""
+        now = get_current_time_millis()
+        entities = [Metric(name, value, now, step) for name, value in values.items()]
+        self._try(lambda: self._client.log_batch(self.run_id, metrics=entities))
+
+    def dataset(self, name: str, digest: str, source: Path, context: str) -> None:
+        """Say what data the run used; the digest is the hash in dvc.lock.
+
+        Args:
+            name: the data set.
+            digest: MD5 of the file.
+            source: the file.
+            context: `training` or `test`.
+        """
+        used = Dataset(name=name, digest=digest, source_type="dvc", source=f'{{"path": "{source.as_posix()}"}}')
+        inputs = [DatasetInput(used, [InputTag("mlflow.data.context", context)])]
+        self._try(lambda: self._client.log_inputs(self.run_id, inputs))
+
+    def files(self, *paths: Path, folder: str | None = None) -> None:
+        """Copy files, or the content of folders, to the run's artifacts."""
+        for path in paths:
+            log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+            self._try(lambda log=log, path=path: log(self.run_id, str(path), folder))  # type: ignore[misc]
+
+    def figure(self, figure: Figure, name: str) -> None:
+        """Log a picture as an artifact."""
+        self._try(lambda: self._client.log_figure(self.run_id, figure, name))
+
+    def model(self, trained: Trained, tokenizer: Path) -> None:
+        """Log a network as a model that takes raw text, and mark the run with the model's fingerprint."""
+        if (trained.folder / NETWORK).exists():
+            self._try(lambda: _log_text_model(trained, tokenizer))
+        # The tag comes last: a run that has it is complete.
+        self.tags({FINGERPRINT.removeprefix("gatewise."): trained.fingerprint})
+
+
+def _log_text_model(trained: Trained, tokenizer: Path) -> None:
+    columns = [ColSpec(DataType.string, "label")]
+    columns += [ColSpec(DataType.double, f"p_{label}") for label in trained.card["labels"]]
+    package = Path(pipeline.__file__).parent
+    with tempfile.TemporaryDirectory() as folder:
+        code = Path(folder) / package.name
+        for part in _SERVING_PARTS:
+            (code / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(package / f"{part}.py", code / f"{part}.py")
+        mlflow.pyfunc.log_model(
+            name=trained.name,
+            python_model=str(package / "parts" / "textmodel.py"),
+            artifacts={
+                "network": str(trained.folder / NETWORK),
+                "card": str(trained.folder / CARD),
+                "tokenizer": str(tokenizer),
+            },
+            code_paths=[str(code)],
+            signature=ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(columns)),
+            pip_requirements=_serving_requirements(),
+        )
+
+
+def _serving_requirements() -> list[str]:
+    requirements = []
+    for package in _SERVING_PACKAGES:
+        try:
+            requirements.append(f"{package}=={version(package)}")
+        except PackageNotFoundError:  # tensorflow or tensorflow-cpu, whichever is installed
+            continue
+    return requirements

@@ -1,0 +1,77 @@
+"""The folder that a training stage leaves: enough to compare, serve and record the model without training again.
+
+    card.json         what was trained on what: model, seed, data set, settings, labels, hashes of the inputs
+    history.csv       per epoch, loss and accuracy on train and validation (networks only)
+    model.keras       the network (networks only)
+    predictions.npz   probabilities of every class for the validation and the test texts, in the order of the table
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.parts.command import InputError
+from pipeline.parts.lineage import sha256
+
+CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras", "predictions.npz"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model as its files tell it.
+
+    Attributes:
+        folder: where the files lie; its name is the name of the run.
+        card: the content of card.json.
+        predictions: `validation` and `test` to probabilities, float32, (texts, classes).
+        history: one row per epoch, from 1; empty for the baseline.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    predictions: dict[str, np.ndarray]
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def model(self) -> str:
+        return str(self.card["model"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 by which MLflow's run of this model is found: of the network, or of the baseline's predictions."""
+        network = self.folder / NETWORK
+        return sha256(network if network.exists() else self.folder / PREDICTIONS)
+
+    def save(self) -> None:
+        """Write everything but the network into the folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if len(self.history):
+            self.history.to_csv(self.folder / HISTORY)
+        np.savez(self.folder / PREDICTIONS, allow_pickle=False, **self.predictions)  # type: ignore[arg-type]
+        # The card comes last: a folder with a card is complete.
+        (self.folder / CARD).write_text(json.dumps(self.card, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Trained":
+        """Read the folder.
+
+        Raises:
+            InputError: the folder is missing or not complete.
+        """
+        if not (folder / CARD).exists():
+            raise InputError(f"{folder} holds no trained model ({CARD} is missing); train it with: dvc repro")
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        with np.load(folder / PREDICTIONS, allow_pickle=False) as arrays:
+            predictions = {split: arrays[split] for split in arrays.files}
+        history = folder / HISTORY
+        if not history.exists():
+            return cls(folder, card, predictions)
+        return cls(folder, card, predictions, pd.read_csv(history, index_col="epoch"))

@@ -1,0 +1,161 @@
+"""Turn the verbatim bytes of a data set into one table, a tokenizer and token ids.
+
+Reads   data/raw
+Writes  reviews.parquet   every review with its split; test labels are blank
+        test_labels.npy   int32 codes of the test split, in the order of the table: for evaluate alone
+        tokenizer.json    Hugging Face tokenizer, trained on the train split alone
+        tokens.npz        token ids per split, labels of train and validation
+        data.json         what the data are like: counts, lengths, unknown words, duplicates
+
+    python -m pipeline.preprocess --raw data/raw --output data/processed
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+from tokenizers import Tokenizer
+
+from pipeline.parts.command import InputError, progress, run
+from pipeline.parts.datasets import Staging, read_split, write_reviews
+from pipeline.parts.params import DatasetParams, PreprocessParams, read_params
+from pipeline.parts.sources import SPLITS, Source, read, read_source
+from pipeline.parts.splits import assign_splits, find_leaks, groups_in_two_splits
+from pipeline.parts.tokens import UNKNOWN, TokenizedSplits, Tokens, concatenate, encode, train_tokenizer
+
+QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
+
+
+def preprocess(raw: Path, data: DatasetParams, settings: PreprocessParams, output: Path) -> dict[str, Any]:
+    """Write the five files and return the content of data.json.
+
+    Raises:
+        InputError: the source's files are damaged or do not fit the settings.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    source = read_source(raw)
+    with Staging(output) as staging:
+        with progress(desc="read", unit=" reviews") as bar:
+            reviews = staging.write(_counted(bar, read(source, raw)))
+        empty = reviews["digest"].isna()
+        reviews = reviews[~empty]
+        label_names = _label_names(source, reviews["label"])
+        reviews["split"] = assign_splits(reviews, data.test, data.validation, settings.seed)
+        straddling = groups_in_two_splits(reviews, reviews["split"])
+        leaks = find_leaks(reviews["digest"], reviews["split"])
+        leaked = reviews["split"][leaks].value_counts()
+        reviews = _in_order(reviews[~leaks])
+        codes = _codes(reviews, label_names)
+        in_test = reviews["split"] == "test"
+        np.save(output / "test_labels.npy", codes[in_test].to_numpy(np.int32))
+        write_reviews(output / "reviews.parquet", reviews.assign(label=codes.mask(in_test)), staging, label_names)
+    tokenizer, tokens = _tokenize(output / "reviews.parquet", data.vocabulary, settings)
+    tokenizer.save(str(output / "tokenizer.json"))
+    labels = {split: codes[reviews["split"] == split].to_numpy(np.int32) for split in ("train", "validation")}
+    TokenizedSplits(tokens, labels, label_names, tokenizer.get_vocab_size()).save(output / "tokens.npz")
+    report = {
+        "labels": label_names,
+        "vocabulary": tokenizer.get_vocab_size(),
+        "splits": {split: _described(split, reviews, tokens) for split in SPLITS},
+        "dropped": {
+            "empty": int(empty.sum()),
+            "train, text also held out": int(leaked.get("train", 0)),
+            "validation, text also in test": int(leaked.get("validation", 0)),
+        },
+        "groups in two splits": len(straddling),
+    }
+    (output / "data.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def summary(report: dict[str, Any]) -> str:
+    """data.json as a table for the terminal."""
+    splits = report["splits"]
+    rows = [
+        {
+            "split": split,
+            "reviews": content["reviews"],
+            **content["labels"],
+            "groups": content["groups"],
+            **{f"tokens {name}": value for name, value in content.get("tokens", {}).items()},
+            "unknown": f"{content['unknown']:.1%}" if "unknown" in content else None,
+        }
+        for split, content in splits.items()
+        if content["reviews"]
+    ]
+    dropped = ", ".join(f"{count} ({reason})" for reason, count in report["dropped"].items())
+    return f"{tabulate(rows, headers='keys')}\ndropped: {dropped}"
+
+
+def _counted(bar: Any, tables: Any) -> Any:
+    for table in tables:
+        bar.update(len(table))
+        yield table
+
+
+def _label_names(source: Source, labels: pd.Series) -> list[str]:
+    found = sorted(labels.dropna().unique())
+    names = source.labels or found
+    unknown = sorted(set(found) - set(names))
+    if unknown:
+        raise InputError(f"labels must be among {', '.join(names)} (source.yaml). Received: {', '.join(unknown[:5])}")
+    if len(found) < 2:
+        raise InputError(f"at least two labels are needed to learn from. Received: {', '.join(found) or 'none'}")
+    return names
+
+
+def _in_order(reviews: pd.DataFrame) -> pd.DataFrame:
+    """By split, then by name: not by the order of the archive, which may differ from mirror to mirror."""
+    rank = reviews["split"].map({split: rank for rank, split in enumerate(SPLITS)})
+    return reviews.assign(rank=rank).sort_values(["rank", "name"], kind="stable").drop(columns="rank")
+
+
+def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
+    codes = reviews["label"].map({name: code for code, name in enumerate(label_names)}).astype("Int32")
+    train = codes[reviews["split"] == "train"]
+    missing = [name for code, name in enumerate(label_names) if not (train == code).any()]
+    if missing:
+        raise InputError(f"the train split has no review labelled {', '.join(missing)}")
+    return codes
+
+
+def _tokenize(reviews: Path, vocabulary: int, settings: PreprocessParams) -> tuple[Tokenizer, dict[str, Tokens]]:
+    texts = (text for rows in read_split(reviews, "train", ["text"]) for text in rows["text"])
+    texts = progress(texts, desc="learn words", unit=" reviews")
+    tokenizer = train_tokenizer(texts, settings.tokenizer, vocabulary)
+    tokens = {}
+    for split in ("train", "validation", "test"):
+        tables = progress(read_split(reviews, split, ["text"]), desc=f"encode {split}", unit=" tables")
+        tokens[split] = concatenate(encode(tokenizer, rows["text"].tolist()) for rows in tables)
+    return tokenizer, tokens
+
+
+def _described(split: str, reviews: pd.DataFrame, tokens: dict[str, Tokens]) -> dict[str, Any]:
+    rows = reviews[reviews["split"] == split]
+    content: dict[str, Any] = {
+        "reviews": len(rows),
+        "labels": {str(name): int(count) for name, count in rows["label"].value_counts().sort_index().items()},
+        "groups": int(rows["group"].nunique()),
+    }
+    if split in tokens and len(rows):
+        lengths = tokens[split].lengths
+        content["tokens"] = {name: round(float(np.quantile(lengths, q)), 1) for name, q in QUANTILES.items()}
+        content["unknown"] = round(float((tokens[split].ids == UNKNOWN).mean()), 5)
+    return content
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Turn a data set into a table, a tokenizer and token ids.")
+    parser.add_argument("--raw", type=Path, required=True, help="folder that download wrote")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    arguments = parser.parse_args()
+    params = read_params()
+    print(summary(preprocess(arguments.raw, params.data, params.preprocess, arguments.output)))
+
+
+if __name__ == "__main__":
+    run(main)

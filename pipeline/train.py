@@ -1,0 +1,111 @@
+"""Train one network with one seed.
+
+Reads   tokens.npz (which holds no test labels), tokenizer.json (logged with the model)
+Writes  a folder as described in pipeline/parts/trained.py: card, history, network, predictions
+
+    python -m pipeline.train --model lstm --seed 1 --tokens data/processed/tokens.npz \
+        --tokenizer data/processed/tokenizer.json --output data/models/lstm-1
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.parts import networks
+from pipeline.parts.command import run
+from pipeline.parts.lineage import md5
+from pipeline.parts.params import DatasetParams, TrainParams, read_params
+from pipeline.parts.record import finish, run_params
+from pipeline.parts.scores import score
+from pipeline.parts.tokens import TokenizedSplits, clip
+from pipeline.parts.tracking import Tracker
+from pipeline.parts.trained import NETWORK, Trained
+
+AfterEpoch = Callable[[int, dict[str, float]], None]
+
+
+def train(
+    model: networks.CellName,
+    seed: int,
+    splits: TokenizedSplits,
+    data: DatasetParams,
+    settings: TrainParams,
+    output: Path,
+    after_epoch: AfterEpoch | None = None,
+) -> Trained:
+    """Train, predict the validation and the test texts, and write the network into `output`.
+
+    Args:
+        model: the cell.
+        seed: of weights, dropout and the order of batches.
+        splits: the content of tokens.npz.
+        data: the block of the data set in params.yaml.
+        settings: the `train` block of params.yaml.
+        output: the folder to write.
+        after_epoch: called with the epoch, from 1, and its losses and accuracies.
+
+    Returns:
+        All that belongs into `output`; the network is there already, `save` writes the rest.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    tokens = {split: clip(texts, data.max_tokens, settings.keep) for split, texts in splits.tokens.items()}
+    train_split, validation_split = ((tokens[split], splits.labels[split]) for split in ("train", "validation"))
+    networks.seed_everything(seed)
+    network = networks.build(model, splits.vocabulary_size, len(splits.label_names), settings)
+    history = networks.fit(network, train_split, validation_split, settings, data.batch_size, seed, after_epoch)
+    networks.save(network, output / NETWORK)
+    predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
+    table = pd.DataFrame(history, index=pd.RangeIndex(1, len(history) + 1, name="epoch"))
+    card = {
+        "model": model,
+        "seed": seed,
+        "labels": splits.label_names,
+        "settings": settings.model_dump() | data.model_dump(exclude={"test", "validation"}),
+        "parameters": network.count_params(),
+        "recurrent_parameters": network.get_layer(model).count_params(),
+        "best_epoch": int(table["validation_loss"].idxmin()) if settings.patience else len(table),
+        "validation": score(splits.labels["validation"], predictions["validation"]),
+    }
+    return Trained(output, card, predictions, table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train one network with one seed.")
+    parser.add_argument("--model", choices=list(networks.CELLS), required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--tokens", type=Path, required=True, help="tokens.npz that preprocess wrote")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json that preprocess wrote")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    arguments = parser.parse_args()
+    params = read_params()
+    splits = TokenizedSplits.load(arguments.tokens)
+    identity = {"dataset": params.dataset, "model": arguments.model, "seed": arguments.seed}
+    name = arguments.output.name
+    with Tracker(params.dataset).run(name, "train") as tracked:
+        tracked.params(run_params({**identity, "settings": params.train.model_dump()}))
+        started = previous = time.perf_counter()
+
+        def after_epoch(epoch: int, numbers: dict[str, float]) -> None:
+            nonlocal previous
+            seconds, previous = time.perf_counter() - previous, time.perf_counter()
+            tracked.metrics(numbers | {"epoch_seconds": seconds}, epoch)
+            shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers.items())
+            print(f"{name} epoch {epoch}: {shown} ({seconds:.1f} s)", flush=True)
+
+        trained = train(
+            arguments.model, arguments.seed, splits, params.data, params.train, arguments.output, after_epoch
+        )
+        trained.card.update(
+            dataset=params.dataset,
+            inputs={path.as_posix(): md5(path) for path in (arguments.tokens, arguments.tokenizer)},
+        )
+        trained.save()
+        tracked.metrics({"training_seconds": previous - started})
+        finish(tracked, trained, arguments.tokenizer)
+
+
+if __name__ == "__main__":
+    run(main)
