@@ -13,7 +13,7 @@ Writes  reviews.parquet   every review with its split; test labels are blank
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,16 +22,36 @@ from tokenizers import Tokenizer
 
 from pipeline.parts.command import InputError, progress, run
 from pipeline.parts.datasets import Staging, read_split, write_reviews
-from pipeline.parts.params import DatasetParams, PreprocessParams, read_params
+from pipeline.parts.params import read_params
 from pipeline.parts.sources import SPLITS, Source, read, read_source
 from pipeline.parts.splits import assign_splits, find_leaks, groups_in_two_splits
-from pipeline.parts.tokens import UNKNOWN, TokenizedSplits, Tokens, concatenate, encode, train_tokenizer
+from pipeline.parts.tokens import UNKNOWN, TokenizedSplits, TokenizerKind, Tokens, concatenate, encode, train_tokenizer
 
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
 
 
-def preprocess(raw: Path, data: DatasetParams, settings: PreprocessParams, output: Path) -> dict[str, Any]:
-    """Write the five files and return the content of data.json.
+def preprocess(
+    raw: Path,
+    test: Literal["given"] | float,
+    validation: float,
+    seed: int,
+    kind: TokenizerKind,
+    vocabulary: int,
+    output: Path,
+) -> dict[str, Any]:
+    """Write the five files.
+
+    Args:
+        raw: the folder that `download` wrote.
+        test: share of the labelled reviews to hold out for the test, or `given` by the source.
+        validation: share of the rest to hold out for validation.
+        seed: decides which groups of reviews are held out.
+        kind: what a token is.
+        vocabulary: the number of different tokens, at the most.
+        output: the folder to write.
+
+    Returns:
+        The content of data.json.
 
     Raises:
         InputError: the source's files are damaged or do not fit the settings.
@@ -44,7 +64,7 @@ def preprocess(raw: Path, data: DatasetParams, settings: PreprocessParams, outpu
         empty = reviews["digest"].isna()
         reviews = reviews[~empty]
         label_names = _label_names(source, reviews["label"])
-        reviews["split"] = assign_splits(reviews, data.test, data.validation, settings.seed)
+        reviews["split"] = assign_splits(reviews, test, validation, seed)
         straddling = groups_in_two_splits(reviews, reviews["split"])
         leaks = find_leaks(reviews["digest"], reviews["split"])
         leaked = reviews["split"][leaks].value_counts()
@@ -53,7 +73,7 @@ def preprocess(raw: Path, data: DatasetParams, settings: PreprocessParams, outpu
         in_test = reviews["split"] == "test"
         np.save(output / "test_labels.npy", codes[in_test].to_numpy(np.int32))
         write_reviews(output / "reviews.parquet", reviews.assign(label=codes.mask(in_test)), staging, label_names)
-    tokenizer, tokens = _tokenize(output / "reviews.parquet", data.vocabulary, settings)
+    tokenizer, tokens = _tokenize(output / "reviews.parquet", kind, vocabulary)
     tokenizer.save(str(output / "tokenizer.json"))
     labels = {split: codes[reviews["split"] == split].to_numpy(np.int32) for split in ("train", "validation")}
     TokenizedSplits(tokens, labels, label_names, tokenizer.get_vocab_size()).save(output / "tokens.npz")
@@ -123,10 +143,9 @@ def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
     return codes
 
 
-def _tokenize(reviews: Path, vocabulary: int, settings: PreprocessParams) -> tuple[Tokenizer, dict[str, Tokens]]:
+def _tokenize(reviews: Path, kind: TokenizerKind, vocabulary: int) -> tuple[Tokenizer, dict[str, Tokens]]:
     texts = (text for rows in read_split(reviews, "train", ["text"]) for text in rows["text"])
-    texts = progress(texts, desc="learn words", unit=" reviews")
-    tokenizer = train_tokenizer(texts, settings.tokenizer, vocabulary)
+    tokenizer = train_tokenizer(iter(progress(texts, desc="learn words", unit=" reviews")), kind, vocabulary)
     tokens = {}
     for split in ("train", "validation", "test"):
         tables = progress(read_split(reviews, split, ["text"]), desc=f"encode {split}", unit=" tables")
@@ -154,7 +173,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     params = read_params()
-    print(summary(preprocess(arguments.raw, params.data, params.preprocess, arguments.output)))
+    report = preprocess(
+        arguments.raw,
+        params.data.test,
+        params.data.validation,
+        params.preprocess.seed,
+        params.preprocess.tokenizer,
+        params.data.vocabulary,
+        arguments.output,
+    )
+    print(summary(report))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pipeline.parts import networks
 from pipeline.parts.command import run
 from pipeline.parts.lineage import md5
-from pipeline.parts.params import DatasetParams, TrainParams, read_params
+from pipeline.parts.params import TrainParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import TokenizedSplits, clip
@@ -31,8 +32,9 @@ def train(
     model: networks.CellName,
     seed: int,
     splits: TokenizedSplits,
-    data: DatasetParams,
     settings: TrainParams,
+    max_tokens: int,
+    batch_size: int,
     output: Path,
     after_epoch: AfterEpoch | None = None,
 ) -> Trained:
@@ -42,8 +44,9 @@ def train(
         model: the cell.
         seed: of weights, dropout and the order of batches.
         splits: the content of tokens.npz.
-        data: the block of the data set in params.yaml.
         settings: the `train` block of params.yaml.
+        max_tokens: longer texts are cut.
+        batch_size: texts per step of training.
         output: the folder to write.
         after_epoch: called with the epoch, from 1, and its losses and accuracies.
 
@@ -51,11 +54,11 @@ def train(
         All that belongs into `output`; the network is there already, `save` writes the rest.
     """
     output.mkdir(parents=True, exist_ok=True)
-    tokens = {split: clip(texts, data.max_tokens, settings.keep) for split, texts in splits.tokens.items()}
+    tokens = {split: clip(texts, max_tokens, settings.keep) for split, texts in splits.tokens.items()}
     train_split, validation_split = ((tokens[split], splits.labels[split]) for split in ("train", "validation"))
     networks.seed_everything(seed)
     network = networks.build(model, splits.vocabulary_size, len(splits.label_names), settings)
-    history = networks.fit(network, train_split, validation_split, settings, data.batch_size, seed, after_epoch)
+    history = networks.fit(network, train_split, validation_split, settings, batch_size, seed, after_epoch)
     networks.save(network, output / NETWORK)
     predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
     table = pd.DataFrame(history, index=pd.RangeIndex(1, len(history) + 1, name="epoch"))
@@ -63,13 +66,18 @@ def train(
         "model": model,
         "seed": seed,
         "labels": splits.label_names,
-        "settings": settings.model_dump() | data.model_dump(exclude={"test", "validation"}),
+        "settings": _settings(settings, max_tokens, batch_size, splits.vocabulary_size),
         "parameters": network.count_params(),
         "recurrent_parameters": network.get_layer(model).count_params(),
-        "best_epoch": int(table["validation_loss"].idxmin()) if settings.patience else len(table),
+        "best_epoch": int(table["validation_loss"].to_numpy().argmin()) + 1 if settings.patience else len(table),
         "validation": score(splits.labels["validation"], predictions["validation"]),
     }
     return Trained(output, card, predictions, table)
+
+
+def _settings(settings: TrainParams, max_tokens: int, batch_size: int, vocabulary: int) -> dict[str, Any]:
+    """What shaped the training, by the names of params.yaml; `vocabulary` as it came out."""
+    return settings.model_dump() | {"max_tokens": max_tokens, "batch_size": batch_size, "vocabulary": vocabulary}
 
 
 def main() -> None:
@@ -85,7 +93,8 @@ def main() -> None:
     identity = {"dataset": params.dataset, "model": arguments.model, "seed": arguments.seed}
     name = arguments.output.name
     with Tracker(params.dataset).run(name, "train") as tracked:
-        tracked.params(run_params({**identity, "settings": params.train.model_dump()}))
+        settings = _settings(params.train, params.data.max_tokens, params.data.batch_size, splits.vocabulary_size)
+        tracked.params(run_params({**identity, "settings": settings}))
         started = previous = time.perf_counter()
 
         def after_epoch(epoch: int, numbers: dict[str, float]) -> None:
@@ -96,7 +105,14 @@ def main() -> None:
             print(f"{name} epoch {epoch}: {shown} ({seconds:.1f} s)", flush=True)
 
         trained = train(
-            arguments.model, arguments.seed, splits, params.data, params.train, arguments.output, after_epoch
+            arguments.model,
+            arguments.seed,
+            splits,
+            params.train,
+            params.data.max_tokens,
+            params.data.batch_size,
+            arguments.output,
+            after_epoch,
         )
         trained.card.update(
             dataset=params.dataset,

@@ -58,7 +58,8 @@ def pad(tokens: Tokens, texts: np.ndarray) -> np.ndarray:
 
 
 def _widths(lengths: np.ndarray) -> np.ndarray:
-    return -(-np.maximum(lengths, 1) // WIDTH_STEP) * WIDTH_STEP
+    widths: np.ndarray = -(-np.maximum(lengths, 1) // WIDTH_STEP) * WIDTH_STEP
+    return widths
 
 
 def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -36,6 +36,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(known)}"
 
 
-def progress(things: Iterable[Any] | None = None, **options: Any) -> tqdm:
+def progress(things: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any]":
     """A progress bar (the options are tqdm's) that goes when it is done, and that only a terminal gets."""
     return tqdm(things, leave=False, disable=None, **options)

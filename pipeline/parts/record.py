@@ -45,8 +45,9 @@ def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
     stage = "baseline" if trained.history.empty else "train"
     with tracker.run(trained.name, stage, {"restored": "true"}) as tracked:
         tracked.params(run_params(trained.card))
-        for epoch, numbers in trained.history.iterrows():
-            tracked.metrics(numbers.to_dict(), int(epoch))  # type: ignore[call-overload]
+        for numbers in trained.history.reset_index().to_dict("records"):
+            epoch = int(numbers.pop("epoch"))
+            tracked.metrics({str(name): value for name, value in numbers.items()}, epoch)
         finish(tracked, trained, tokenizer)
 
 

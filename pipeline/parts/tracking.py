@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +38,11 @@ COMPARISON = "comparison"
 FINGERPRINT = "gatewise.fingerprint"
 
 # A server that does not answer is given up after seconds, not after MLflow's four minutes.
-_HTTP_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
+}
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
 
 # What a loaded model imports, so that it needs none of the rest of this project.
@@ -64,7 +69,7 @@ class Tracker:
         self.problem: str | None = None
         # Every process of a project run inherits this; none may write into that run itself.
         self._parent_run_id = os.environ.pop(_PROJECT_RUN, None)
-        for name, value in _HTTP_SETTINGS.items():
+        for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
         for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.pyfunc"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -244,6 +249,8 @@ def _log_text_model(trained: Trained, tokenizer: Path) -> None:
         for part in _SERVING_PARTS:
             (code / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package / f"{part}.py", code / f"{part}.py")
+        # MLflow recommends an example to infer the signature from; ours is explicit.
+        warnings.filterwarnings("ignore", message="(?s).*input example")
         mlflow.pyfunc.log_model(
             name=trained.name,
             python_model=str(package / "parts" / "textmodel.py"),

@@ -1,9 +1,9 @@
 """The folder that a training stage leaves: enough to compare, serve and record the model without training again.
 
-    card.json         what was trained on what: model, seed, data set, settings, labels, hashes of the inputs
-    history.csv       per epoch, loss and accuracy on train and validation (networks only)
-    model.keras       the network (networks only)
-    predictions.npz   probabilities of every class for the validation and the test texts, in the order of the table
+card.json         what was trained on what: model, seed, data set, settings, labels, hashes of the inputs
+history.csv       per epoch, loss and accuracy on train and validation (networks only)
+model.keras       the network (networks only)
+predictions.npz   probabilities of every class for the validation and the test texts, in the order of the table
 """
 
 import json
@@ -55,7 +55,7 @@ class Trained:
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(self.history):
             self.history.to_csv(self.folder / HISTORY)
-        np.savez(self.folder / PREDICTIONS, allow_pickle=False, **self.predictions)  # type: ignore[arg-type]
+        np.savez(self.folder / PREDICTIONS, allow_pickle=False, **self.predictions)
         # The card comes last: a folder with a card is complete.
         (self.folder / CARD).write_text(json.dumps(self.card, indent=2) + "\n", encoding="utf-8")
 

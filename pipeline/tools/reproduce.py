@@ -1,0 +1,53 @@
+"""Set parameters, then run the pipeline: what `make repro` and `mlflow run` do.
+
+    python -m pipeline.tools.reproduce                               # params.yaml as it is
+    python -m pipeline.tools.reproduce --dataset imdb --seeds 1,2    # writes these into params.yaml first
+    python -m pipeline.tools.reproduce --train.units 32 --epochs 1   # any parameter, by its full or its last name
+
+All names and values are checked before any work. `dvc repro` then runs what is not up to date.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.parts.command import InputError, run
+from pipeline.parts.params import read_params, set_params
+
+
+def parse(arguments: list[str]) -> dict[str, str]:
+    """`--name value` or `--name=value`, any number of times; an empty value means: as it is.
+
+    Raises:
+        InputError: something else stands there.
+    """
+    assignments = {}
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not name or (not equals and not rest):
+            raise InputError(f"expected --<parameter> <value>. Received: {' '.join([word, *rest])}")
+        value = value if equals else rest.pop(0)
+        if value:
+            assignments[name] = value
+    return assignments
+
+
+def main() -> None:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    for change in set_params(parse(sys.argv[1:])):
+        print(f"params.yaml: {change}", flush=True)
+    # The stages start `python`: it has to be this one.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    result = subprocess.run([sys.executable, "-m", "dvc", "repro"], env={**os.environ, "PATH": path}, check=False)
+    if result.returncode == 0:
+        print(f"\nresults: data/results (data set {read_params().dataset}); MLflow UI: make ui")
+    sys.exit(result.returncode)
+
+
+if __name__ == "__main__":
+    run(main)

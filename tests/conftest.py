@@ -1,0 +1,136 @@
+"""What the tests share: a small data set that we wrote, and one tiny trained pipeline in a real DVC repository."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+TINY_PARAMS = """\
+dataset: tiny
+models: [lstm, gru]
+seeds: [1, 2]
+datasets:
+  tiny:
+    test: 0.25
+    validation: 0.25
+    vocabulary: 200
+    max_tokens: 16
+    batch_size: 16
+preprocess:
+  tokenizer: word
+  seed: 1
+train:
+  embedding_dim: 8
+  units: 8
+  dropout: 0.1
+  pooling: max
+  keep: tail
+  learning_rate: 0.02
+  epochs: 4
+  patience: 2
+baseline:
+  ngrams: 2
+  min_texts: 1
+  inverse_regularisation: [1.0]
+"""
+TINY_SOURCE = "format: files\nlabels: [negative, positive]\ngroup: film\n"
+
+
+def tiny_reviews() -> pd.DataFrame:
+    """288 short reviews of 24 films: `text`, `label`, `film`. Praise and blame are plain words, some negated."""
+    praise = ["a warm and clever story", "the acting is superb", "i loved every minute", "not dull at all"]
+    blame = ["a cold and clumsy story", "the acting is wooden", "i hated every minute", "not good at all"]
+    ends = ["and the music fits.", "says my sister!", "though it is long"]
+    rows = []
+    for film in range(24):
+        for (label, phrases), end in itertools.product([("positive", praise), ("negative", blame)], ends):
+            for i in range(2):
+                opening = phrases[(film + i) % len(phrases)]
+                rows.append((f"Film number {film}: {opening}, {end}", label, f"film {film}"))
+    return pd.DataFrame(rows, columns=["text", "label", "film"])
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of this project in a repository of its own, with the tiny data set selected."""
+
+    root: Path
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the copy; `python`, `dvc` and `mlflow` are those of this environment."""
+        result = subprocess.run(
+            command, cwd=self.root, env=clean_environment() | environment, capture_output=True, text=True, check=False
+        )
+        if check and result.returncode != 0:
+            pytest.fail(f"{' '.join(command)} failed:\n{result.stdout}\n{result.stderr}")
+        return result
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment less what would send a run elsewhere, with this Python first on the path."""
+    drop = ("MLFLOW_", "DVC_", "DATASET_MIRROR", "GIT_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def make_project(root: Path) -> Project:
+    """Copy the files that git tracks (or would) into `root`, select the tiny data set, and commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in listed:
+        if (ROOT / name).is_file() and not name.startswith("tests/") and name != "dvc.lock":
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, root / name)
+    (root / "params.yaml").write_text(TINY_PARAMS)
+    source = root / "data" / "sources" / "tiny"
+    source.mkdir(parents=True)
+    (source / "source.yaml").write_text(TINY_SOURCE)
+    tiny_reviews().to_csv(source / "reviews.csv", index=False)
+    project = Project(root)
+    project.run("git", "init", "--quiet", "--initial-branch=main")
+    project.run("git", "config", "user.email", "tests@gatewise.invalid")
+    project.run("git", "config", "user.name", "tests")
+    commit_all(project, "the project")
+    return project
+
+
+def commit_all(project: Project, message: str) -> None:
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture(scope="session")
+def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny pipeline, run once with `dvc repro` and committed. Tests must leave it as they found it."""
+    project = make_project(tmp_path_factory.mktemp("trained") / "project")
+    project.run("dvc", "repro")
+    commit_all(project, "results")
+    return project
+
+
+@pytest.fixture
+def fresh_copy(trained_project: Project, tmp_path: Path) -> Callable[[], Project]:
+    """Makes copies of the trained project, cache and MLflow store included, for tests that change things."""
+
+    def copy() -> Project:
+        root = tmp_path / "copy"
+        shutil.copytree(trained_project.root, root, symlinks=True)
+        return Project(root)
+
+    return copy
