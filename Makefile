@@ -1,6 +1,6 @@
 # `make help` lists the targets. The environment in .venv is made by the first target that needs it.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 VENV := .venv
 RUNTIME_LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 UV := $(shell command -v uv 2>/dev/null)
@@ -54,7 +54,8 @@ $(VENV)/bin/python:
 INSTALL := uv pip install --quiet --python $(VENV)/bin/python --compile-bytecode --require-hashes
 else
 $(VENV)/bin/python:
-	@$(PYTHON) --version >/dev/null 2>&1 || { echo "error: $(PYTHON) not found; name another 3.11+ with make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or newer is needed; name yours with make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --require-hashes
 endif

@@ -231,9 +231,8 @@ def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name:
         if theirs is None:
             table[ours] = None
         elif theirs not in rows:
-            raise InputError(
-                f"{path} has no column {theirs!r} for {ours!r} (set in {SOURCE_FILE}); its columns: {', '.join(map(str, rows))}"
-            )
+            columns = ", ".join(map(str, rows))
+            raise InputError(f"{path} has no column {theirs!r} for {ours!r} (set in {SOURCE_FILE}). It has: {columns}")
         else:
             table[ours] = rows[theirs].map(str, na_action="ignore")
     table = table[COLUMNS].astype("str")
