@@ -37,6 +37,11 @@ EXPERIMENT = "gatewise-{dataset}"
 COMPARISON = "comparison"
 FINGERPRINT = "gatewise.fingerprint"
 
+_EXPERIMENT_NOTE = (
+    "LSTM against GRU on one data set. One run per trained model and seed (`lstm-1`, `gru-3`, `baseline`) with its"
+    " learning curves, test scores and model; each `comparison` run links the runs it compares."
+)
+
 # A server that does not answer is given up after seconds, not after MLflow's four minutes.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -158,7 +163,9 @@ class Tracker:
     def _experiment(self, name: str, artifacts: str | None) -> str:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            return str(self._client.create_experiment(name, artifacts))
+            # Without the kind, the UI takes us for a GenAI project and hides metrics and curves.
+            tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _EXPERIMENT_NOTE}
+            return str(self._client.create_experiment(name, artifacts, tags))
         if experiment.lifecycle_stage == "deleted":
             raise MlflowException(
                 f"the experiment {name} is deleted; `mlflow experiments restore -x {experiment.experiment_id}`"
