@@ -47,7 +47,7 @@ def preprocess(
         validation: share of the rest to hold out for validation.
         seed: decides which groups of reviews are held out.
         kind: what a token is.
-        vocabulary: the number of different tokens, at the most.
+        vocabulary: the number of different tokens, at the most (`bpe` keeps every character, though).
         output: the folder to write.
 
     Returns:
@@ -62,7 +62,9 @@ def preprocess(
         with progress(desc="read", unit=" reviews") as bar:
             reviews = staging.write(_counted(bar, read(source, raw)))
         empty = reviews["digest"].isna()
-        reviews = reviews[~empty]
+        # By name from here on: what goes into which split must not depend on the order of the archive.
+        reviews = reviews[~empty].sort_values("name", kind="stable")
+        reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
         label_names = _label_names(source, reviews["label"])
         reviews["split"] = assign_splits(reviews, test, validation, seed)
         straddling = groups_in_two_splits(reviews, reviews["split"])
@@ -129,9 +131,9 @@ def _label_names(source: Source, labels: pd.Series) -> list[str]:
 
 
 def _in_order(reviews: pd.DataFrame) -> pd.DataFrame:
-    """By split, then by name: not by the order of the archive, which may differ from mirror to mirror."""
+    """By split, then as they came: by name."""
     rank = reviews["split"].map({split: rank for rank, split in enumerate(SPLITS)})
-    return reviews.assign(rank=rank).sort_values(["rank", "name"], kind="stable").drop(columns="rank")
+    return reviews.loc[rank.sort_values(kind="stable").index]
 
 
 def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:

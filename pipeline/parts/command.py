@@ -20,7 +20,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {' '.join(str(error).split())}")  # messages of libraries may have line breaks
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
 

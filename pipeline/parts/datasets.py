@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from pipeline.parts.command import InputError
 from pipeline.parts.sources import BATCH_ROWS, COLUMNS
 from pipeline.parts.splits import text_digest
 
@@ -47,6 +48,9 @@ class Staging:
         Returns:
             One row per review, in the same order: `name`, `label`, `split`, `group`, and `digest` of the text
             (missing for an empty text). All that deciding about a review needs, without the text.
+
+        Raises:
+            InputError: there are no tables.
         """
         kept = []
         with pa.ipc.new_file(str(self._path), _STAGED) as file:
@@ -58,6 +62,8 @@ class Staging:
         with pa.memory_map(str(self._path)) as mapped:
             reader = pa.ipc.open_file(mapped)
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        if not kept:
+            raise InputError("the files of the data set hold no reviews")
         return pd.concat(kept, ignore_index=True)
 
     def texts(self, rows: np.ndarray) -> pa.Array:

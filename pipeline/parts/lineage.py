@@ -1,13 +1,26 @@
 """Where a result comes from: content hashes, the state of the repository, the machine and the versions."""
 
+import fnmatch
 import hashlib
 import os
 import platform
+import re
+import shutil
 import subprocess
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")
+
+_LARGE = 100_000  # characters of one file's changes
+_SECRET_FILES = (".env*", ".netrc", "*.pem", "*.key", "id_*", "*credential*", "*secret*", "*password*", "config.local")
+_SECRET_LINE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bhf_\w{30,}"
+    r"|(?i:(password|passwd|secret|api_?key|access_?key|auth_?token)[\"']?\s*[:=]\s*[\"']?[^\s\"']{6,})"
+)
 
 
 def md5(path: Path) -> str:
@@ -53,12 +66,59 @@ def environment() -> dict[str, str]:
     return {**versions, "version.python": platform.python_version(), "cpu": _processor()}
 
 
-def _git(*arguments: str) -> str | None:
+def dependencies(stage: str, pipeline_file: Path = Path("dvc.yaml")) -> dict[str, str]:
+    """MD5 of every file that a stage of dvc.yaml depends on: what dvc.lock will say once the stage is done.
+
+    Folders are left out: they hold what other stages wrote, each with a run of its own.
+    """
+    if not pipeline_file.is_file():
+        return {}
+    stages = YAML(typ="safe").load(pipeline_file.read_text(encoding="utf-8"))["stages"]
+    paths = [Path(dep) for dep in stages.get(stage, {}).get("deps", [])]
+    return {path.as_posix(): md5(path) for path in paths if path.is_file()}
+
+
+def uncommitted_changes() -> tuple[str, list[str]]:
+    """What `git apply` needs to turn the commit into the working tree, new files included.
+
+    Returns:
+        The patch (empty when there is nothing, or no git), and the files left out of it: those that may hold
+        secrets, by their name or by a line of theirs, and those that are large or not text.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # A copy of the index learns of the new files; the user's own stays as it is.
+        index = _git("rev-parse", "--git-path", "index")
+        if index is None:
+            return "", []
+        copy = Path(folder) / "index"
+        if Path(index).exists():
+            shutil.copyfile(index, copy)
+        environment = {**os.environ, "GIT_INDEX_FILE": str(copy)}
+        _git("add", "--intent-to-add", "--all", env=environment)
+        names = (_git("diff", "HEAD", "--name-only", "--no-renames", "-z", env=environment) or "").split("\0")
+        patch, left_out = "", []
+        for name in filter(None, names):
+            diff = (
+                _git("diff", "HEAD", "--no-renames", "--no-color", "--no-ext-diff", "--", name, env=environment) or ""
+            )
+            if len(diff) > _LARGE or "\nBinary files " in diff or _may_hold_secrets(name, diff):
+                left_out.append(name)
+            else:
+                patch += f"{diff}\n"
+        return patch, left_out
+
+
+def _may_hold_secrets(name: str, diff: str) -> bool:
+    file = Path(name).name.lower()
+    return any(fnmatch.fnmatch(file, pattern) for pattern in _SECRET_FILES) or bool(_SECRET_LINE.search(diff))
+
+
+def _git(*arguments: str, env: dict[str, str] | None = None) -> str | None:
     try:
-        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, env=env)
+    except (OSError, subprocess.CalledProcessError, UnicodeDecodeError):
         return None
-    return result.stdout.strip()
+    return result.stdout.rstrip("\n")
 
 
 def _processor() -> str:

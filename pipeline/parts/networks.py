@@ -202,7 +202,8 @@ def save(model: keras.Model, path: Path) -> None:
     Keras puts the time of saving and the addresses of objects into the file: these are taken out or renumbered.
     """
     temporary = path.with_name(f"{path.stem}.part.keras")
-    model.save(temporary, include_optimizer=False)
+    # A model made anew of the same layers was never compiled: Keras would save the optimizer, twice the weights.
+    keras.Model(model.input, model.output, name=model.name).save(temporary)
     with zipfile.ZipFile(temporary) as archive:
         members = {name: archive.read(name) for name in sorted(archive.namelist())}
     temporary.unlink()

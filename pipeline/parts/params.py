@@ -67,7 +67,7 @@ class Params(Block):
     dataset: str
     models: Annotated[list[Literal["lstm", "gru"]], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=1)]
-    datasets: dict[str, DatasetParams]
+    datasets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], DatasetParams]
     preprocess: PreprocessParams
     train: TrainParams
     baseline: BaselineParams
@@ -135,6 +135,8 @@ def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[st
     _validated(read_yaml(path), path)
     document = yaml.load(path.read_text(encoding="utf-8"))
     dataset = assignments.get("dataset", document["dataset"])
+    if dataset not in document["datasets"]:
+        raise InputError(f"datasets has no block {dataset!r}: {did_you_mean(dataset, document['datasets'])}")
     changes = []
     for name, text in assignments.items():
         *blocks, key = _full_name(name, _leaves(document), dataset).split(".")
@@ -176,20 +178,22 @@ def _validated(values: Any, path: Path) -> Params:
 def _explained(where: str, detail: Any) -> str:
     """One problem found by pydantic, in the words of params.yaml."""
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {where}; {did_you_mean(where, _known_keys())}"
+        return f"unknown key {where}; {did_you_mean(where, _known_keys(detail['loc']))}"
     if detail["type"] == "missing":
         return f"{where} is missing"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{where}: {message}. Received: {detail['input']!r}" if where else message
 
 
-def _known_keys() -> list[str]:
+def _known_keys(unknown: tuple[int | str, ...]) -> list[str]:
+    """The full names that may have been meant by the unknown key at this place."""
     keys = []
     for name, field in Params.model_fields.items():
+        keys.append(name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, Block):
             keys += [f"{name}.{key}" for key in field.annotation.model_fields]
-        else:
-            keys.append(name)
+    if unknown[0] == "datasets":
+        keys += [f"datasets.{unknown[1]}.{key}" for key in DatasetParams.model_fields]
     return keys
 
 

@@ -6,14 +6,17 @@ Archives are read as streams and never unpacked onto disk.
 """
 
 import bz2
+import gzip
 import hashlib
 import io
+import json
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -114,8 +117,10 @@ def read(source: Source, folder: Path) -> Iterator[pd.DataFrame]:
             yield from _read_rotten_tomatoes(folder / source.file)
         else:
             yield from _read_files(source, folder)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError, LookupError) as error:
         raise InputError(f"{folder} holds a damaged archive: {error}; delete it and run download again") from None
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename} is missing; run download again") from None
 
 
 def content_sha256(archive: Path) -> str:
@@ -137,12 +142,15 @@ def _table(rows: list[tuple[str | None, ...]]) -> pd.DataFrame:
 
 def _imdb_members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Name below `aclImdb/` and bytes of every file in the archive, in the order of the archive."""
-    with tarfile.open(archive, "r|gz") as tar:
+    # Not tarfile's own "r|gz", which neither compares the checksum nor always sees that the end is missing.
+    with gzip.open(archive) as file, tarfile.open(fileobj=file, mode="r|") as tar:
         for member in tar:
             if member.isfile():
                 data = tar.extractfile(member)
                 assert data is not None  # it is a file
                 yield member.name.removeprefix("./").partition("/")[2], data.read()
+        while file.read(1 << 20):  # the checksum stands at the very end
+            pass
 
 
 def _imdb_reviews(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -211,17 +219,36 @@ def _read_table(path: Path) -> Iterator[pd.DataFrame]:
     try:
         if path.suffix.lower() == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS):
-                yield batch.to_pandas()
+                yield batch.to_pandas(integer_object_nulls=True)  # or 1 is "1.0" where another row has none
         elif path.suffix.lower() == ".jsonl":
-            yield from pd.read_json(path, lines=True, chunksize=BATCH_ROWS, dtype=False, convert_dates=False)
+            rows = _jsonl_rows(path)
+            while batch := list(islice(rows, BATCH_ROWS)):
+                yield pd.DataFrame(batch, dtype="object")
         else:
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             # Only the empty field is missing: a review may well say "NA" or "None".
-            yield from pd.read_csv(
+            for table in pd.read_csv(
                 path, sep=separator, chunksize=BATCH_ROWS, dtype="str", keep_default_na=False, na_values=[""]
-            )
+            ):
+                if not isinstance(table.index, pd.RangeIndex):  # pandas would take the first fields for an index
+                    raise ValueError("the rows have more fields than the header")
+                yield table
     except (ValueError, OSError) as error:  # ParserError, ArrowInvalid and UnicodeDecodeError are ValueErrors
         raise InputError(f"{path} cannot be read as {path.suffix[1:].upper()}: {error}") from None
+
+
+def _jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Not `pd.read_json`, which turns whole numbers into floats where another row has none."""
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    row = json.loads(line.strip())
+                except json.JSONDecodeError as error:
+                    raise ValueError(f"line {number}: {error.msg} at column {error.colno}") from None
+                if not isinstance(row, dict):
+                    raise ValueError(f"line {number} is not an object: {line.strip()[:80]}")
+                yield row
 
 
 def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name: str) -> pd.DataFrame:
@@ -243,11 +270,14 @@ def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name:
 
 
 def _row_of_text(path: Path, below: Path) -> tuple[str | None, ...]:
-    """`positive/17.txt`, or `test/positive/17.txt` where the folder above the label names a split."""
+    """`positive/17.txt`, or `test/positive/17.txt` where a folder above names a split, or `unlabelled/17.txt`."""
     if len(below.parts) < 2:
         raise InputError(f"{path} lies in no folder; expected <label>/<name>.txt or <split>/<label>/<name>.txt")
-    label, above = below.parts[-2], below.parts[:-2]
-    split = above[-1] if above and above[-1] in SPLITS else None
+    folders = below.parts[:-1]
+    if folders[-1] == "unlabelled":
+        label, split = None, "unlabelled"
+    else:
+        label, split = folders[-1], next((folder for folder in folders[:-1] if folder in SPLITS), None)
     try:
         return below.as_posix(), path.read_text(encoding="utf-8"), label, split, None
     except UnicodeDecodeError as error:

@@ -89,8 +89,10 @@ def _hold_out(reviews: pd.DataFrame, splits: pd.Series, name: str, share: float,
             f" there are {group_count} groups, and {min(class_sizes)} reviews of the rarest label"
         )
     # Without groups the two are the same, and the one that knows of groups takes minutes on a million reviews.
-    splitter_class = StratifiedKFold if group_count == len(labels) else StratifiedGroupKFold
-    splitter = splitter_class(n_splits=folds, shuffle=True, random_state=seed)
-    rest, fold = next(splitter.split(labels, labels, groups))
+    if group_count == len(labels):
+        parts = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed).split(labels, labels)
+    else:
+        parts = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+    rest, fold = next(parts)
     held_out = splits[train].index[fold if share <= 0.5 else rest]
     return splits.mask(splits.index.isin(held_out), name)

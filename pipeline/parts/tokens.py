@@ -53,13 +53,14 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
             vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, show_progress=False
         )
     else:
-        end = "</w>"  # tells the `er` that ends a word from one inside
-        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN], end_of_word_suffix=end))
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, end_of_word_suffix=end, show_progress=False
-        )
+        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
+        trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, show_progress=False)
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\w']+"), behavior="removed", invert=True)
+    words = pre_tokenizers.Split(Regex(r"[\w']+"), behavior="removed", invert=True)
+    # `▁` tells a sub-word that begins a word from one inside. An end_of_word_suffix would too, but with it the
+    # trainer numbers the last letters in the order of a randomly seeded hash map: other ids on every run.
+    marked = pre_tokenizers.Sequence([words, pre_tokenizers.Metaspace(prepend_scheme="always")])
+    tokenizer.pre_tokenizer = words if kind == "word" else marked
     tokenizer.train_from_iterator(texts, trainer)
     # The trainer also makes the special tokens match in raw text: a review with "[PAD]" in it would hold padding.
     content = json.loads(tokenizer.to_str()) | {"added_tokens": []}

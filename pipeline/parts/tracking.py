@@ -15,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,8 +79,7 @@ class Tracker:
             os.environ.setdefault(name, value)
         for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.pyfunc"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        self._client = mlflow.MlflowClient(self.uri)
-        mlflow.set_tracking_uri(self.uri)
+        self._client: Any = None  # stays None when the store cannot be opened
         self._experiment_id = self._try(self._open_experiment)
 
     @contextmanager
@@ -131,7 +131,8 @@ class Tracker:
             scores: metric name to value.
             dataset: name and digest of the data they were measured on.
         """
-        new = {name: value for name, value in scores.items() if run.data.metrics.get(name) != value}
+        # Compared as text, because NaN differs from itself.
+        new = {name: value for name, value in scores.items() if str(run.data.metrics.get(name)) != str(float(value))}
         outputs = run.outputs.model_outputs if run.outputs else []
         model_id = outputs[0].model_id if outputs else None
         now = get_current_time_millis()
@@ -155,12 +156,14 @@ class Tracker:
         name = EXPERIMENT.format(dataset=self.dataset)
         if not self.uri.startswith("sqlite:///"):
             return self._experiment(name, None)
-        # The first process makes the tables and the experiment; others wait for it.
+        # The first process makes the tables (a new client does) and the experiment; others wait for it.
         database = Path(self.uri.removeprefix("sqlite:///"))
         with FileLock(f"{database}.lock"):
             return self._experiment(name, (database.absolute().parent / "mlartifacts" / name).as_uri())
 
     def _experiment(self, name: str, artifacts: str | None) -> str:
+        mlflow.set_tracking_uri(self.uri)
+        self._client = mlflow.MlflowClient(self.uri)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             # Without the kind, the UI takes us for a GenAI project and hides metrics and curves.
@@ -231,9 +234,13 @@ class TrackedRun:
 
     def files(self, *paths: Path, folder: str | None = None) -> None:
         """Copy files, or the content of folders, to the run's artifacts."""
-        for path in paths:
+
+        def copy(path: Path) -> None:
             log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-            self._try(lambda log=log, path=path: log(self.run_id, str(path), folder))  # type: ignore[misc]
+            log(self.run_id, str(path), folder)
+
+        for path in paths:
+            self._try(partial(copy, path))
 
     def figure(self, figure: Figure, name: str) -> None:
         """Log a picture as an artifact."""

@@ -66,8 +66,9 @@ class Trained:
         Raises:
             InputError: the folder is missing or not complete.
         """
-        if not (folder / CARD).exists():
-            raise InputError(f"{folder} holds no trained model ({CARD} is missing); train it with: dvc repro")
+        for name in (CARD, PREDICTIONS):
+            if not (folder / name).exists():
+                raise InputError(f"{folder} holds no trained model ({name} is missing); train it with: dvc repro")
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         with np.load(folder / PREDICTIONS, allow_pickle=False) as arrays:
             predictions = {split: arrays[split] for split in arrays.files}

@@ -1,0 +1,210 @@
+"""Prove that a commit gives the results that its dvc.lock records: run it again, elsewhere, and compare the bytes.
+
+    python -m pipeline.tools.verify                        # the whole pipeline at HEAD
+    python -m pipeline.tools.verify --stage train@lstm-1   # one stage and what leads to it
+    python -m pipeline.tools.verify --revision v1 --keep   # another commit; leave the clone for a look
+
+The commit is cloned into a temporary folder and run there without DVC's cache and with an MLflow store of its own:
+nothing of yours is read but the archive of the data set, and nothing is written. Each output is then
+
+    identical bytes   its hash is the one in dvc.lock
+    equal numbers     every metric of its stage is within the tolerance: what another kind of processor gives
+    different         neither
+
+The exit code is 0 when nothing is different. Data and tokens have no rounding: they are identical or different.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc.api import DVCFileSystem
+from ruamel.yaml import YAML
+from tabulate import tabulate
+
+from pipeline.parts.command import InputError, run
+from pipeline.parts.fetching import MIRROR_VARIABLE
+from pipeline.parts.lineage import environment, project_root
+from pipeline.parts.params import read_params
+
+IDENTICAL, EQUAL, DIFFERENT = "identical bytes", "equal numbers", "different"
+# Stages that compute with floats, whose last bits depend on the processor.
+ROUNDING_STAGES = ("train", "baseline", "evaluate")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one output of one stage came out. `expected` and `came` are hashes as in dvc.lock."""
+
+    stage: str
+    output: str
+    expected: str
+    came: str
+    verdict: str
+
+
+def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone: Path) -> list[Verdict]:
+    """Run `revision` in `clone` and compare with the dvc.lock of that revision.
+
+    Args:
+        root: the user's repository.
+        revision: a commit.
+        stage: a stage of dvc.yaml to run with all that leads to it, or None for all.
+        tolerance: the largest absolute difference between metrics that counts as equal.
+        clone: an empty folder.
+
+    Returns:
+        One verdict per output, in the order of the pipeline.
+
+    Raises:
+        InputError: the revision does not exist or records no results, or the pipeline fails there.
+    """
+    lock = _lock_at(root, revision)
+    _clone(root, revision, clone)
+    _reproduce(root, clone, stage)
+    came = _outputs(YAML(typ="safe").load((clone / "dvc.lock").read_text(encoding="utf-8")))
+    expected = _outputs(lock)
+    missing = sorted({name for name, _ in came} - {name for name, _ in expected})
+    if missing:
+        raise InputError(f"dvc.lock at {revision} records no results of {', '.join(missing)}: run `make repro`, commit")
+    reference = DVCFileSystem(str(root), rev=revision)
+    stages = {name for name, _ in came}
+    equal = {name: _metrics_agree(name, came, clone, reference, tolerance) for name in stages}
+    verdicts = []
+    for (name, output), digest in came.items():
+        wanted = expected.get((name, output), "none")
+        verdict = IDENTICAL if digest == wanted else EQUAL if equal[name] else DIFFERENT
+        verdicts.append(Verdict(name, output, wanted, digest, verdict))
+    return verdicts
+
+
+def _lock_at(root: Path, revision: str) -> Any:
+    shown = subprocess.run(
+        ["git", "show", f"{revision}:./dvc.lock"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if shown.returncode != 0:
+        raise InputError(f"there is no dvc.lock at {revision}: {shown.stderr.strip()}; run `make repro` and commit it")
+    return YAML(typ="safe").load(shown.stdout)
+
+
+def _clone(root: Path, revision: str, clone: Path) -> None:
+    for command in (["git", "clone", "--quiet", "--no-checkout", str(root), str(clone)],):
+        subprocess.run(command, check=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", f"{revision}^{{commit}}"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=clone, check=True)
+    (clone / "dvc.lock").unlink()  # so that the new one holds what ran here and nothing else
+    # The user's own data are not in git. Where they lie in the working tree, they come along.
+    source = Path("data", "sources", read_params(clone / "params.yaml").dataset)
+    if (root / source).is_dir():
+        shutil.copytree(root / source, clone / source, dirs_exist_ok=True, ignore=shutil.ignore_patterns("source.yaml"))
+
+
+def _reproduce(root: Path, clone: Path, stage: str | None) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    settings = {"PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
+    # The archive at hand saves a download; it is checked as any other.
+    settings |= {MIRROR_VARIABLE: os.environ.get(MIRROR_VARIABLE) or str(root / "data" / "raw")}
+    if not os.environ.get(MIRROR_VARIABLE) and not (root / "data" / "raw").is_dir():
+        del settings[MIRROR_VARIABLE]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+    command = [sys.executable, "-m", "dvc", "repro", "--no-run-cache", "--no-commit", *([stage] if stage else [])]
+    result = subprocess.run(command, cwd=clone, env=inherited | settings, check=False)
+    if result.returncode != 0:
+        raise InputError(f"the pipeline failed in the clone (exit code {result.returncode}); its output is above")
+
+
+def _outputs(lock: Any) -> dict[tuple[str, str], str]:
+    """(stage, output) to hash, in the order of dvc.lock."""
+    return {
+        (stage, out["path"]): str(out["md5"])
+        for stage, content in lock["stages"].items()
+        for out in content.get("outs", [])
+    }
+
+
+def _metrics_agree(
+    stage: str, came: dict[tuple[str, str], str], clone: Path, reference: DVCFileSystem, tolerance: float
+) -> bool:
+    """Whether all floats in the JSON files of a stage's outputs are those of the reference, within the tolerance."""
+    if stage.partition("@")[0] not in ROUNDING_STAGES:
+        return False
+    compared = False
+    for name, output in came:
+        if name != stage:
+            continue
+        place = clone / output
+        for file in sorted(place.rglob("*.json")) if place.is_dir() else [place] * place.name.endswith(".json"):
+            try:
+                theirs = json.loads(reference.read_text(file.relative_to(clone).as_posix()))
+            except FileNotFoundError:  # neither in the cache nor in a remote: there is only the hash to compare with
+                return False
+            ours = dict(_floats(json.loads(file.read_text(encoding="utf-8"))))
+            others = dict(_floats(theirs))
+            if ours.keys() != others.keys() or any(abs(ours[key] - others[key]) > tolerance for key in ours):
+                return False
+            compared = True
+    return compared
+
+
+def _floats(content: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(content, float):
+        yield name, content
+    elif isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _floats(value, f"{name}/{key}")
+
+
+def _sides(root: Path, revision: str) -> str:
+    """Hardware and versions of the reference, as MLflow has them, and of this machine, where they differ or not."""
+    here = environment()
+    there = _recorded_environment(root, revision)
+    rows = [(name, there.get(name, "not known"), value) for name, value in here.items()]
+    return tabulate(rows, headers=["", "recorded", "here"])
+
+
+def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
+    from pipeline.parts.tracking import find_environment  # a second of import that the clone's run need not wait for
+
+    lock = _lock_at(root, revision)
+    digests = {digest for (stage, _), digest in _outputs(lock).items() if stage.startswith("train@")}
+    return find_environment(digests)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Prove that a commit gives the results that its dvc.lock records.")
+    parser.add_argument("--stage", help="a stage of dvc.yaml, such as train@lstm-1; default: all")
+    parser.add_argument("--revision", default="HEAD", help="the commit to verify (default: HEAD)")
+    parser.add_argument("--tolerance", type=float, default=0.005, help="between metrics (default: 0.005)")
+    parser.add_argument("--keep", action="store_true", help="leave the clone")
+    arguments = parser.parse_args()
+    root = project_root()
+    folder = Path(tempfile.mkdtemp(prefix="gatewise-verify-"))
+    try:
+        verdicts = verify(root, arguments.revision, arguments.stage, arguments.tolerance, folder / "clone")
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder)
+    rows = [(v.stage, v.output, v.expected[:8], v.came[:8], v.verdict) for v in verdicts]
+    print(
+        f"\n{tabulate(rows, headers=['stage', 'output', 'in dvc.lock', 'came', ''])}\n\n{_sides(root, arguments.revision)}"
+    )
+    counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT)}
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    print(f"\n{arguments.revision}: {summary} (tolerance {arguments.tolerance})")
+    if arguments.keep:
+        print(f"the clone: {folder / 'clone'}")
+    sys.exit(1 if counts[DIFFERENT] else 0)
+
+
+if __name__ == "__main__":
+    run(main)

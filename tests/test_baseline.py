@@ -1,0 +1,92 @@
+"""The baseline stage: it chooses on the validation split, repeats itself and leaves what an evaluation needs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.baseline import fit_baseline
+from pipeline.parts.datasets import Staging, write_reviews
+from pipeline.parts.params import BaselineParams
+
+# With this little freedom, a model can only say what most of the training texts are.
+WEAK, STRONG = 1e-6, 100.0
+TRAIN = [("good", 1)] * 4 + [("bad", 0)] * 12
+TEST = [("good", None), ("bad", None), ("what else", None)]
+
+
+def reviews(path: Path, validation: list[tuple[str, int]], train: list[tuple[str, int]] = TRAIN) -> Path:
+    """Write reviews.parquet as `preprocess` does, with the labels of the test split left out."""
+    rows: list[tuple[str, int | None, str]] = [(text, label, "train") for text, label in train]
+    rows += [(text, label, "validation") for text, label in validation]
+    rows += [(text, label, "test") for text, label in TEST]
+    table = pd.DataFrame(rows, columns=["text", "label", "split"]).astype({"label": "Int32"})
+    table = table.assign(name=[f"{i:03}" for i in range(len(table))], group=None)
+    names = ["negative", "positive", "neither"][: max(label for _, label in train) + 1]
+    with Staging(path.parent) as staging:
+        staging.write([table.assign(label=table["label"].astype("string"))])
+        write_reviews(path, table, staging, names)
+    return path
+
+
+def settings(*strengths: float) -> BaselineParams:
+    return BaselineParams(ngrams=1, min_texts=1, inverse_regularisation=list(strengths))
+
+
+@pytest.mark.parametrize("strengths", [(WEAK, STRONG), (STRONG, WEAK)])
+@pytest.mark.parametrize(
+    ("validation", "strength", "accuracy"),
+    [
+        ([("good", 1), ("bad", 0)], STRONG, 1.0),
+        ([("good", 0), ("good", 0), ("bad", 0)], WEAK, 1.0),  # here, what the words say is wrong
+    ],
+)
+def test_the_validation_split_chooses(
+    tmp_path: Path,
+    validation: list[tuple[str, int]],
+    strength: float,
+    accuracy: float,
+    strengths: tuple[float, float],
+) -> None:
+    trained = fit_baseline(reviews(tmp_path / "reviews.parquet", validation), settings(*strengths), tmp_path)
+    assert trained.card["settings"]["inverse_regularisation"] == strength
+    assert trained.card["validation"]["accuracy"] == accuracy
+    assert trained.predictions["test"].argmax(axis=1)[0] == (strength == STRONG)
+
+
+def test_equal_accuracy_goes_to_the_lower_validation_loss(tmp_path: Path) -> None:
+    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
+    trained = fit_baseline(path, settings(10.0, STRONG, 50.0), tmp_path)
+    candidates = trained.card["candidates"]
+    assert {candidate["accuracy"] for candidate in candidates} == {1.0}
+    assert trained.card["validation"]["log_loss"] == min(candidate["log_loss"] for candidate in candidates)
+    assert trained.card["settings"]["inverse_regularisation"] == STRONG
+
+
+def test_the_card_lists_every_candidate_and_the_size_of_the_chosen_one(tmp_path: Path) -> None:
+    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
+    card = fit_baseline(path, settings(WEAK, STRONG), tmp_path / "baseline").card
+    tried = [(candidate["weighting"], candidate["inverse_regularisation"]) for candidate in card["candidates"]]
+    assert tried == [("tfidf", WEAK), ("tfidf", STRONG), ("naive_bayes", WEAK), ("naive_bayes", STRONG)]
+    assert (card["model"], card["seed"], card["labels"]) == ("baseline", None, ["negative", "positive"])
+    assert card["parameters"] == 3  # two words and the intercept
+    assert card["settings"].keys() == {"weighting", "inverse_regularisation", "ngrams", "min_texts"}
+    assert not (tmp_path / "baseline").exists()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_every_text_gets_a_probability_for_every_class_twice_the_same(tmp_path: Path, classes: int) -> None:
+    train = TRAIN + [("neutral", 2)] * 5 * (classes - 2)
+    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0), ("neutral", classes - 1)], train)
+    first, second = (fit_baseline(path, settings(1.0, STRONG), tmp_path) for _ in range(2))
+    assert {split: array.shape for split, array in first.predictions.items()} == {
+        "validation": (3, classes),
+        "test": (3, classes),
+    }
+    for split, probabilities in first.predictions.items():
+        assert probabilities.dtype == np.float32
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_array_equal(second.predictions[split], probabilities)
+    assert second.card == first.card
+    assert first.card["parameters"] == (3 if classes == 2 else 4 * 3)

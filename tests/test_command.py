@@ -1,0 +1,67 @@
+"""How commands fail: one line and exit code 1 on bad input, a traceback on a bug."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, clean_environment
+
+from pipeline.parts.command import did_you_mean
+
+
+def run_main(body: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose `main` has this body, as a process of its own."""
+    code = f"from pipeline.parts.command import InputError, run\ndef main():\n    {body}\nrun(main)\n"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise InputError('units must be positive. Received: 0')", "error: units must be positive. Received: 0\n"),
+        (r"raise InputError('a.csv cannot be read: expected 2 fields,\n saw 4\n')",
+         "error: a.csv cannot be read: expected 2 fields, saw 4\n"),
+        ("raise KeyboardInterrupt", "error: interrupted\n"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_1(body: str, line: str) -> None:
+    result = run_main(body)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", line)
+
+
+def test_a_subclass_of_input_error_is_bad_input_too() -> None:
+    result = run_main("raise type('UnreachableError', (InputError,), {})('nobody there')")
+    assert (result.returncode, result.stderr) == (1, "error: nobody there\n")
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    result = run_main("raise ValueError('a bug')")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith("ValueError: a bug\n")
+
+
+def test_success_adds_nothing_to_the_output() -> None:
+    result = run_main("print('done')")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("sedes", "did you mean seeds?"),
+        ("train.unit", "did you mean train.units?"),
+        ("zzz", "known: models, seeds, train.units"),
+    ],
+)
+def test_the_nearest_known_name_is_proposed(name: str, answer: str) -> None:
+    assert did_you_mean(name, ["train.units", "seeds", "models"]) == answer
+
+
+def test_progress_hands_things_on_and_is_silent_in_a_pipe() -> None:
+    result = run_main(
+        "from pipeline.parts.command import progress; print(list(progress(range(3), desc='count', unit=' things')))"
+    )
+    assert (result.stdout, result.stderr) == ("[0, 1, 2]\n", "")

@@ -1,0 +1,89 @@
+"""The download stage: what it leaves in its output folder, as a function and as a command."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, clean_environment
+from test_sources import imdb_archive, imdb_files
+
+from pipeline.download import download
+from pipeline.parts.command import InputError
+from pipeline.parts.sources import content_sha256, read, read_source
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def imdb(tmp_path: Path) -> Path:
+    """A data set whose archive lies in the folder `mirror` beside it, and whose home is out of reach."""
+    (tmp_path / "mirror").mkdir()
+    archive = imdb_archive(tmp_path / "mirror" / "reviews.tar.gz", imdb_files())
+    folder = tmp_path / "imdb"
+    folder.mkdir()
+    (folder / "source.yaml").write_text(
+        f"format: imdb\nurl: http://127.0.0.1:9/reviews.tar.gz\nsize: {archive.stat().st_size}\n"
+        f"md5: {hashlib.md5(archive.read_bytes()).hexdigest()}\ncontent_sha256: {content_sha256(archive)}\n"
+    )
+    return folder
+
+
+def run_stage(source: Path, output: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.download", "--source", str(source), "--output", str(output)]
+    command += ["--downloads", str(output.with_name("downloads"))]
+    return subprocess.run(
+        command, cwd=ROOT, env=clean_environment() | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_users_files_are_copied_with_their_folders(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "good").mkdir(parents=True)
+    (mine / "source.yaml").write_text("format: files\n")
+    (mine / "good" / "1.txt").write_text("fine")
+    download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    assert names(tmp_path / "raw") == ["good/1.txt", "source.yaml"]
+    (table,) = read(read_source(tmp_path / "raw"), tmp_path / "raw")
+    assert table[["text", "label"]].to_numpy().tolist() == [["fine", "good"]]
+
+
+def test_nothing_of_an_earlier_data_set_stays(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "source.yaml").write_text("format: files\n")
+    (mine / "a.csv").write_text("text,label\nfine,good\n")
+    download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    (mine / "a.csv").rename(mine / "b.csv")
+    download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    assert names(tmp_path / "raw") == ["b.csv", "source.yaml"]
+
+
+def test_a_wrong_description_does_not_cost_the_files_of_the_last_run(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text("text,label\n")
+    with pytest.raises(InputError, match=r"source\.yaml does not exist"):
+        download(tmp_path / "nowhere", tmp_path / "downloads", None, tmp_path / "raw")
+    assert names(tmp_path / "raw") == ["a.csv"]
+
+
+def test_an_archive_comes_from_the_folder_that_the_environment_names(tmp_path: Path, imdb: Path) -> None:
+    result = run_stage(imdb, tmp_path / "raw", DATASET_MIRROR=str(tmp_path / "mirror"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert names(tmp_path / "raw") == ["reviews.tar.gz", "source.yaml"]
+    tables = list(read(read_source(tmp_path / "raw"), tmp_path / "raw"))
+    assert sum(map(len, tables)) == 15
+
+
+def test_a_failed_command_says_one_line_and_leaves_no_archive(tmp_path: Path, imdb: Path) -> None:
+    (tmp_path / "mirror" / "reviews.tar.gz").write_bytes(b"not an archive")
+    result = run_stage(imdb, tmp_path / "raw", DATASET_MIRROR=str(tmp_path / "mirror"))
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        f"error: reviews.tar.gz from {tmp_path}/mirror/reviews.tar.gz is not the pinned file"
+    )
+    assert result.stderr.count("\n") == 1
+    assert names(tmp_path / "raw") == []

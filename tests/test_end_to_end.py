@@ -1,0 +1,200 @@
+"""The whole pipeline in a real DVC repository with a real MLflow store, used as a user would."""
+
+import json
+from collections.abc import Callable
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Project, commit_all
+from mlflow.entities import Run
+
+from pipeline.parts.tracking import FINGERPRINT
+
+MODELS = ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"]
+
+
+def runs_of(project: Project) -> list[Run]:
+    client = mlflow.MlflowClient(project.store)
+    experiment = client.get_experiment_by_name("gatewise-tiny")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
+
+
+def names(runs: list[Run]) -> list[str]:
+    return [run.info.run_name for run in runs]
+
+
+def test_every_model_has_a_run_and_one_comparison_links_them(trained_project: Project) -> None:
+    runs = runs_of(trained_project)
+    assert names(runs) == [*MODELS, "comparison"]
+    comparison = runs[-1]
+    linked = {name: comparison.data.tags[f"gatewise.run.{name}"] for name in MODELS}
+    assert linked == {run.info.run_name: run.info.run_id for run in runs[:-1]}
+    client = mlflow.MlflowClient(trained_project.store)
+    artifacts = {file.path for file in client.list_artifacts(comparison.info.run_id)}
+    assert {"roc.png", "confusion.png", "learning_curves.png", "metrics.json", "summary.md"} <= artifacts
+
+
+def test_a_training_run_holds_curves_parameters_picture_and_model(trained_project: Project) -> None:
+    client = mlflow.MlflowClient(trained_project.store)
+    run = next(run for run in runs_of(trained_project) if run.info.run_name == "gru-2")
+    history = pd.read_csv(trained_project.root / "data/models/gru-2/history.csv")
+    logged = client.get_metric_history(run.info.run_id, "validation_loss")
+    assert [(metric.step, metric.value) for metric in logged] == list(
+        zip(history["epoch"], history["validation_loss"], strict=True)
+    )
+    assert run.data.params["units"] == "8"
+    assert run.data.params["seed"] == "2"
+    assert "learning_curves.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    (output,) = run.outputs.model_outputs
+    model = client.get_logged_model(output.model_id)
+    assert {metric.key for metric in model.metrics} >= {"test_accuracy", "test_roc_auc"}
+
+
+def test_metrics_agree_with_the_predictions_on_disk(trained_project: Project) -> None:
+    data = trained_project.root / "data"
+    labels = np.load(data / "processed/test_labels.npy")
+    metrics = json.loads((data / "results/metrics.json").read_text())
+    assert list(metrics) == ["lstm", "gru", "baseline"]
+    for model in ("lstm", "gru"):
+        hits = [
+            (np.load(data / f"models/{model}-{seed}/predictions.npz")["test"].argmax(axis=1) == labels).mean()
+            for seed in (1, 2)
+        ]
+        assert metrics[model]["accuracy"]["mean"] == pytest.approx(np.mean(hits))
+        assert metrics[model]["accuracy"]["std"] == pytest.approx(np.std(hits, ddof=1))
+    assert metrics["baseline"]["accuracy"]["std"] is None
+    scores = {run.info.run_name: run.data.metrics["test_accuracy"] for run in runs_of(trained_project)[:-1]}
+    assert metrics["lstm"]["accuracy"]["mean"] == pytest.approx((scores["lstm-1"] + scores["lstm-2"]) / 2)
+
+
+def test_the_models_learn_the_tiny_data_set(trained_project: Project) -> None:
+    metrics = json.loads((trained_project.root / "data/results/metrics.json").read_text())
+    assert all(values["accuracy"]["mean"] > 0.9 for values in metrics.values())
+
+
+def test_a_second_repro_does_nothing_and_leaves_git_clean(trained_project: Project) -> None:
+    before = len(runs_of(trained_project))
+    output = trained_project.run("python", "-m", "pipeline.tools.reproduce").stdout
+    assert "Data and pipelines are up to date" in output
+    assert "make ui" in output
+    assert len(runs_of(trained_project)) == before
+    assert trained_project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_without_the_test_labels_all_but_evaluate_gives_the_same_models(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    before = (project.root / "data/models/lstm-1/predictions.npz").read_bytes()
+    (project.root / "data/processed/test_labels.npy").unlink()
+    command = "python -m pipeline.train --model lstm --seed 1 --output data/models/lstm-1"
+    inputs = "--tokens data/processed/tokens.npz --tokenizer data/processed/tokenizer.json"
+    project.run(*command.split(), *inputs.split())
+    assert (project.root / "data/models/lstm-1/predictions.npz").read_bytes() == before
+
+
+def test_a_new_seed_trains_only_what_is_new_and_an_old_setting_comes_back_from_the_cache(
+    fresh_copy: Callable[[], Project],
+) -> None:
+    project = fresh_copy()
+    output = project.run("python", "-m", "pipeline.tools.reproduce", "--seeds", "1,3", "--models", "gru").stdout
+    assert "params.yaml: seeds: 1,2 -> 1,3" in output
+    assert output.count("Running stage 'train@") == 1
+    runs = runs_of(project)
+    assert names(runs)[-2:] == ["gru-3", "comparison"]
+    # Back: nothing trains, and the comparison links a run for every model all the same.
+    output = project.run("python", "-m", "pipeline.tools.reproduce", "--seeds", "1,2", "--models", "lstm,gru").stdout
+    assert "Running stage 'train@" not in output
+    runs = runs_of(project)
+    assert sorted(names(runs)) == sorted([*MODELS, "gru-3", *["comparison"] * 3])
+    assert {f"gatewise.run.{name}" for name in MODELS} <= set(runs[-1].data.tags)
+
+
+def test_a_lost_store_is_written_again_from_the_files(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    before = runs_of(project)
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{project.root / 'other.db'}"}
+    project.run("dvc", "repro", "--force", "--single-item", "evaluate", **store)
+    client = mlflow.MlflowClient(store["MLFLOW_TRACKING_URI"])
+    experiment = client.get_experiment_by_name("gatewise-tiny")
+    assert experiment is not None
+    after = list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
+    assert names(after) == names(before)
+    for old, new in zip(before[:-1], after[:-1], strict=True):
+        assert new.data.tags["gatewise.restored"] == "true"
+        assert new.data.tags[FINGERPRINT] == old.data.tags[FINGERPRINT]
+        assert new.data.params == old.data.params
+        timings = {"epoch_seconds", "training_seconds"}
+        assert new.data.metrics == {key: value for key, value in old.data.metrics.items() if key not in timings}
+
+
+def test_dvc_shows_experiments_differences_and_plots(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    project.run("dvc", "exp", "run", "--name", "small", "-S", "train.units=4", "-S", "models=[lstm]", "-S", "seeds=[1]")
+    experiments = project.run("dvc", "exp", "show", "--csv", "--no-pager").stdout
+    assert "small" in experiments
+    assert "train.units" in experiments
+    assert "lstm.accuracy.mean" in experiments
+    assert "train.units" in project.run("dvc", "params", "diff").stdout
+    assert "lstm.parameters" in project.run("dvc", "metrics", "diff").stdout
+    shown = project.run("dvc", "plots", "diff", "HEAD").stdout
+    page = (
+        project.root / shown.strip().removeprefix("file://").removeprefix(str(project.root)).lstrip("/")
+    ).read_text()
+    assert "validation_accuracy" in page
+    assert "true_positive_rate" in page
+    tags = runs_of(project)[-1].data.tags
+    assert tags["gatewise.dvc_experiment"] == "small"
+
+
+def test_mlflow_run_nests_the_stages_under_the_projects_run(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    already = len(runs_of(project))
+    project.run("mlflow", "run", ".", "--env-manager", "local", "-P", "epochs=1", "-P", "seeds=1", "-P", "models=gru")
+    client = mlflow.MlflowClient(project.store)
+    (parent,) = client.search_runs(["0"])
+    new = runs_of(project)[already:]
+    assert names(new) == ["gru-1", "comparison"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in new} == {parent.info.run_id}
+    assert parent.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--epoch", "1"], "unknown parameter 'epoch'; did you mean epochs?"),
+        (["--units", "many"], "train.units: Input should be a valid integer. Received: 'many'"),
+        (["--dataset", "tinny"], "did you mean tiny?"),
+        (["units", "3"], "expected --<parameter> <value>. Received: units 3"),
+        (["--units"], "expected --<parameter> <value>. Received: --units"),
+    ],
+)
+def test_a_wrong_parameter_fails_before_any_work(trained_project: Project, arguments: list[str], problem: str) -> None:
+    before = (trained_project.root / "params.yaml").read_bytes()
+    result = trained_project.run("python", "-m", "pipeline.tools.reproduce", *arguments, check=False)
+    assert result.returncode == 1
+    assert problem in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "stage" not in result.stdout
+    assert (trained_project.root / "params.yaml").read_bytes() == before
+
+
+def test_a_clone_with_a_remote_gets_files_and_runs_without_training(
+    trained_project: Project, fresh_copy: Callable[[], Project]
+) -> None:
+    """Another machine: `git clone`, `dvc pull`, and MLflow is complete after evaluate."""
+    project = fresh_copy()
+    remote = project.root.parent / "remote"
+    project.run("dvc", "remote", "add", "--default", "storage", str(remote))
+    commit_all(project, "a remote")
+    project.run("dvc", "push")
+    clone = Project(project.root.parent / "clone")
+    project.run("git", "clone", "--quiet", str(project.root), str(clone.root))
+    clone.run("dvc", "pull")
+    output = clone.run("dvc", "repro", "--force", "--single-item", "evaluate").stdout
+    assert "Running stage 'train@" not in output
+    assert names(runs_of(clone)) == [*MODELS, "comparison"]
+    for name in ("metrics.json", "roc.png", "learning_curves.csv"):
+        ours, theirs = (root / "data/results" / name for root in (clone.root, trained_project.root))
+        assert ours.read_bytes() == theirs.read_bytes()

@@ -1,0 +1,149 @@
+"""The networks: padding changes no prediction, the best epoch stays, files are repeatable and open without us."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.parts import networks
+from pipeline.parts.batches import pad
+from pipeline.parts.params import TrainParams
+from pipeline.parts.tokens import Tokens, from_lists
+
+VOCABULARY = 10
+
+
+def settings(**changes: object) -> TrainParams:
+    values = {"embedding_dim": 6, "units": 8, "dropout": 0.0, "pooling": "max", "keep": "tail"}
+    return TrainParams.model_validate({**values, "learning_rate": 0.05, "epochs": 12, "patience": 0, **changes})
+
+
+def random_texts(count: int, longest: int) -> tuple[Tokens, np.ndarray]:
+    """Words and labels that have nothing to do with each other."""
+    rng = np.random.default_rng(count)
+    texts = [rng.integers(1, VOCABULARY, rng.integers(1, longest + 1)).tolist() for _ in range(count)]
+    return from_lists(texts), rng.integers(0, 2, count).astype(np.int32)
+
+
+def praising_texts(longest: int) -> tuple[Tokens, np.ndarray]:
+    """Word 2 is in every text of class 1 and in no other, once and anywhere."""
+    rng = np.random.default_rng(longest)
+    texts = [rng.integers(3, VOCABULARY, rng.integers(1, longest + 1)) for _ in range(64)]
+    for text in texts[1::2]:
+        text[rng.integers(len(text))] = 2
+    return from_lists([text.tolist() for text in texts]), np.array([0, 1] * 32, np.int32)
+
+
+def log_loss(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> float:
+    return float(-np.log(networks.predict(model, tokens)[np.arange(len(labels)), labels]).mean())
+
+
+# One cell sees batches of five widths, the other of a single one.
+@pytest.fixture(scope="module", params=[("lstm", 40), ("gru", 8)], ids=["lstm, many widths", "gru, one width"])
+def learnt(request: pytest.FixtureRequest) -> tuple[keras.Model, Tokens, np.ndarray]:
+    cell, longest = request.param
+    tokens, labels = praising_texts(longest)
+    networks.seed_everything(1)
+    model = networks.build(cell, VOCABULARY, 2, settings())
+    networks.fit(model, (tokens, labels), (tokens, labels), settings(), 16, 1)
+    return model, tokens, labels
+
+
+def test_a_network_learns_to_find_a_word_without_a_mistake(learnt: tuple[keras.Model, Tokens, np.ndarray]) -> None:
+    model, tokens, labels = learnt
+    assert networks.predict(model, tokens).argmax(axis=1).tolist() == labels.tolist()
+
+
+def test_a_saved_network_opens_with_keras_alone(learnt: tuple[keras.Model, Tokens, np.ndarray], tmp_path: Path) -> None:
+    model, tokens, _ = learnt
+    networks.save(model, tmp_path / "model.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+    opened = keras.models.load_model(tmp_path / "model.keras", custom_objects={}, compile=False, safe_mode=True)
+    np.testing.assert_array_equal(networks.predict(opened, tokens), networks.predict(model, tokens))
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert json.loads(archive.read("metadata.json")) == {"keras_version": keras.__version__}
+        assert "pipeline" not in archive.read("config.json").decode()
+        assert b"optimizer" not in archive.read("model.weights.h5")
+
+
+@pytest.mark.parametrize("pooling", ["last", "max", "mean"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(cell: networks.CellName, pooling: str) -> None:
+    networks.seed_everything(1)
+    model = networks.build(cell, VOCABULARY, 2, settings(pooling=pooling))
+    model.set_weights([8 * weight for weight in model.get_weights()])  # far from 0.5
+    tokens, _ = random_texts(300, 40)  # more than one batch, several widths
+    together = networks.predict(model, tokens)
+    assert together.std(axis=0).min() > 0.05
+    for text in (0, 1):
+        assert tokens.lengths[text] < 24  # padded to 40
+        alone = networks.predict(model, from_lists([tokens[text].tolist()]))
+        np.testing.assert_allclose(alone[0], together[text], atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["last", "max", "mean"])
+def test_pooling_sees_the_states_of_words_and_never_of_padding(pooling: str) -> None:
+    networks.seed_everything(2)
+    model = networks.build("gru", VOCABULARY, 2, settings(pooling=pooling))
+    texts = [[2, 3, 4], [5], [6, 7, 8, 9, 2, 3, 4, 5, 6]]
+    batch = pad(from_lists(texts), np.arange(3))
+    assert batch.shape == (3, 16)
+    recurrent = keras.Model(model.input, model.get_layer("gru").output)
+    states = [words[: len(text)] for words, text in zip(recurrent.predict_on_batch(batch), texts, strict=True)]
+    pooled = {
+        "last": [words[-1] for words in states],
+        "max": [words.max(axis=0) for words in states],
+        "mean": [words.mean(axis=0) for words in states],
+    }[pooling]
+    kernel, bias = model.get_layer("probability").get_weights()
+    expected = 1 / (1 + np.exp(-(np.stack(pooled) @ kernel + bias)))
+    np.testing.assert_allclose(model.predict_on_batch(batch), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3)])
+def test_probabilities_have_a_column_per_class_and_sum_to_one(classes: int, outputs: int) -> None:
+    model = networks.build("lstm", VOCABULARY, classes, settings())
+    tokens, _ = random_texts(7, 20)
+    probabilities = networks.predict(model, tokens)
+    assert model.output_shape == (None, outputs)
+    assert probabilities.shape == (7, classes)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "patience", "kept"),
+    [(40, 2, "best"), (6, 20, "best"), (6, 0, "last")],
+    ids=["stopped early", "out of epochs", "without patience"],
+)
+def test_the_weights_of_the_right_epoch_are_kept(epochs: int, patience: int, kept: str) -> None:
+    train, validation = random_texts(16, 8), random_texts(17, 8)  # noise: the validation loss has to rise
+    chosen = settings(epochs=epochs, patience=patience, learning_rate=0.1)
+    seen: list[tuple[int, dict[str, float]]] = []
+    networks.seed_everything(1)
+    model = networks.build("gru", VOCABULARY, 2, chosen)
+    history = networks.fit(model, train, validation, chosen, 8, 1, lambda *epoch: seen.append(epoch))
+    losses = [epoch["validation_loss"] for epoch in history]
+    best = int(np.argmin(losses))
+    assert best < len(losses) - 1
+    assert len(history) == (best + 1 + patience if epochs == 40 else epochs)
+    assert log_loss(model, *validation) == pytest.approx(losses[best if kept == "best" else -1], abs=1e-5)
+    assert seen == list(enumerate(history, start=1))
+    assert list(history[0]) == ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+
+
+def test_the_seed_alone_decides_the_bytes_of_a_trained_network(tmp_path: Path) -> None:
+    def trained(seed: int) -> bytes:
+        networks.seed_everything(seed)
+        model = networks.build("gru", VOCABULARY, 2, settings(dropout=0.3))
+        networks.fit(model, random_texts(32, 8), random_texts(8, 8), settings(epochs=1, dropout=0.3), 8, seed)
+        networks.save(model, tmp_path / "model.keras")
+        return (tmp_path / "model.keras").read_bytes()
+
+    first = trained(1)
+    assert trained(1) == first
+    assert trained(2) != first

@@ -1,0 +1,176 @@
+"""Reading, checking and changing params.yaml."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, TINY_PARAMS
+
+from pipeline.parts.command import InputError
+from pipeline.parts.params import _full_name, read_params, read_yaml, set_params
+
+COMMENTED = TINY_PARAMS.replace("dataset: tiny\n", "# What runs.\ndataset: tiny  # a block below\n").replace(
+    "  units: 8\n", "  units: 8  # of the cell\n"
+)
+OTHER_BLOCK = """\
+  large:
+    test: given
+    validation: 0.1
+    vocabulary: 5000
+    max_tokens: 400
+    batch_size: 64
+preprocess:
+"""
+
+
+@pytest.fixture
+def params_file(tmp_path: Path) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(COMMENTED.replace("preprocess:\n", OTHER_BLOCK), encoding="utf-8")
+    return path
+
+
+def error_after(path: Path, old: str, new: str) -> str:
+    """The message of the one error that reading gives after this edit."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_params(path)
+    return str(caught.value)
+
+
+def leaves(block: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in block.items():
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def test_values_are_read_as_written(params_file: Path) -> None:
+    params = read_params(params_file)
+    assert (params.models, params.seeds, params.train.dropout, params.data.test) == (["lstm", "gru"], [1, 2], 0.1, 0.25)
+
+
+def test_the_selected_data_set_decides_which_block_counts(params_file: Path) -> None:
+    set_params({"dataset": "large"}, params_file)
+    assert read_params(params_file).data.model_dump() == {
+        "test": "given", "validation": 0.1, "vocabulary": 5000, "max_tokens": 400, "batch_size": 64,
+    }  # fmt: skip
+
+
+def test_a_number_in_scientific_notation_is_a_number_as_it_is_for_dvc(params_file: Path) -> None:
+    params_file.write_text(params_file.read_text().replace("learning_rate: 0.02", "learning_rate: 2e-3"))
+    assert read_params(params_file).train.learning_rate == 0.002
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "nearest"),
+    [
+        ("  units: 8", "  unit: 8", "unknown key train.unit; did you mean train.units?"),
+        ("seeds: [1, 2]", "sedes: [1, 2]", "unknown key sedes; did you mean seeds?"),
+        ("\ntrain:", "\ntrian:", "unknown key trian; did you mean train?"),
+        ("vocabulary: 200", "vocabulry: 200",
+         "unknown key datasets.tiny.vocabulry; did you mean datasets.tiny.vocabulary?"),
+        ("dataset: tiny", "dataset: tinny", "datasets has no block 'tinny': did you mean tiny?"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old: str, new: str, nearest: str) -> None:
+    assert nearest in error_after(params_file, old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("epochs: 4", "epochs: '4'", ["train.epochs", "valid integer", "Received: '4'"]),
+        ("epochs: 4", "epochs: true", ["train.epochs", "valid integer", "Received: True"]),
+        ("epochs: 4", "epochs: 4.0", ["train.epochs", "valid integer", "Received: 4.0"]),
+        ("epochs: 4", "epochs: 0", ["train.epochs", "greater than or equal to 1", "Received: 0"]),
+        ("dropout: 0.1", "dropout: 1.0", ["train.dropout", "less than 1", "Received: 1.0"]),
+        ("[lstm, gru]", "[lstm, rnn]", ["models.1", "'lstm' or 'gru'", "Received: 'rnn'"]),
+        ("[lstm, gru]", "[]", ["models", "at least 1 item", "Received: []"]),
+        ("seeds: [1, 2]", "seeds: 1", ["seeds", "valid list", "Received: 1"]),
+        ("seeds: [1, 2]", "seeds: [2, 2]", ["seeds", "each may stand there once", "Received: [2, 2]"]),
+        ("test: 0.25", "test: all", ["datasets.tiny.test:", "'given'", "valid number", "Received: 'all'"]),
+        ("test: 0.25", "test: 1.5", ["datasets.tiny.test:", "'given'", "less than 1", "Received: 1.5"]),
+        ("tokenizer: word", "tokenizer: char", ["preprocess.tokenizer", "'word' or 'bpe'", "Received: 'char'"]),
+        ("  units: 8  # of the cell\n", "", ["train.units is missing"]),
+        ("  units: 8", "  units: 8\n  units: 9", ["not valid YAML", "duplicate key"]),
+        ("[lstm, gru]", "[lstm, gru", ["not valid YAML"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_what_is_allowed_and_what_came(
+    params_file: Path, old: str, new: str, said: list[str]
+) -> None:
+    message = error_after(params_file, old, new)
+    assert [phrase for phrase in [str(params_file), *said] if phrase not in message] == []
+    assert "\n" not in message
+
+
+def test_all_problems_come_in_one_error(params_file: Path) -> None:
+    text = params_file.read_text().replace("epochs: 4", "epochs: -4").replace("ngrams: 2", "ngrams: 9")
+    params_file.write_text(text)
+    with pytest.raises(InputError, match=r"train\.epochs.*Received: -4; baseline\.ngrams.*Received: 9"):
+        read_params(params_file)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run this from the top folder"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_setting_changes_the_values_and_nothing_else(params_file: Path) -> None:
+    before = params_file.read_text()
+    changes = set_params({"units": "16", "train.epochs": "5", "seeds": "3,4", "models": "[gru]"}, params_file)
+    assert changes == ["train.units: 8 -> 16", "train.epochs: 4 -> 5", "seeds: 1,2 -> 3,4", "models: lstm,gru -> gru"]
+    expected = before.replace("units: 8  #", "units: 16 #").replace("epochs: 4", "epochs: 5")
+    expected = expected.replace("seeds: [1, 2]", "seeds: [3, 4]").replace("[lstm, gru]", "[gru]")
+    assert params_file.read_text() == expected
+
+
+def test_a_short_name_means_the_block_of_the_data_set_selected_in_the_same_call(params_file: Path) -> None:
+    changes = set_params({"vocabulary": "99", "dataset": "large"}, params_file)
+    assert changes == ["datasets.large.vocabulary: 5000 -> 99", "dataset: tiny -> large"]
+
+
+def test_setting_what_stands_there_already_does_not_touch_the_file(params_file: Path) -> None:
+    content = params_file.read_text().replace("seeds: [1, 2]", "seeds: [ 1,2 ]")  # a rewrite would tidy this
+    params_file.write_text(content)
+    assert set_params({"units": "8", "seeds": "1,2"}, params_file) == []
+    assert params_file.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        ({"epochs": "2", "unit": "9"}, r"unknown parameter 'unit'; did you mean units\?"),
+        ({"epochs": "2", "units": "nine"}, r"train\.units: .*valid integer\. Received: 'nine'"),
+        ({"epochs": "2", "units": "{"}, r"the value of units cannot be read\. Received: '\{'"),
+        ({"seeds": "1,1"}, "each may stand there once"),
+        ({"models": "lstm,rnn"}, r"models\.1: .*Received: 'rnn'"),
+        ({"dataset": "tinny", "vocabulary": "99"}, r"no block 'tinny': did you mean tiny\?"),
+    ],
+)
+def test_a_bad_assignment_leaves_the_file_as_it_was(
+    params_file: Path, assignments: dict[str, str], message: str
+) -> None:
+    before = params_file.read_bytes()
+    with pytest.raises(InputError, match=message):
+        set_params(assignments, params_file)
+    assert params_file.read_bytes() == before
+    assert list(params_file.parent.iterdir()) == [params_file]
+
+
+def test_a_short_name_that_two_blocks_have_is_ambiguous() -> None:
+    with pytest.raises(InputError, match=r"'seed' is ambiguous; write one of preprocess\.seed, train\.seed"):
+        _full_name("seed", ["preprocess.seed", "train.seed"], "tiny")
+
+
+def test_the_projects_own_file_is_valid_and_every_parameter_in_it_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_bytes())
+    values = leaves(read_yaml(path))
+    for dataset in read_params(path).datasets:
+        shown = {name: str(value) for name, value in values.items()} | {"dataset": dataset}
+        set_params(shown, path)
+        assert leaves(read_yaml(path)) == values | {"dataset": dataset}

@@ -1,0 +1,142 @@
+"""Words to numbers, checked by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from pipeline.parts.tokens import (
+    TokenizedSplits,
+    TokenizerKind,
+    Tokens,
+    clip,
+    concatenate,
+    encode,
+    from_lists,
+    train_tokenizer,
+)
+
+# the: 3, then a and é: 2 each, then 1 each: ties go by the alphabet.
+TEXTS = ["The cat's a cat, the END.", "a dog -- the dog_2 É é"]
+LOWER = ["low lower lowest low low new newer newest wide wider"]
+
+
+def word_tokenizer(vocabulary: int = 100) -> Tokenizer:
+    return train_tokenizer(iter(TEXTS), "word", vocabulary)
+
+
+def lists(tokens: Tokens) -> list[list[int]]:
+    return [tokens[text].tolist() for text in range(len(tokens))]
+
+
+def ids(tokenizer: Tokenizer, *texts: str) -> list[list[int]]:
+    return lists(encode(tokenizer, texts))
+
+
+def test_the_most_frequent_words_come_first_and_ties_go_by_the_alphabet() -> None:
+    assert word_tokenizer().get_vocab() == {
+        "[PAD]": 0, "[UNK]": 1, "the": 2, "a": 3, "é": 4,
+        "cat": 5, "cat's": 6, "dog": 7, "dog_2": 8, "end": 9,
+    }  # fmt: skip
+
+
+def test_texts_become_the_ids_of_their_words() -> None:
+    assert ids(word_tokenizer(), "The END!", "the bird's dog", "cat/cat's", "E\u0301 = é") == [
+        [2, 9],
+        [2, 1, 7],
+        [5, 6],
+        [4, 4],
+    ]
+
+
+def test_the_vocabulary_ends_at_its_limit() -> None:
+    tokenizer = word_tokenizer(4)
+    assert tokenizer.get_vocab() == {"[PAD]": 0, "[UNK]": 1, "the": 2, "a": 3}
+    assert ids(tokenizer, "a dog, the cat") == [[3, 1, 2, 1]]
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+def test_the_names_of_special_tokens_are_plain_words_in_a_review(kind: TokenizerKind) -> None:
+    tokenizer = train_tokenizer(iter(["pad unk [PAD] [UNK]"]), kind, 60)
+    assert ids(tokenizer, "[PAD] [UNK]") == ids(tokenizer, "pad unk")
+    assert min(encode(tokenizer, ["[PAD] [UNK] [PAD][UNK]"]).ids) > 1
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("text", ["", " \n", "...", "?!"])
+def test_a_text_without_words_is_one_unknown_token(kind: TokenizerKind, text: str) -> None:
+    assert ids(train_tokenizer(iter(TEXTS), kind, 60), "the", text)[1] == [1]
+
+
+def test_sub_words_spell_words_that_were_never_seen() -> None:
+    tokenizer = train_tokenizer(iter(LOWER), "bpe", 24)
+    assert tokenizer.get_vocab_size() == 24
+    assert tokenizer.encode("Lower, newest!").tokens == ["▁low", "er", "▁new", "es", "t"]
+    assert tokenizer.encode("slow").tokens == ["▁", "s", "lo", "w"]
+    assert ids(tokenizer, "xyz") == [[12, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+def test_the_same_texts_give_the_same_tokenizer(kind: TokenizerKind) -> None:
+    texts = [f"word{i % 97} other{i % 89} thing{i % 83}" for i in range(500)]
+    first, second = (train_tokenizer(iter(texts), kind, 120).to_str() for _ in range(2))
+    assert first == second
+
+
+def test_a_saved_tokenizer_reads_texts_the_same_way(tmp_path: Path) -> None:
+    word_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    loaded = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert ids(loaded, "[PAD] the cat", "") == ids(word_tokenizer(), "[PAD] the cat", "") == [[1, 2, 5], [1]]
+
+
+RAGGED = [[2, 3, 4, 5], [6], [7, 8]]
+
+
+def test_texts_lie_one_after_the_other() -> None:
+    tokens = from_lists(RAGGED)
+    assert tokens.ids.tolist() == [2, 3, 4, 5, 6, 7, 8]
+    assert tokens.offsets.tolist() == [0, 4, 5, 7]
+    assert (str(tokens.ids.dtype), str(tokens.offsets.dtype)) == ("int32", "int64")
+    assert tokens.lengths.tolist() == [4, 1, 2]
+    assert lists(tokens) == RAGGED
+
+
+@pytest.mark.parametrize(
+    ("keep", "max_tokens", "expected"),
+    [
+        ("head", 2, [[2, 3], [6], [7, 8]]),
+        ("tail", 2, [[4, 5], [6], [7, 8]]),
+        ("head", 1, [[2], [6], [7]]),
+        ("tail", 1, [[5], [6], [8]]),
+        ("tail", 9, RAGGED),
+    ],
+)
+def test_long_texts_keep_their_head_or_tail(keep: str, max_tokens: int, expected: list[list[int]]) -> None:
+    clipped = clip(from_lists(RAGGED), max_tokens, "head" if keep == "head" else "tail")
+    assert lists(clipped) == expected
+    assert clipped.offsets[-1] == len(clipped.ids)
+
+
+def test_parts_are_joined_in_order() -> None:
+    parts = [from_lists(RAGGED[:1]), from_lists([]), from_lists(RAGGED[1:])]
+    assert lists(concatenate(parts)) == RAGGED
+    assert len(concatenate([])) == 0
+
+
+def test_tokens_come_back_from_disk_and_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    tokens = {split: from_lists(RAGGED[:count]) for split, count in (("train", 3), ("validation", 2), ("test", 1))}
+    labels = {"train": np.array([1, 0, 1], np.int32), "validation": np.array([0, 1], np.int32)}
+    splits = TokenizedSplits(tokens, labels, ["bad", "gut ü"], 9)
+    splits.save(tmp_path / "a.npz")
+    splits.save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    loaded = TokenizedSplits.load(tmp_path / "a.npz")
+    assert {split: lists(texts) for split, texts in loaded.tokens.items()} == {
+        "train": RAGGED, "validation": RAGGED[:2], "test": RAGGED[:1],
+    }  # fmt: skip
+    assert {split: codes.tolist() for split, codes in loaded.labels.items()} == {
+        "train": [1, 0, 1],
+        "validation": [0, 1],
+    }
+    assert (loaded.label_names, loaded.vocabulary_size) == (["bad", "gut ü"], 9)

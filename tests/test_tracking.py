@@ -1,0 +1,438 @@
+"""Runs in MLflow: written, found by content, completed afterwards, and served as models that take raw text.
+
+Every store here is a real one: SQLite files, copied from one that MLflow made, and one real server.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import clean_environment, tiny_reviews
+from matplotlib.figure import Figure
+from mlflow.entities import LoggedModel, Run
+
+from pipeline.parts import networks
+from pipeline.parts.classifier import Classifier
+from pipeline.parts.params import TrainParams
+from pipeline.parts.record import finish, record_comparison, restore
+from pipeline.parts.tokens import clip, encode, train_tokenizer
+from pipeline.parts.tracking import TrackedRun, Tracker, store_uri
+from pipeline.parts.trained import Trained
+
+REPOSITORY = Path(__file__).parent.parent
+TEXTS = ["the acting is superb", "i hated every minute", ""]
+SCORES = {"test_accuracy": 0.75, "test_log_loss": 0.5}
+CHANGED = ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A network with random weights: what it predicts does not matter, only that all agree on it."""
+    folder = tmp_path_factory.mktemp("models") / "gru-1"
+    folder.mkdir()
+    tokenizer = train_tokenizer(iter(tiny_reviews()["text"]), "word", 100)
+    tokenizer.save(str(folder.parent / "tokenizer.json"))
+    settings = TrainParams(
+        embedding_dim=8, units=4, dropout=0.0, pooling="max", keep="tail", learning_rate=0.1, epochs=2, patience=0
+    )
+    networks.seed_everything(1)
+    network = networks.build("gru", tokenizer.get_vocab_size(), 2, settings)
+    network.set_weights([8 * weight for weight in network.get_weights()])  # far from 0.5
+    networks.save(network, folder / "model.keras")
+    card = {
+        **{"dataset": "tiny", "model": "gru", "seed": 1, "labels": ["negative", "positive"]},
+        "settings": settings.model_dump() | {"max_tokens": 16, "batch_size": 8, "vocabulary": 100},
+        **{"parameters": 900, "recurrent_parameters": 168, "best_epoch": 2, "validation": {"accuracy": 0.8}},
+        "inputs": {"data/processed/tokens.npz": "0" * 32},
+    }
+    history = pd.DataFrame(
+        {"train_loss": [0.7, 0.6], "validation_loss": [0.69, 0.65], "train_accuracy": 0.5, "validation_accuracy": 0.8},
+        index=pd.RangeIndex(1, 3, name="epoch"),
+    )
+    predictions = {"test": networks.predict(network, clip(encode(tokenizer, TEXTS), 16, "tail"))}
+    trained = Trained(folder, card, predictions, history)
+    trained.save()
+    return trained
+
+
+@pytest.fixture(scope="session")
+def tokenizer(trained: Trained) -> Path:
+    return trained.folder.parent / "tokenizer.json"
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without a run: making them takes seconds, copying them nothing."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def starting_server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[tuple[str, Path]]:
+    """A real MLflow server with light settings, started early because it takes seconds: its address and its log."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copyfile(empty_store, folder / "server.db")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = {"backend-store-uri": "sqlite:///server.db", "artifacts-destination": "artifacts", "port": port}
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    environment = clean_environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    yield f"http://127.0.0.1:{port}", folder / "log"
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
+
+
+@pytest.fixture
+def server(starting_server: tuple[str, Path]) -> str:
+    """The address of the server, which answers."""
+    address, log = starting_server
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=5)
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return address
+    pytest.fail(log.read_text())
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of its own for every test, without what the environment says about stores and runs."""
+    for name in CHANGED:
+        monkeypatch.setenv(name, "")  # so that what a tracker sets is undone, too
+        monkeypatch.delenv(name)
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def restored_root(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path, trained: Trained, tokenizer: Path
+) -> Path:
+    """A store into which `evaluate` wrote the run of the network from its files."""
+    root = tmp_path_factory.mktemp("restored")
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        monkeypatch.setenv("DVC_ROOT", str(root))
+        restore(Tracker("tiny"), trained, tokenizer)
+    return root
+
+
+@pytest.fixture
+def restored(restored_root: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch) -> tuple[Tracker, Run]:
+    monkeypatch.setenv("DVC_ROOT", str(restored_root))
+    tracker = Tracker("tiny")
+    return tracker, found(tracker, trained.fingerprint)
+
+
+def found(tracker: Tracker, fingerprint: str) -> Run:
+    run = tracker.find(fingerprint)
+    assert run is not None
+    return run
+
+
+def logged_model(run: Run) -> LoggedModel:
+    return mlflow.get_logged_model(run.outputs.model_outputs[0].model_id)
+
+
+def values(uri: str, run: Run, metric: str) -> list[tuple[int, float]]:
+    return [(entry.step, entry.value) for entry in mlflow.MlflowClient(uri).get_metric_history(run.info.run_id, metric)]
+
+
+def test_the_store_is_a_file_in_the_repository_unless_the_environment_names_another(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store_uri() == f"sqlite:///{root}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.invalid")
+    assert store_uri() == "http://tracking.invalid"
+
+
+def test_a_run_is_found_by_its_fingerprint_once_it_is_finished() -> None:
+    tracker = Tracker("tiny")
+    with tracker.run("gru-1", "train") as tracked:
+        tracked.tags({"fingerprint": "abc"})
+        assert tracker.find("abc") is None
+    assert found(tracker, "abc").info.run_id == tracked.run_id
+    assert tracker.find("ab") is None
+    assert Tracker("other").find("abc") is None
+    with tracker.run("gru-1", "train") as again:
+        again.tags({"fingerprint": "abc"})
+    assert found(Tracker("tiny"), "abc").info.run_id == again.run_id != tracked.run_id
+
+
+def test_a_block_that_raises_leaves_a_failed_run_that_is_not_found() -> None:
+    tracker = Tracker("tiny")
+
+    def break_after_the_fingerprint(tracked: TrackedRun) -> None:
+        tracked.tags({"fingerprint": "abc"})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), tracker.run("gru-1", "train") as tracked:
+        break_after_the_fingerprint(tracked)
+    assert mlflow.get_run(tracked.run_id).info.status == "FAILED"
+    assert tracker.find("abc") is None
+    assert mlflow.active_run() is None
+
+
+def test_a_run_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@gatewise.invalid", "-c", "commit.gpgsign=false"]
+    for command in (["init", "--quiet"], [*identity, "commit", "--quiet", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *command], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    monkeypatch.setenv("DVC_EXP_NAME", "solid-gum")
+    with Tracker("tiny").run("gru-1", "train", {"fold": "3"}) as tracked:
+        pass
+    tags = mlflow.get_run(tracked.run_id).data.tags
+    expected = {"stage": "train", "dataset": "tiny", "fold": "3", "git_commit": commit, "git_dirty": "false"}
+    assert {key: tags[f"gatewise.{key}"] for key in expected} == expected
+    assert tags["gatewise.dvc_experiment"] == "solid-gum"
+    assert tags["gatewise.version.numpy"] == np.__version__
+    assert tags["mlflow.source.git.commit"] == commit
+    assert tags["mlflow.source.name"] == "pipeline.train"
+    assert tags["mlflow.runName"] == "gru-1"
+
+
+def test_under_a_project_run_every_run_is_its_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = mlflow.MlflowClient(store_uri())
+    project = client.create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", project)
+    tracker = Tracker("tiny")
+    assert "MLFLOW_RUN_ID" not in os.environ
+    for name in ("gru-1", "gru-2"):
+        with tracker.run(name, "train") as tracked:
+            tracked.params({"seed": 1})
+        assert tracked.run_id != project
+        assert client.get_run(tracked.run_id).data.tags["mlflow.parentRunId"] == project
+    assert client.get_run(project).data.params == {}
+    assert client.get_run(project).info.status == "RUNNING"
+
+
+def test_restoring_writes_all_that_training_would_have_written(
+    restored: tuple[Tracker, Run], restored_root: Path, trained: Trained
+) -> None:
+    tracker, run = restored
+    assert (run.info.run_name, run.info.status) == ("gru-1", "FINISHED")
+    params = {"dataset": "tiny", "model": "gru", "seed": 1, **trained.card["settings"]}
+    assert run.data.params == {name: str(value) for name, value in params.items()}
+    for name, by_epoch in trained.history.items():
+        assert values(tracker.uri, run, str(name)) == list(by_epoch.items())
+    assert values(tracker.uri, run, "validation_best_accuracy") == [(0, 0.8)]
+    expected = {"restored": "true", "stage": "train", "model": "gru", "seed": "1"}
+    expected |= {"fingerprint": trained.fingerprint, "input.data/processed/tokens.npz": "0" * 32}
+    assert {key: run.data.tags[f"gatewise.{key}"] for key in expected} == expected
+    assert run.data.tags["mlflow.note.content"] == "GRU on **tiny**, seed 1: validation accuracy 80.0% at epoch 2 of 2."
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest, data.tags[0].value) == ("tiny", "0" * 32, "training")
+    artifacts = restored_root / "mlartifacts" / "gatewise-tiny" / run.info.run_id / "artifacts"
+    assert sorted(path.name for path in artifacts.iterdir()) == ["card.json", "history.csv", "learning_curves.png"]
+
+
+def test_all_of_a_sqlite_store_lies_in_the_top_folder(restored: tuple[Tracker, Run], restored_root: Path) -> None:
+    _, run = restored
+    assert sorted(path.name for path in restored_root.iterdir()) == ["mlartifacts", "mlflow.db", "mlflow.db.lock"]
+    assert Path(logged_model(run).artifact_location.removeprefix("file://")).is_relative_to(restored_root)
+
+
+def test_a_baseline_is_restored_without_a_network(trained: Trained, tmp_path: Path) -> None:
+    card = {
+        **{"dataset": "tiny", "model": "baseline", "seed": None, "settings": {"ngrams": 2}, "parameters": 9},
+        **{"validation": {"accuracy": 0.9}, "inputs": {"reviews.parquet": "1" * 32}},
+    }
+    baseline = Trained(tmp_path / "baseline", card, {"test": trained.predictions["test"]})
+    baseline.save()
+    tracker = Tracker("tiny")
+    restore(tracker, baseline, Path())
+    tracker.record_scores(found(tracker, baseline.fingerprint), SCORES, ("tiny", "2" * 32))
+    run = found(tracker, baseline.fingerprint)
+    assert run.data.tags["gatewise.stage"] == "baseline"
+    assert run.data.params == {"dataset": "tiny", "model": "baseline", "seed": "None", "ngrams": "2"}
+    assert run.data.metrics == {"validation_best_accuracy": 0.9, "parameters": 9, **SCORES}
+    assert not run.outputs.model_outputs
+
+
+def test_scores_go_to_the_run_and_its_model_once(restored: tuple[Tracker, Run], trained: Trained) -> None:
+    tracker, run = restored
+    scores = {**SCORES, "test_roc_auc": float("nan")}
+    for _ in range(3):
+        tracker.record_scores(found(tracker, trained.fingerprint), scores, ("tiny", "2" * 32))
+    assert {name: len(values(tracker.uri, run, name)) for name in scores} == dict.fromkeys(scores, 1)
+    assert found(tracker, trained.fingerprint).data.metrics.items() >= SCORES.items()
+    of_model = {metric.key: metric for metric in logged_model(run).metrics}
+    assert {name: of_model[name].value for name in SCORES} == SCORES
+    assert (of_model["test_accuracy"].dataset_name, of_model["test_accuracy"].dataset_digest) == ("tiny", "2" * 32)
+
+
+def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "summary.md").write_text("| model |")
+    (results / "roc.png").write_bytes(b"\x89PNG")
+    metrics = {
+        "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
+        "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
+    }
+    run_ids = {"gru-1": "a1", "gru-2": "b2", "baseline": "c3"}
+    labels = tmp_path / "test_labels.npy"
+    record_comparison(Tracker("tiny"), metrics, run_ids, ("tiny", "2" * 32), labels, results)
+    (run,) = mlflow.search_runs(experiment_names=["gatewise-tiny"], output_format="list")
+    assert (run.info.run_name, run.info.status) == ("comparison", "FINISHED")
+    assert {name: run.data.tags[f"gatewise.run.{name}"] for name in run_ids} == run_ids
+    assert run.data.metrics == {
+        "gru/test_accuracy_mean": 0.75,
+        "gru/test_accuracy_std": 0.01,
+        "baseline/test_accuracy_mean": 0.8,
+    }
+    assert run.data.tags["mlflow.note.content"] == "| model |"
+    files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
+    assert sorted(file.path for file in files) == ["roc.png", "summary.md"]
+
+
+def test_the_logged_model_takes_raw_text_and_answers_as_the_classifier(
+    restored: tuple[Tracker, Run], trained: Trained, tokenizer: Path
+) -> None:
+    model = mlflow.pyfunc.load_model(logged_model(restored[1]).model_uri)
+    assert model.metadata.signature.inputs.to_dict() == [{"type": "string", "name": "text", "required": True}]
+    table = model.predict(pd.DataFrame({"text": TEXTS}))
+    assert table.columns.tolist() == ["label", "p_negative", "p_positive"]
+    np.testing.assert_allclose(table[["p_negative", "p_positive"]], trained.predictions["test"], atol=1e-6)
+    folder = trained.folder
+    classifier = Classifier(folder / "model.keras", tokenizer, folder / "card.json")
+    pd.testing.assert_frame_equal(table, classifier.predict(TEXTS))
+
+
+def test_the_logged_model_holds_what_it_needs_and_no_pickle(restored: tuple[Tracker, Run]) -> None:
+    folder = Path(logged_model(restored[1]).artifact_location.removeprefix("file://"))
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert not {name for name in files if name.endswith((".pkl", ".pickle", ".pyc"))}
+    assert files >= {"textmodel.py", "code/pipeline/parts/classifier.py"}
+    assert files >= {f"artifacts/{name}" for name in ("model.keras", "card.json", "tokenizer.json")}
+    requirements = (folder / "requirements.txt").read_text().splitlines()
+    assert all("==" in line for line in requirements)
+    assert {"mlflow", "keras", "tokenizers", "numpy", "pandas"} <= {line.partition("==")[0] for line in requirements}
+
+
+def test_the_logged_model_loads_where_this_project_is_not(
+    restored: tuple[Tracker, Run], trained: Trained, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(logged_model(restored[1]).artifact_location.removeprefix("file://"), tmp_path / "model")
+    code = (
+        "import importlib.util, json, mlflow, pandas\n"
+        "assert importlib.util.find_spec('pipeline') is None\n"
+        f"model = mlflow.pyfunc.load_model({str(folder)!r})\n"
+        f"print(model.predict(pandas.DataFrame({{'text': {TEXTS!r}}})).to_json(orient='values'))\n"
+    )
+    environment = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout.splitlines()[-1])
+    np.testing.assert_allclose([row[1:] for row in rows], trained.predictions["test"], atol=1e-6)
+
+
+def test_two_processes_can_open_a_fresh_store_at_once(tmp_path: Path) -> None:
+    code = "from pipeline.parts.tracking import Tracker\nprint(Tracker('tiny').problem)"
+    environment = clean_environment() | {"DVC_ROOT": str(tmp_path / "fresh"), "PYTHONPATH": str(REPOSITORY)}
+    (tmp_path / "fresh").mkdir()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0] for process in processes] == ["None\n", "None\n"]
+
+
+def test_an_unreachable_server_is_told_once_and_then_left_alone(
+    trained: Trained,
+    tokenizer: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracker = Tracker("tiny")
+    told = capfd.readouterr().err
+    assert told.startswith("warning: MLflow (http://127.0.0.1:")
+    assert "evaluate" in told
+    assert len(told.splitlines()) == 2
+    with tracker.run("gru-1", "train") as tracked:
+        tracked.params({"seed": 1})
+        tracked.metrics({"loss": 0.5}, 1)
+        tracked.figure(Figure(), "figure.png")
+        tracked.files(tmp_path)
+        finish(tracked, trained, tokenizer)
+    restore(tracker, trained, tokenizer)
+    assert tracker.find(trained.fingerprint) is None
+    assert capfd.readouterr() == ("", "")
+    assert "not recorded in MLflow" in tracker.where_to_look()
+
+
+def test_mlflow_is_given_up_after_seconds_unless_the_environment_has_more_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Tracker("tiny")
+    assert int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) <= 3  # MLflow's own 7 block for four minutes
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    Tracker("tiny")
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
+
+
+def test_an_error_of_the_stage_stays_what_it_is_without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://somewhere")
+    with pytest.raises(ZeroDivisionError), Tracker("tiny").run("gru-1", "train"):
+        raise ZeroDivisionError
+
+
+def test_a_deleted_experiment_says_how_to_bring_it_back(capsys: pytest.CaptureFixture[str]) -> None:
+    client = mlflow.MlflowClient(store_uri())
+    Tracker("tiny")
+    experiment = client.get_experiment_by_name("gatewise-tiny")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    assert Tracker("tiny").problem is not None
+    assert f"mlflow experiments restore -x {experiment.experiment_id}" in capsys.readouterr().err
+
+
+def test_a_server_takes_the_run_the_model_and_the_scores(
+    server: str, trained: Trained, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    tracker = Tracker("tiny")
+    restore(tracker, trained, tokenizer)
+    assert tracker.problem is None
+    run = found(tracker, trained.fingerprint)
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
+    for _ in range(2):
+        tracker.record_scores(found(tracker, trained.fingerprint), SCORES, ("tiny", "2" * 32))
+    assert values(server, run, "test_accuracy") == [(0, 0.75)]
+    files = mlflow.artifacts.list_artifacts(artifact_uri=f"{logged_model(run).artifact_location}/artifacts")
+    assert sorted(Path(file.path).name for file in files) == ["card.json", "model.keras", "tokenizer.json"]
+    assert tracker.where_to_look().startswith(f"runs: {server}/#/experiments/")

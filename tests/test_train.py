@@ -1,0 +1,106 @@
+"""The train stage: what it leaves in its folder, that it repeats itself, and that it does not need MLflow."""
+
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY_PARAMS
+
+from pipeline import train as stage
+from pipeline.parts import networks
+from pipeline.parts.lineage import md5
+from pipeline.parts.params import TrainParams
+from pipeline.parts.scores import score
+from pipeline.parts.tokens import TokenizedSplits, clip, from_lists
+from pipeline.parts.trained import Trained
+
+SETTINGS = TrainParams(
+    embedding_dim=8, units=4, dropout=0.1, pooling="mean", keep="tail", learning_rate=0.1, epochs=3, patience=1
+)
+
+
+def splits() -> TokenizedSplits:
+    """Three classes, told apart by the last word of texts of 1 to 14 words."""
+    texts = {split: [[4] * (i % 14) + [1 + i % 3] for i in range(30)] for split in ("train", "validation")}
+    labels = {split: np.array([i % 3 for i in range(30)], np.int32) for split in texts}
+    tokens = {split: from_lists(words) for split, words in texts.items()}
+    return TokenizedSplits(tokens | {"test": from_lists([[1], [4] * 9 + [2]])}, labels, ["bad", "fair", "good"], 5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models") / "lstm-1"
+
+
+@pytest.fixture(scope="module")
+def epochs() -> list[tuple[int, dict[str, float]]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, epochs: list[tuple[int, dict[str, float]]]) -> Trained:
+    return stage.train("lstm", 1, splits(), SETTINGS, 6, 8, folder, lambda *epoch: epochs.append(epoch))
+
+
+def test_the_card_says_what_was_trained_and_how(trained: Trained) -> None:
+    expected = {
+        "model": "lstm",
+        "seed": 1,
+        "labels": ["bad", "fair", "good"],
+        "settings": {
+            **{"embedding_dim": 8, "units": 4, "dropout": 0.1, "pooling": "mean", "keep": "tail"},
+            **{"learning_rate": 0.1, "epochs": 3, "patience": 1, "max_tokens": 6, "batch_size": 8, "vocabulary": 5},
+        },
+        "parameters": 40 + 208 + 15,  # 5 words of 8 numbers; 4 gates of (8 + 4 + 1) by 4; (4 + 1) by 3 classes
+        "recurrent_parameters": 208,
+        "best_epoch": int(trained.history["validation_loss"].to_numpy().argmin()) + 1,
+        "validation": score(splits().labels["validation"], trained.predictions["validation"]),
+    }
+    assert trained.card == expected
+
+
+def test_every_epoch_is_told_and_kept(trained: Trained, epochs: list[tuple[int, dict[str, float]]]) -> None:
+    assert [epoch for epoch, _ in epochs] == trained.history.index.tolist()
+    assert [numbers for _, numbers in epochs] == trained.history.to_dict("records")
+    assert trained.history.index.name == "epoch"
+
+
+def test_predictions_are_those_of_the_network_on_clipped_texts(trained: Trained, folder: Path) -> None:
+    network = networks.load(folder / "model.keras")
+    for split in ("validation", "test"):
+        expected = networks.predict(network, clip(splits().tokens[split], 6, "tail"))
+        np.testing.assert_allclose(trained.predictions[split], expected, atol=1e-6)
+    assert trained.predictions["test"].shape == (2, 3)
+
+
+def test_training_again_gives_the_same_bytes(trained: Trained, folder: Path, tmp_path: Path) -> None:
+    again = stage.train("lstm", 1, splits(), SETTINGS, 6, 8, tmp_path)
+    assert md5(tmp_path / "model.keras") == md5(folder / "model.keras")
+    np.testing.assert_array_equal(again.predictions["test"], trained.predictions["test"])
+    assert again.history.equals(trained.history)
+
+
+def test_an_unreachable_mlflow_costs_a_warning_and_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(TINY_PARAMS)
+    Path("tokenizer.json").write_text("{}")
+    splits().save(Path("tokens.npz"))
+    options = {"model": "gru", "seed": "3", "tokens": "tokens.npz", "tokenizer": "tokenizer.json", "output": "gru-3"}
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    stage.main()
+    left = Trained.load(Path("gru-3"))
+    assert (left.model, left.card["seed"], left.card["dataset"]) == ("gru", 3, "tiny")
+    assert left.card["inputs"] == {name: md5(Path(name)) for name in ("tokens.npz", "tokenizer.json")}
+    told, warned = capfd.readouterr()
+    assert warned.count("warning: MLflow") == 1
+    assert told.startswith("gru-3 epoch 1: train loss ")
+    assert len(told.splitlines()) == len(left.history)
