@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PARAMETERS := $(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help repro ui test check format lock clean
+.PHONY: help repro ui verify test check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ repro: $(VENV)/.runtime  ## run the pipeline: DATASET=imdb for the tutorial's ex
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
 	@python -m pipeline.tools.ui --port $(or $(PORT),5000)
+
+verify: $(VENV)/.runtime  ## prove that the commit gives the results in its dvc.lock (STAGE=train@lstm-1 for a part)
+	@python -m pipeline.tools.verify $(if $(STAGE),--stage $(STAGE))
 
 test: $(VENV)/.development  ## run the tests
 	pytest

@@ -90,7 +90,7 @@ def main() -> None:
         trained.card.update(dataset=params.dataset, inputs={arguments.reviews.as_posix(): md5(arguments.reviews)})
         trained.save()
         tracked.params(run_params(trained.card))
-        tracked.metrics({"training_seconds": seconds})
+        tracked.metrics({"time/training_seconds": seconds})
         finish(tracked, trained, tokenizer=Path())
         for candidate in trained.card["candidates"]:
             print(

@@ -1,6 +1,7 @@
 """Compare all trained models on the test split, and complete MLflow's record of them.
 
-Reads   data/models, test_labels.npy (no other stage reads it), data.json, tokenizer.json (for MLflow)
+Reads   data/models, test_labels.npy (no other stage reads it), data.json; for MLflow, reviews.parquet (its hash
+        is the digest of the data set) and tokenizer.json
 Writes  metrics.json                                 <model>.<metric>.{mean,std} over seeds
         summary.md                                   the same as a table
         learning_curves.csv, roc.csv                 for `dvc plots`
@@ -46,10 +47,10 @@ def write_results(comparison: Comparison, dataset: str, output: Path) -> None:
         figures.save(picture, output / f"{name}.png")
 
 
-def record(tracker: Tracker, comparison: Comparison, test_labels: Path, tokenizer: Path, output: Path) -> None:
+def record(tracker: Tracker, comparison: Comparison, reviews: Path, tokenizer: Path, output: Path) -> None:
     """Add the test scores to the run of every model, writing runs that are missing, and log the comparison."""
     run_ids = {}
-    dataset = (tracker.dataset, md5(test_labels))
+    dataset = (tracker.dataset, md5(reviews))
     for trained in comparison.runs:
         found = tracker.find(trained.fingerprint)
         if found is None:
@@ -60,7 +61,7 @@ def record(tracker: Tracker, comparison: Comparison, test_labels: Path, tokenize
         scores = {f"test_{name}": value for name, value in comparison.scores[trained.name].items()}
         tracker.record_scores(found, scores, dataset)
         run_ids[trained.name] = found.info.run_id
-    record_comparison(tracker, comparison.metrics(), run_ids, dataset, test_labels, output)
+    record_comparison(tracker, comparison.metrics(), run_ids, dataset, reviews, output)
 
 
 def main() -> None:
@@ -76,7 +77,8 @@ def main() -> None:
     comparison = compare([arguments.models / name for name in names], np.load(test_labels), label_names)
     write_results(comparison, params.dataset, arguments.output)
     tracker = Tracker(params.dataset)
-    record(tracker, comparison, test_labels, arguments.data / "tokenizer.json", arguments.output)
+    files = {name: arguments.data / name for name in ("reviews.parquet", "tokenizer.json")}
+    record(tracker, comparison, files["reviews.parquet"], files["tokenizer.json"], arguments.output)
     print((arguments.output / "summary.md").read_text(encoding="utf-8"))
     print(tracker.where_to_look())
 

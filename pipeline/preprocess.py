@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 
 from pipeline.parts.command import InputError, progress, run
 from pipeline.parts.datasets import Staging, read_split, write_reviews
+from pipeline.parts.lineage import sha256
 from pipeline.parts.params import read_params
 from pipeline.parts.sources import SPLITS, Source, read, read_source
 from pipeline.parts.splits import assign_splits, find_leaks, groups_in_two_splits
@@ -73,8 +74,10 @@ def preprocess(
         reviews = _in_order(reviews[~leaks])
         codes = _codes(reviews, label_names)
         in_test = reviews["split"] == "test"
-        np.save(output / "test_labels.npy", codes[in_test].to_numpy(np.int32))
-        write_reviews(output / "reviews.parquet", reviews.assign(label=codes.mask(in_test)), staging, label_names)
+        test_labels = output / "test_labels.npy"
+        np.save(test_labels, codes[in_test].to_numpy(np.int32))
+        table = reviews.assign(label=codes.mask(in_test))
+        write_reviews(output / "reviews.parquet", table, staging, label_names, sha256(test_labels))
     tokenizer, tokens = _tokenize(output / "reviews.parquet", kind, vocabulary)
     tokenizer.save(str(output / "tokenizer.json"))
     labels = {split: codes[reviews["split"] == split].to_numpy(np.int32) for split in ("train", "validation")}

@@ -100,7 +100,7 @@ def main() -> None:
         def after_epoch(epoch: int, numbers: dict[str, float]) -> None:
             nonlocal previous
             seconds, previous = time.perf_counter() - previous, time.perf_counter()
-            tracked.metrics(numbers | {"epoch_seconds": seconds}, epoch)
+            tracked.metrics(numbers | {"time/epoch_seconds": seconds}, epoch)
             shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers.items())
             print(f"{name} epoch {epoch}: {shown} ({seconds:.1f} s)", flush=True)
 
@@ -119,7 +119,7 @@ def main() -> None:
             inputs={path.as_posix(): md5(path) for path in (arguments.tokens, arguments.tokenizer)},
         )
         trained.save()
-        tracked.metrics({"training_seconds": previous - started})
+        tracked.metrics({"time/training_seconds": previous - started})
         finish(tracked, trained, arguments.tokenizer)
 
 

@@ -65,10 +65,17 @@ class Project:
 
     root: Path
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the copy; `python`, `dvc` and `mlflow` are those of this environment."""
         result = subprocess.run(
-            command, cwd=self.root, env=clean_environment() | environment, capture_output=True, text=True, check=False
+            command,
+            cwd=self.root,
+            env=clean_environment() | (environment or {}),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if check and result.returncode != 0:
             pytest.fail(f"{' '.join(command)} failed:\n{result.stdout}\n{result.stderr}")

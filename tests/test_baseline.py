@@ -26,7 +26,7 @@ def reviews(path: Path, validation: list[tuple[str, int]], train: list[tuple[str
     names = ["negative", "positive", "neither"][: max(label for _, label in train) + 1]
     with Staging(path.parent) as staging:
         staging.write([table.assign(label=table["label"].astype("string"))])
-        write_reviews(path, table, staging, names)
+        write_reviews(path, table, staging, names, "5" * 64)
     return path
 
 

@@ -67,7 +67,7 @@ def written(folder: Path, splits: list[str], labels: list[int | None]) -> Path:
         known = staging.write([table(*(f"text {row}" for row in range(count)))])
         reviews = known.iloc[::-1].assign(split=splits, label=pd.array(labels, "Int32"))
         reviews.loc[0, "group"] = None
-        write_reviews(folder / "reviews.parquet", reviews, staging, ["bad", "gut ü"])
+        write_reviews(folder / "reviews.parquet", reviews, staging, ["bad", "gut ü"], "5" * 64)
     return folder / "reviews.parquet"
 
 

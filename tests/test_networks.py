@@ -85,6 +85,16 @@ def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(cell: netw
         np.testing.assert_allclose(alone[0], together[text], atol=1e-6)
 
 
+def test_a_last_batch_of_another_width_is_predicted_as_well() -> None:
+    networks.seed_everything(1)
+    model = networks.build("gru", VOCABULARY, 2, settings())
+    batch = networks.PREDICTION_BATCH
+    probabilities = networks.predict(model, from_lists([[3] * 9] * (2 * batch) + [[2, 3]]))  # 16, 16 and 8 wide
+    alone = networks.predict(model, from_lists([[2, 3], [3] * 9]))
+    np.testing.assert_allclose(probabilities[[-1, 0]], alone, atol=1e-6)
+    assert abs(alone[0, 1] - alone[1, 1]) > 1e-4
+
+
 @pytest.mark.parametrize("pooling", ["last", "max", "mean"])
 def test_pooling_sees_the_states_of_words_and_never_of_padding(pooling: str) -> None:
     networks.seed_everything(2)

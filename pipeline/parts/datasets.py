@@ -79,7 +79,9 @@ class Staging:
         return pa.concat_arrays(pieces).take(pa.array(np.argsort(order, kind="stable")))
 
 
-def write_reviews(path: Path, reviews: pd.DataFrame, staging: Staging, label_names: list[str]) -> None:
+def write_reviews(
+    path: Path, reviews: pd.DataFrame, staging: Staging, label_names: list[str], test_labels_sha256: str
+) -> None:
     """Write reviews.parquet.
 
     Args:
@@ -88,6 +90,8 @@ def write_reviews(path: Path, reviews: pd.DataFrame, staging: Staging, label_nam
             is the row in `staging`.
         staging: gives the texts.
         label_names: the class of code i.
+        test_labels_sha256: hash of the file with the test labels, kept in the metadata: so the hash of this file
+            stands for all of the data.
     """
     schema = pa.schema(
         [
@@ -97,7 +101,7 @@ def write_reviews(path: Path, reviews: pd.DataFrame, staging: Staging, label_nam
             ("split", pa.string()),
             ("group", pa.string()),
         ],
-        metadata={_LABEL_NAMES: json.dumps(label_names)},
+        metadata={_LABEL_NAMES: json.dumps(label_names), b"test_labels_sha256": test_labels_sha256},
     )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, len(reviews), BATCH_ROWS):

@@ -46,6 +46,11 @@ def project_root() -> Path:
     return here
 
 
+def repository() -> str:
+    """What to `git clone`: the remote `origin`, or the folder itself."""
+    return _git("remote", "get-url", "origin") or str(project_root())
+
+
 def git_state() -> dict[str, str]:
     """Commit of the current folder and whether files that git tracks differ from it; empty outside of git."""
     commit = _git("rev-parse", "HEAD")

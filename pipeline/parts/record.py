@@ -23,9 +23,11 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     """
     card = trained.card
     tracked.tags({"model": card["model"], "seed": str(card["seed"])})
-    tracked.tags({f"input.{path}": digest for path, digest in card["inputs"].items()})
-    tracked.metrics({f"validation_best_{name}": value for name, value in card["validation"].items()})
-    tracked.metrics({name: card[name] for name in ("parameters", "recurrent_parameters", "best_epoch") if name in card})
+    # The part before the slash is the section in which the UI shows the number, below the curves.
+    tracked.metrics({f"validation/{name}": value for name, value in card["validation"].items()})
+    tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
+    if "best_epoch" in card:
+        tracked.metrics({"validation/best_epoch": card["best_epoch"]})
     data, digest = next(iter(card["inputs"].items()))
     tracked.dataset(card["dataset"], digest, Path(data), "training")
     tracked.files(trained.folder / CARD)
@@ -56,7 +58,7 @@ def record_comparison(
     metrics: dict[str, dict[str, Any]],
     run_ids: dict[str, str],
     dataset: tuple[str, str],
-    test_labels: Path,
+    reviews: Path,
     results: Path,
 ) -> None:
     """Log one run that links every run it compares and holds the summary, the numbers and the plots.
@@ -65,18 +67,18 @@ def record_comparison(
         tracker: the experiment.
         metrics: the content of metrics.json.
         run_ids: run name to MLflow's id, for every model compared.
-        dataset: name and digest of the test split.
-        test_labels: the file with that digest.
+        dataset: name and digest of the data.
+        reviews: the file with that digest.
         results: the folder that `evaluate` wrote.
     """
     with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
         tracked.params({"dataset": tracker.dataset, "runs": len(run_ids)})
         for model, values in metrics.items():
             numbers = {name: value for name, value in values.items() if isinstance(value, dict)}
-            tracked.metrics({f"{model}/test_{name}_mean": value["mean"] for name, value in numbers.items()})
+            tracked.metrics({f"test over seeds/{model} {name} mean": value["mean"] for name, value in numbers.items()})
             spread = {name: value["std"] for name, value in numbers.items() if value["std"] is not None}
-            tracked.metrics({f"{model}/test_{name}_std": std for name, std in spread.items()})
-        tracked.dataset(*dataset, test_labels, "test")
+            tracked.metrics({f"test over seeds/{model} {name} std": std for name, std in spread.items()})
+        tracked.dataset(*dataset, reviews, "test")
         tracked.files(results)
         tracked.describe((results / "summary.md").read_text(encoding="utf-8"))
 

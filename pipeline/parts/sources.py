@@ -274,6 +274,8 @@ def _row_of_text(path: Path, below: Path) -> tuple[str | None, ...]:
     if len(below.parts) < 2:
         raise InputError(f"{path} lies in no folder; expected <label>/<name>.txt or <split>/<label>/<name>.txt")
     folders = below.parts[:-1]
+    label: str | None
+    split: str | None
     if folders[-1] == "unlabelled":
         label, split = None, "unlabelled"
     else:

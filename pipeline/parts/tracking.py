@@ -7,6 +7,7 @@ MLflow being out of reach never costs a result. The first call that fails says s
 the next `evaluate` writes what is missing from the files.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -15,6 +16,8 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,12 +34,15 @@ from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils.time import get_current_time_millis
 
 import pipeline
-from pipeline.parts.lineage import environment, git_state, project_root
+from pipeline.parts.command import InputError, did_you_mean
+from pipeline.parts.lineage import dependencies, environment, git_state, project_root, uncommitted_changes
 from pipeline.parts.trained import CARD, NETWORK, Trained
 
 EXPERIMENT = "gatewise-{dataset}"
 COMPARISON = "comparison"
 FINGERPRINT = "gatewise.fingerprint"
+# Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
+DEPENDENCIES, PATCH = "dependencies.json", "uncommitted.patch"
 
 _EXPERIMENT_NOTE = (
     "LSTM against GRU on one data set. One run per trained model and seed (`lstm-1`, `gru-3`, `baseline`) with its"
@@ -61,6 +67,47 @@ T = TypeVar("T")
 def store_uri() -> str:
     """`MLFLOW_TRACKING_URI` if set, else the SQLite file in the top folder of the repository."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Where a run comes from, as MLflow knows it.
+
+    Attributes:
+        stage: the stage of dvc.yaml that makes its files again, such as `train@lstm-1`.
+        restored: written from the files, after the model was trained.
+        commit: what git had checked out; empty outside of git.
+        dirty: files that git tracks differed from the commit; the artifact `PATCH` has the changes.
+        left_out: changed files that the patch lacks, because they are large or may hold secrets.
+        datasets: name, digest and context of what was read.
+        dependencies: path to MD5 of every file that the stage depends on.
+        environment: versions and processor.
+    """
+
+    name: str
+    run_id: str
+    store: str
+    experiment: str
+    status: str
+    started: str
+    stage: str
+    restored: bool
+    fingerprint: str
+    commit: str
+    dirty: bool
+    left_out: str
+    datasets: list[tuple[str, str, str]]
+    params: dict[str, str]
+    dependencies: dict[str, str]
+    environment: dict[str, str]
+
+    @property
+    def commit_and_state(self) -> str:
+        """For a table: the commit, and whether that was all."""
+        if not self.commit:
+            return "not in git"
+        state = f" + {PATCH}" if self.dirty else ""
+        return f"{self.commit[:12]}{state}{f' (left out: {self.left_out})' if self.left_out else ''}"
 
 
 class Tracker:
@@ -91,7 +138,10 @@ class Tracker:
             stage: the stage of dvc.yaml that writes it.
             tags: further tags; `gatewise.` is put before their names.
         """
+        patch, left_out = uncommitted_changes()
         gatewise = {"stage": stage, "dataset": self.dataset, **git_state(), **environment(), **(tags or {})}
+        if left_out:
+            gatewise["left_out_of_patch"] = ", ".join(left_out)
         if "DVC_EXP_NAME" in os.environ:
             gatewise["dvc_experiment"] = os.environ["DVC_EXP_NAME"]
         all_tags = {f"gatewise.{key}": value for key, value in gatewise.items()}
@@ -104,8 +154,12 @@ class Tracker:
             )
         )
         status = "FAILED"
+        tracked = TrackedRun(self, run.info.run_id if run else "")
+        tracked.text(json.dumps(dependencies(stage), indent=2), DEPENDENCIES)
+        if patch:
+            tracked.text(patch, PATCH)
         try:
-            yield TrackedRun(self, run.info.run_id if run else "")
+            yield tracked
             status = "FINISHED"
         finally:
             self._try(lambda: mlflow.end_run(status))
@@ -122,6 +176,54 @@ class Tracker:
             )
         )
         return runs[0] if runs else None
+
+    def named(self, text: str) -> Run:
+        """The latest run with this name, or the run whose id begins with this.
+
+        Raises:
+            InputError: there is none, or MLflow is out of reach.
+        """
+        runs = self._try(
+            lambda: self._client.search_runs([str(self._experiment_id)], order_by=["attributes.start_time DESC"])
+        )
+        if self.problem:
+            raise InputError(f"MLflow ({self.uri}) cannot be asked: {self.problem}")
+        for run in runs or []:
+            if run.info.run_name == text or run.info.run_id.startswith(text):
+                return run
+        names = sorted({str(run.info.run_name) for run in runs or []})
+        experiment = EXPERIMENT.format(dataset=self.dataset)
+        raise InputError(f"the experiment {experiment} has no run {text!r}; {did_you_mean(text, names)}")
+
+    def describe(self, run: Run) -> RunRecord:
+        """Where a run comes from."""
+        tags = {name.removeprefix("gatewise."): value for name, value in run.data.tags.items()}
+        stage = tags.get("stage", "")
+        inputs = run.inputs.dataset_inputs if run.inputs else []
+        started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+        return RunRecord(
+            name=str(run.info.run_name),
+            run_id=run.info.run_id,
+            store=self.uri,
+            experiment=EXPERIMENT.format(dataset=self.dataset),
+            status=run.info.status,
+            started=f"{started:%Y-%m-%d %H:%M} UTC",
+            stage=f"train@{run.info.run_name}" if stage == "train" else stage,
+            restored=tags.get("restored") == "true",
+            fingerprint=tags.get("fingerprint", ""),
+            commit=tags.get("git_commit", ""),
+            dirty=tags.get("git_dirty") == "true",
+            left_out=tags.get("left_out_of_patch", ""),
+            datasets=[
+                (used.dataset.name, used.dataset.digest, ", ".join(tag.value for tag in used.tags)) for used in inputs
+            ],
+            params=dict(run.data.params),
+            dependencies=self._try(
+                lambda: json.loads(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{DEPENDENCIES}"))
+            )
+            or {},
+            environment={name: value for name, value in tags.items() if name.startswith("version.") or name == "cpu"},
+        )
 
     def record_scores(self, run: Run, scores: dict[str, float], dataset: tuple[str, str]) -> None:
         """Add numbers to a finished run and to the model it logged, unless they are there already.
@@ -207,6 +309,10 @@ class TrackedRun:
     def describe(self, markdown: str) -> None:
         """Set the text that the UI shows above the run."""
         self._try(lambda: self._client.set_tag(self.run_id, "mlflow.note.content", markdown))
+
+    def text(self, text: str, name: str) -> None:
+        """Log a text as an artifact."""
+        self._try(lambda: self._client.log_text(self.run_id, text, name))
 
     def params(self, params: dict[str, Any]) -> None:
         """Log parameters."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pipeline.parts.command import run
+from pipeline.parts.lineage import repository
 from pipeline.parts.params import read_params
 from pipeline.parts.tracking import PATCH, RunRecord, Tracker
 from pipeline.parts.trained import CARD, Trained
@@ -25,7 +26,7 @@ def on_disk(tracker: Tracker, models: Path) -> str:
     for folder in sorted(card.parent for card in models.glob(f"*/{CARD}")):
         trained = Trained.load(folder)
         found = tracker.find(trained.fingerprint)
-        record = tracker.record(found) if found else None
+        record = tracker.describe(found) if found else None
         rows.append(
             {
                 "folder": folder.as_posix(),
@@ -65,9 +66,9 @@ def commands(record: RunRecord, repository: str) -> list[str]:
     if record.dirty:
         lines.append(
             f"MLFLOW_TRACKING_URI={record.store} mlflow artifacts download --run-id {record.run_id}"
-            f" --artifact-path {PATCH} --dst-path ."
+            f" --artifact-path {PATCH} --dst-path .git"
         )
-        lines.append(f"git apply {PATCH}")
+        lines.append(f"git apply .git/{PATCH}")
     return [*lines, f"dvc repro --pull --allow-missing {record.stage}"]
 
 
@@ -81,7 +82,7 @@ def main() -> None:
     arguments = parser.parse_args()
     tracker = Tracker(read_params().dataset)
     if arguments.run:
-        print(described(tracker.record(tracker.named(arguments.run)), tracker.repository()))
+        print(described(tracker.describe(tracker.named(arguments.run)), repository()))
     else:
         print(on_disk(tracker, MODELS))
 

@@ -15,6 +15,7 @@ The exit code is 0 when nothing is different. Data and tokens have no rounding: 
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -33,7 +34,8 @@ from tabulate import tabulate
 from pipeline.parts.command import InputError, run
 from pipeline.parts.fetching import MIRROR_VARIABLE
 from pipeline.parts.lineage import environment, project_root
-from pipeline.parts.params import read_params
+from pipeline.parts.params import PARAMS_FILE, read_params
+from pipeline.parts.trained import NETWORK
 
 IDENTICAL, EQUAL, DIFFERENT = "identical bytes", "equal numbers", "different"
 # Stages that compute with floats, whose last bits depend on the processor.
@@ -96,8 +98,7 @@ def _lock_at(root: Path, revision: str) -> Any:
 
 
 def _clone(root: Path, revision: str, clone: Path) -> None:
-    for command in (["git", "clone", "--quiet", "--no-checkout", str(root), str(clone)],):
-        subprocess.run(command, check=True)
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(root), str(clone)], check=True)
     commit = subprocess.run(
         ["git", "rev-parse", f"{revision}^{{commit}}"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -173,11 +174,24 @@ def _sides(root: Path, revision: str) -> str:
 
 
 def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
-    from pipeline.parts.tracking import find_environment  # a second of import that the clone's run need not wait for
+    """What the MLflow run of a model of that revision says, if both are at hand."""
+    from pipeline.parts.tracking import Tracker, store_uri  # three seconds that a wrong revision need not cost
 
-    lock = _lock_at(root, revision)
-    digests = {digest for (stage, _), digest in _outputs(lock).items() if stage.startswith("train@")}
-    return find_environment(digests)
+    uri = store_uri()
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        return {}
+    reference = DVCFileSystem(str(root), rev=revision)
+    tracker = Tracker(read_params(root / PARAMS_FILE).dataset)
+    for stage, output in _outputs(_lock_at(root, revision)):
+        if stage.startswith("train@"):
+            try:
+                network = reference.read_bytes(f"{output}/{NETWORK}")
+            except FileNotFoundError:
+                continue
+            run = tracker.find(hashlib.sha256(network).hexdigest())
+            if run is not None:
+                return tracker.describe(run).environment
+    return {}
 
 
 def main() -> None:
@@ -195,9 +209,8 @@ def main() -> None:
         if not arguments.keep:
             shutil.rmtree(folder)
     rows = [(v.stage, v.output, v.expected[:8], v.came[:8], v.verdict) for v in verdicts]
-    print(
-        f"\n{tabulate(rows, headers=['stage', 'output', 'in dvc.lock', 'came', ''])}\n\n{_sides(root, arguments.revision)}"
-    )
+    table = tabulate(rows, headers=["stage", "output", "in dvc.lock", "came", ""], disable_numparse=True)
+    print(f"\n{table}\n\n{_sides(root, arguments.revision)}")
     counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT)}
     summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     print(f"\n{arguments.revision}: {summary} (tolerance {arguments.tolerance})")
