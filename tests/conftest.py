@@ -3,14 +3,17 @@
 import itertools
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +45,11 @@ baseline:
   min_texts: 1
   inverse_regularisation: [1.0]
 """
+ARTIFACT_PATHS = [
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+]
 TINY_SOURCE = "format: files\nlabels: [negative, positive]\ngroup: film\n"
 
 
@@ -66,16 +74,16 @@ class Project:
     root: Path
 
     def run(
-        self, *command: str, check: bool = True, environment: dict[str, str] | None = None
+        self,
+        *command: str,
+        check: bool = True,
+        environment: dict[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the copy; `python`, `dvc` and `mlflow` are those of this environment."""
+        everything = clean_environment() | (environment or {})
         result = subprocess.run(
-            command,
-            cwd=self.root,
-            env=clean_environment() | (environment or {}),
-            capture_output=True,
-            text=True,
-            check=False,
+            command, cwd=cwd or self.root, env=everything, capture_output=True, text=True, check=False
         )
         if check and result.returncode != 0:
             pytest.fail(f"{' '.join(command)} failed:\n{result.stdout}\n{result.stderr}")
@@ -113,6 +121,8 @@ def make_project(root: Path) -> Project:
     project.run("git", "init", "--quiet", "--initial-branch=main")
     project.run("git", "config", "user.email", "tests@gatewise.invalid")
     project.run("git", "config", "user.name", "tests")
+    # In git, as small data may be: so that clones have them too.
+    project.run("git", "add", "--force", "data/sources/tiny/reviews.csv")
     commit_all(project, "the project")
     return project
 
@@ -122,13 +132,23 @@ def commit_all(project: Project, message: str) -> None:
     project.run("git", "commit", "--quiet", "--message", message)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow tests first, so that no process is left alone with them at the end."""
+    items.sort(key=lambda item: "trained_project" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny pipeline, run once with `dvc repro` and committed. Tests must leave it as they found it."""
-    project = make_project(tmp_path_factory.mktemp("trained") / "project")
-    project.run("dvc", "repro")
-    commit_all(project, "results")
-    return project
+    shared = tmp_path_factory.getbasetemp().parent  # of all the test processes of this run
+    root, done = shared / "trained" / "project", shared / "trained.done"
+    with FileLock(shared / "trained.lock"):
+        if not done.exists():
+            project = make_project(root)
+            project.run("dvc", "repro")
+            commit_all(project, "results")
+            done.touch()
+    return Project(root)
 
 
 @pytest.fixture
@@ -138,6 +158,11 @@ def fresh_copy(trained_project: Project, tmp_path: Path) -> Callable[[], Project
     def copy() -> Project:
         root = tmp_path / "copy"
         shutil.copytree(trained_project.root, root, symlinks=True)
+        with closing(sqlite3.connect(root / "mlflow.db")) as store:  # which keeps absolute paths
+            for table, column in ARTIFACT_PATHS:
+                change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+                store.execute(change, (str(trained_project.root), str(root)))
+            store.commit()
         return Project(root)
 
     return copy

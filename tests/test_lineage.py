@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.parts.lineage import environment, git_state, md5, project_root, sha256
+from pipeline.parts.lineage import commit, dependencies, environment, md5, project_root, sha256, uncommitted_changes
 
 
 @pytest.fixture
@@ -35,33 +35,22 @@ def test_hashes_read_files_of_any_size(tmp_path: Path) -> None:
 
 
 def test_a_clean_repository_is_its_commit(repository: Path) -> None:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert len(commit) == 40
-    assert git_state() == {"git_commit": commit, "git_dirty": "false"}
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert len(head) == 40
+    assert commit() == head
+    assert uncommitted_changes() == ("", [])
 
 
-def test_an_untracked_file_does_not_make_a_repository_dirty(repository: Path) -> None:
-    (repository / "notes.txt").write_text("mine")
-    assert git_state()["git_dirty"] == "false"
-
-
-@pytest.mark.parametrize("staged", [False, True])
-def test_a_changed_file_makes_a_repository_dirty(repository: Path, staged: bool) -> None:
-    (repository / "params.yaml").write_text("seeds: [2]\n")
-    if staged:
-        subprocess.run(["git", "add", "params.yaml"], check=True)
-    assert git_state()["git_dirty"] == "true"
-
-
-def test_outside_of_git_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("begin", [[], ["git", "init", "--quiet"]])
+def test_outside_of_git_and_before_the_first_commit_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: list[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert git_state() == {}
-
-
-def test_a_repository_without_a_commit_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    subprocess.run(["git", "init", "--quiet"], check=True)
-    assert git_state() == {}
+    if begin:
+        subprocess.run(begin, check=True)
+    (tmp_path / "file").write_text("new")
+    assert commit() is None
+    assert uncommitted_changes() == ("", [])
 
 
 def test_the_root_is_the_folder_above_that_dvc_works_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,3 +77,60 @@ def test_the_environment_names_versions_and_processor() -> None:
     assert named["cpu"]
     assert all(key == "cpu" or key.startswith("version.") for key in named)
     assert "version.jax" not in named or named["version.jax"]
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_uncommitted_changes_apply_to_a_clean_clone(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, staged: bool
+) -> None:
+    (repository / "params.yaml").write_text("seeds: [2]\n")
+    (repository / "new").mkdir()
+    (repository / "new" / "code.py").write_text("print('ü')\n\n")
+    (repository / "new" / "windows.txt").write_bytes(b"first\r\nsecond\r\n")
+    if staged:
+        subprocess.run(["git", "add", "."], check=True)
+    index = (repository / ".git" / "index").read_bytes()
+    patch, left_out = uncommitted_changes()
+    assert left_out == []
+    assert (repository / ".git" / "index").read_bytes() == index
+    clone = tmp_path_factory.mktemp("clone")
+    subprocess.run(["git", "clone", "--quiet", str(repository), str(clone)], check=True)
+    subprocess.run(["git", "apply"], cwd=clone, input=patch, text=True, check=True)
+    assert (clone / "params.yaml").read_text() == "seeds: [2]\n"
+    assert (clone / "new" / "code.py").read_text() == "print('ü')\n\n"
+    assert (clone / "new" / "windows.txt").read_bytes() == b"first\r\nsecond\r\n"
+
+
+def test_a_file_in_another_encoding_is_named_as_left_out(repository: Path) -> None:
+    (repository / "params.yaml").write_bytes("café\n".encode("latin-1"))
+    assert uncommitted_changes() == ("", ["params.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".env", "X=1\n"),
+        ("server.pem", "x\n"),
+        ("settings.py", "API_KEY = 'abcdef0123456789'\n"),
+        ("key.txt", "-----BEGIN RSA PRIVATE KEY-----\n"),
+        ("big.csv", "0123456789\n" * 20_000),
+        ("picture.png", "\0\1\2"),
+    ],
+)
+def test_secrets_and_large_files_stay_out_of_the_patch(repository: Path, name: str, content: str) -> None:
+    (repository / name).write_text(content)
+    (repository / "params.yaml").write_text("changed\n")
+    patch, left_out = uncommitted_changes()
+    assert left_out == [name]
+    assert content not in patch
+    assert "+changed" in patch
+
+
+def test_dependencies_are_the_files_that_a_stage_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dependencies("train") == {}
+    (tmp_path / "code.py").write_text("abc")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dvc.yaml").write_text("stages:\n  train:\n    cmd: x\n    deps: [code.py, folder]\n")
+    assert dependencies("train") == {"code.py": "900150983cd24fb0d6963f7d28e17f72"}
+    assert dependencies("other") == {}

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -41,33 +42,63 @@ def log_loss(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> float:
     return float(-np.log(networks.predict(model, tokens)[np.arange(len(labels)), labels]).mean())
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """A network after twelve epochs without patience, trained on sense and validated on nonsense."""
+
+    model: keras.Model
+    train: tuple[Tokens, np.ndarray]
+    validation: tuple[Tokens, np.ndarray]
+    history: list[dict[str, float]]
+
+
+def learn(cell: networks.CellName, longest: int, seed: int) -> Learnt:
+    train, validation = praising_texts(longest), random_texts(17, longest)
+    networks.seed_everything(seed)
+    model = networks.build(cell, VOCABULARY, 2, settings(dropout=0.1))
+    return Learnt(model, train, validation, networks.fit(model, train, validation, settings(), 16, seed))
+
+
 # One cell sees batches of five widths, the other of a single one.
 @pytest.fixture(scope="module", params=[("lstm", 40), ("gru", 8)], ids=["lstm, many widths", "gru, one width"])
-def learnt(request: pytest.FixtureRequest) -> tuple[keras.Model, Tokens, np.ndarray]:
+def learnt(request: pytest.FixtureRequest) -> Learnt:
     cell, longest = request.param
-    tokens, labels = praising_texts(longest)
-    networks.seed_everything(1)
-    model = networks.build(cell, VOCABULARY, 2, settings())
-    networks.fit(model, (tokens, labels), (tokens, labels), settings(), 16, 1)
-    return model, tokens, labels
+    return learn(cell, longest, seed=1)
 
 
-def test_a_network_learns_to_find_a_word_without_a_mistake(learnt: tuple[keras.Model, Tokens, np.ndarray]) -> None:
-    model, tokens, labels = learnt
-    assert networks.predict(model, tokens).argmax(axis=1).tolist() == labels.tolist()
+def test_a_network_learns_to_find_a_word_without_a_mistake(learnt: Learnt) -> None:
+    tokens, labels = learnt.train
+    assert networks.predict(learnt.model, tokens).argmax(axis=1).tolist() == labels.tolist()
 
 
-def test_a_saved_network_opens_with_keras_alone(learnt: tuple[keras.Model, Tokens, np.ndarray], tmp_path: Path) -> None:
-    model, tokens, _ = learnt
-    networks.save(model, tmp_path / "model.keras")
+def test_without_patience_every_epoch_runs_and_the_last_weights_stay(learnt: Learnt) -> None:
+    losses = [epoch["validation_loss"] for epoch in learnt.history]
+    assert len(losses) == 12
+    assert int(np.argmin(losses)) < 8
+    assert log_loss(learnt.model, *learnt.validation) == pytest.approx(losses[-1], abs=1e-5)
+
+
+def test_a_saved_network_opens_with_keras_alone(learnt: Learnt, tmp_path: Path) -> None:
+    networks.save(learnt.model, tmp_path / "model.keras")
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
     opened = keras.models.load_model(tmp_path / "model.keras", custom_objects={}, compile=False, safe_mode=True)
-    np.testing.assert_array_equal(networks.predict(opened, tokens), networks.predict(model, tokens))
+    tokens, _ = learnt.train
+    np.testing.assert_array_equal(networks.predict(opened, tokens), networks.predict(learnt.model, tokens))
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(archive.read("metadata.json")) == {"keras_version": keras.__version__}
         assert "pipeline" not in archive.read("config.json").decode()
         assert b"optimizer" not in archive.read("model.weights.h5")
+
+
+@pytest.mark.parametrize("learnt", [("gru", 8)], indirect=True)
+def test_the_seed_alone_decides_the_bytes_of_a_trained_network(learnt: Learnt, tmp_path: Path) -> None:
+    def saved(model: keras.Model) -> bytes:
+        networks.save(model, tmp_path / "model.keras")
+        return (tmp_path / "model.keras").read_bytes()
+
+    assert saved(learn("gru", 8, seed=1).model) == saved(learnt.model)
+    assert saved(learn("gru", 8, seed=2).model) != saved(learnt.model)
 
 
 @pytest.mark.parametrize("pooling", ["last", "max", "mean"])
@@ -125,12 +156,8 @@ def test_probabilities_have_a_column_per_class_and_sum_to_one(classes: int, outp
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("epochs", "patience", "kept"),
-    [(40, 2, "best"), (6, 20, "best"), (6, 0, "last")],
-    ids=["stopped early", "out of epochs", "without patience"],
-)
-def test_the_weights_of_the_right_epoch_are_kept(epochs: int, patience: int, kept: str) -> None:
+@pytest.mark.parametrize(("epochs", "patience"), [(40, 2), (6, 20)], ids=["stopped early", "out of epochs"])
+def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> None:
     train, validation = random_texts(16, 8), random_texts(17, 8)  # noise: the validation loss has to rise
     chosen = settings(epochs=epochs, patience=patience, learning_rate=0.1)
     seen: list[tuple[int, dict[str, float]]] = []
@@ -141,19 +168,6 @@ def test_the_weights_of_the_right_epoch_are_kept(epochs: int, patience: int, kep
     best = int(np.argmin(losses))
     assert best < len(losses) - 1
     assert len(history) == (best + 1 + patience if epochs == 40 else epochs)
-    assert log_loss(model, *validation) == pytest.approx(losses[best if kept == "best" else -1], abs=1e-5)
+    assert log_loss(model, *validation) == pytest.approx(losses[best], abs=1e-5)
     assert seen == list(enumerate(history, start=1))
     assert list(history[0]) == ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
-
-
-def test_the_seed_alone_decides_the_bytes_of_a_trained_network(tmp_path: Path) -> None:
-    def trained(seed: int) -> bytes:
-        networks.seed_everything(seed)
-        model = networks.build("gru", VOCABULARY, 2, settings(dropout=0.3))
-        networks.fit(model, random_texts(32, 8), random_texts(8, 8), settings(epochs=1, dropout=0.3), 8, seed)
-        networks.save(model, tmp_path / "model.keras")
-        return (tmp_path / "model.keras").read_bytes()
-
-    first = trained(1)
-    assert trained(1) == first
-    assert trained(2) != first

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")
 
+_VECTORS = ("avx512f", "avx2", "avx")
 _LARGE = 100_000  # characters of one file's changes
 _SECRET_FILES = (".env*", ".netrc", "*.pem", "*.key", "id_*", "*credential*", "*secret*", "*password*", "config.local")
 _SECRET_LINE = re.compile(
@@ -51,13 +52,9 @@ def repository() -> str:
     return _git("remote", "get-url", "origin") or str(project_root())
 
 
-def git_state() -> dict[str, str]:
-    """Commit of the current folder and whether files that git tracks differ from it; empty outside of git."""
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    changes = _git("status", "--porcelain", "--untracked-files=no")
-    return {"git_commit": commit, "git_dirty": "true" if changes else "false"}
+def commit() -> str | None:
+    """What git has checked out in the current folder; None outside of git or before the first commit."""
+    return _git("rev-parse", "--verify", "--quiet", "HEAD")
 
 
 def environment() -> dict[str, str]:
@@ -87,16 +84,16 @@ def uncommitted_changes() -> tuple[str, list[str]]:
     """What `git apply` needs to turn the commit into the working tree, new files included.
 
     Returns:
-        The patch (empty when there is nothing, or no git), and the files left out of it: those that may hold
+        The patch (empty when there is nothing, or no commit), and the files left out of it: those that may hold
         secrets, by their name or by a line of theirs, and those that are large or not text.
     """
+    if commit() is None:
+        return "", []
     with tempfile.TemporaryDirectory() as folder:
         # A copy of the index learns of the new files; the user's own stays as it is.
         index = _git("rev-parse", "--git-path", "index")
-        if index is None:
-            return "", []
         copy = Path(folder) / "index"
-        if Path(index).exists():
+        if index and Path(index).exists():
             shutil.copyfile(index, copy)
         environment = {**os.environ, "GIT_INDEX_FILE": str(copy)}
         _git("add", "--intent-to-add", "--all", env=environment)
@@ -106,7 +103,7 @@ def uncommitted_changes() -> tuple[str, list[str]]:
             diff = (
                 _git("diff", "HEAD", "--no-renames", "--no-color", "--no-ext-diff", "--", name, env=environment) or ""
             )
-            if len(diff) > _LARGE or "\nBinary files " in diff or _may_hold_secrets(name, diff):
+            if not diff or len(diff) > _LARGE or "\nBinary files " in diff or _may_hold_secrets(name, diff):
                 left_out.append(name)
             else:
                 patch += f"{diff}\n"
@@ -120,10 +117,11 @@ def _may_hold_secrets(name: str, diff: str) -> bool:
 
 def _git(*arguments: str, env: dict[str, str] | None = None) -> str | None:
     try:
-        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, env=env)
+        result = subprocess.run(["git", *arguments], capture_output=True, check=True, env=env)
+        # Not text=True, which turns CRLF into LF: such a patch would not apply.
+        return result.stdout.decode().rstrip("\n")
     except (OSError, subprocess.CalledProcessError, UnicodeDecodeError):
         return None
-    return result.stdout.rstrip("\n")
 
 
 def _processor() -> str:
@@ -131,5 +129,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    # The widest vectors decide how sums are split up, and so their last bits.
+    vectors = next((kind for kind in _VECTORS if kind in facts.get("flags", "").split()), platform.machine())
+    return f"{facts.get('model name', platform.machine())}, {vectors}"

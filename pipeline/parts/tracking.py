@@ -35,7 +35,7 @@ from mlflow.utils.time import get_current_time_millis
 
 import pipeline
 from pipeline.parts.command import InputError, did_you_mean
-from pipeline.parts.lineage import dependencies, environment, git_state, project_root, uncommitted_changes
+from pipeline.parts.lineage import commit, dependencies, environment, project_root, uncommitted_changes
 from pipeline.parts.trained import CARD, NETWORK, Trained
 
 EXPERIMENT = "gatewise-{dataset}"
@@ -77,7 +77,7 @@ class RunRecord:
         stage: the stage of dvc.yaml that makes its files again, such as `train@lstm-1`.
         restored: written from the files, after the model was trained.
         commit: what git had checked out; empty outside of git.
-        dirty: files that git tracks differed from the commit; the artifact `PATCH` has the changes.
+        dirty: the working tree differed from the commit; the artifact `PATCH` has the changes.
         left_out: changed files that the patch lacks, because they are large or may hold secrets.
         datasets: name, digest and context of what was read.
         dependencies: path to MD5 of every file that the stage depends on.
@@ -139,14 +139,16 @@ class Tracker:
             tags: further tags; `gatewise.` is put before their names.
         """
         patch, left_out = uncommitted_changes()
-        gatewise = {"stage": stage, "dataset": self.dataset, **git_state(), **environment(), **(tags or {})}
+        gatewise = {"stage": stage, "dataset": self.dataset, **environment(), **(tags or {})}
+        if head := commit():
+            gatewise |= {"git_commit": head, "git_dirty": "true" if patch or left_out else "false"}
         if left_out:
             gatewise["left_out_of_patch"] = ", ".join(left_out)
         if "DVC_EXP_NAME" in os.environ:
             gatewise["dvc_experiment"] = os.environ["DVC_EXP_NAME"]
         all_tags = {f"gatewise.{key}": value for key, value in gatewise.items()}
-        if "git_commit" in gatewise:
-            all_tags["mlflow.source.git.commit"] = gatewise["git_commit"]
+        if head:
+            all_tags["mlflow.source.git.commit"] = head
         all_tags |= {"mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
         run = self._try(
             lambda: mlflow.start_run(

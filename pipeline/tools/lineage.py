@@ -69,7 +69,7 @@ def commands(record: RunRecord, repository: str) -> list[str]:
             f" --artifact-path {PATCH} --dst-path .git"
         )
         lines.append(f"git apply .git/{PATCH}")
-    return [*lines, f"dvc repro --pull --allow-missing {record.stage}"]
+    return [*lines, f"dvc repro --pull {record.stage}"]
 
 
 def _section(title: str, content: Mapping[str, str]) -> str:

@@ -1,0 +1,62 @@
+"""From a run to its files: the printed commands are run, and give the model of the run."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+from conftest import Project
+
+from pipeline.parts.lineage import md5, sha256
+
+LINEAGE = ("python", "-m", "pipeline.tools.lineage")
+
+
+def follow(project: Project, folder: Path, run: str) -> Path:
+    """Type what the tool says for a run, in an empty folder; the model that it gives."""
+    shown = project.run(*LINEAGE, run).stdout
+    commands = re.findall(r"^  (.*)$", shown.partition("bring it back:\n")[2], re.MULTILINE)
+    folder.mkdir()
+    Project(folder).run("bash", "-ec", "\n".join(commands))
+    (model,) = folder.glob("*/data/models/*/model.keras")
+    assert f"SHA-256 {sha256(model)}" in shown
+    return model
+
+
+def test_everything_on_disk_has_its_run(trained_project: Project) -> None:
+    shown = trained_project.run(*LINEAGE).stdout
+    client = mlflow.MlflowClient(trained_project.store)
+    experiment = client.get_experiment_by_name("gatewise-tiny")
+    assert experiment is not None
+    for run in client.search_runs([experiment.experiment_id], "attributes.run_name != 'comparison'"):
+        line = next(line for line in shown.splitlines() if f"data/models/{run.info.run_name} " in line)
+        assert run.info.run_id in line
+    assert "none" not in shown
+
+
+def test_a_run_tells_all_that_it_read(trained_project: Project) -> None:
+    shown = trained_project.run(*LINEAGE, "lstm-2").stdout
+    tokens = md5(trained_project.root / "data/processed/tokens.npz")
+    assert f"data/processed/tokens.npz = {tokens}" in shown
+    assert f"pipeline/parts/networks.py = {md5(trained_project.root / 'pipeline/parts/networks.py')}" in shown
+    assert f"tiny {tokens} (training)" in shown
+    assert "units = 8" in shown
+    assert f"{tokens}" in (trained_project.root / "dvc.lock").read_text()
+
+
+def test_an_unknown_run_is_said_with_the_nearest_name(trained_project: Project) -> None:
+    result = trained_project.run(*LINEAGE, "lstm2", check=False)
+    assert result.returncode == 1
+    assert result.stderr.strip().endswith("the experiment gatewise-tiny has no run 'lstm2'; did you mean lstm-2?")
+
+
+def test_the_commands_bring_back_the_files_of_a_run_from_a_changed_tree(
+    fresh_copy: Callable[[], Project], tmp_path: Path
+) -> None:
+    project = fresh_copy()
+    (project.root / "notes.txt").write_text("password = hunter2-hunter2\n")
+    project.run("python", "-m", "pipeline.tools.reproduce", "--units", "5", "--models", "gru", "--seeds", "1")
+    model = follow(project, tmp_path / "elsewhere", "gru-1")
+    assert "units: 5" in (model.parents[3] / "params.yaml").read_text()
+    assert not (model.parents[3] / "notes.txt").exists()
+    assert "(left out: notes.txt)" in project.run(*LINEAGE, "gru-1").stdout

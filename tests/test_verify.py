@@ -1,0 +1,79 @@
+"""`make verify` in real repositories: what repeats, what differs a little, and what does not repeat."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Project, commit_all
+
+VERIFY = ("python", "-m", "pipeline.tools.verify")
+
+
+def content(root: Path) -> dict[str, bytes]:
+    """All files of the user, less what git itself keeps."""
+    files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    kept = {path.relative_to(root).as_posix(): path for path in files}
+    volatile = (".git/", ".dvc/tmp/", "mlflow.db")
+    return {
+        name: path.read_bytes()
+        for name, path in kept.items()
+        if not name.startswith(volatile) and "__pycache__" not in name
+    }
+
+
+def change(project: Project, file: str, old: str, new: str) -> None:
+    path = project.root / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    commit_all(project, f"change {file}")
+
+
+def test_a_network_repeats_bit_for_bit_and_nothing_of_the_user_is_touched(trained_project: Project) -> None:
+    before = content(trained_project.root)
+    result = trained_project.run(*VERIFY, "--stage", "train@gru-1")
+    assert "HEAD: 7 identical bytes" in result.stdout
+    assert "data/models/gru-1" in result.stdout
+    assert "cpu" in result.stdout
+    assert "not known" not in result.stdout
+    assert content(trained_project.root) == before
+
+
+@pytest.mark.parametrize(
+    ("shift", "code", "summary"),
+    [("0.0001", 0, "HEAD: 6 identical bytes, 1 equal numbers"), ("0.1", 1, "HEAD: 6 identical bytes, 1 different")],
+)
+def test_metrics_within_the_tolerance_are_equal_and_others_different(
+    fresh_copy: Callable[[], Project], shift: str, code: int, summary: str
+) -> None:
+    project = fresh_copy()
+    # As if this processor rounded otherwise: the commit's code and its dvc.lock no longer agree.
+    change(project, "pipeline/parts/scores.py", '"brier": float(', f'"brier": {shift} + float(')
+    result = project.run(*VERIFY, "--stage", "baseline", check=False)
+    assert result.returncode == code
+    assert f"{summary} (tolerance 0.005)" in result.stdout
+
+
+def test_data_have_no_tolerance(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    change(
+        project, "params.yaml", "preprocess:\n  tokenizer: word\n  seed: 1", "preprocess:\n  tokenizer: word\n  seed: 2"
+    )
+    result = project.run(*VERIFY, "--stage", "preprocess", check=False)
+    assert result.returncode == 1
+    assert "different" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--revision", "nowhere"], "there is no dvc.lock at nowhere"),
+        (["--revision", "HEAD~1"], "there is no dvc.lock at HEAD~1"),
+        (["--stage", "train@gru-9"], "the pipeline failed in the clone"),
+    ],
+)
+def test_what_cannot_be_verified_is_said(trained_project: Project, arguments: list[str], problem: str) -> None:
+    result = trained_project.run(*VERIFY, *arguments, check=False)
+    assert result.returncode == 1
+    assert problem in result.stderr
+    assert "Traceback" not in result.stderr
