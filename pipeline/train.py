@@ -8,6 +8,7 @@ Writes  a folder as described in pipeline/parts/trained.py: card, history, netwo
 """
 
 import argparse
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,8 @@ def train(
     Returns:
         All that belongs into `output`; the network is there already, `save` writes the rest.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(output, ignore_errors=True)  # an interrupted run must not leave old files beside new ones
+    output.mkdir(parents=True)
     tokens = {split: clip(texts, max_tokens, settings.keep) for split, texts in splits.tokens.items()}
     train_split, validation_split = ((tokens[split], splits.labels[split]) for split in ("train", "validation"))
     networks.seed_everything(seed)

@@ -64,6 +64,7 @@ ODD = {
     "empty": "",
     "spaces": " \t\n",
     "emoji": "😀👩‍👩‍👧",
+    "half an emoji": "\ud83d",
     "Chinese": "这部电影很好看",
     "HTML": "<br /><b>superb</b>&nbsp;",
     "NUL": "a\0b",

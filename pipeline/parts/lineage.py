@@ -95,7 +95,7 @@ def uncommitted_changes() -> tuple[str, list[str]]:
         copy = Path(folder) / "index"
         if index and Path(index).exists():
             shutil.copyfile(index, copy)
-        environment = {**os.environ, "GIT_INDEX_FILE": str(copy)}
+        environment = {**os.environ, "GIT_INDEX_FILE": str(copy), "GIT_LITERAL_PATHSPECS": "1"}
         _git("add", "--intent-to-add", "--all", env=environment)
         names = (_git("diff", "HEAD", "--name-only", "--no-renames", "-z", env=environment) or "").split("\0")
         patch, left_out = "", []

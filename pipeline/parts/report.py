@@ -5,9 +5,15 @@ from typing import Any
 from tabulate import tabulate
 
 from pipeline.parts.comparison import Comparison
-from pipeline.parts.scores import METRICS
 
-_AS_PERCENTAGE = ("accuracy", "precision", "recall", "f1")
+# The scores that fit a terminal, with their headings; metrics.json has all.
+_COLUMNS = {
+    "accuracy": "accuracy (%)",
+    "f1": "F1 (%)",
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "brier": "Brier",
+}
 
 
 def summary(dataset: str, comparison: Comparison) -> str:
@@ -21,13 +27,13 @@ def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
     rows = []
     for model, values in metrics.items():
         row = {"model": model, "runs": values["runs"]}
-        row |= {name.replace("_", " "): _mean_and_std(name, values[name]) for name in METRICS}
+        row |= {heading: _mean_and_std(values[name], "%" in heading) for name, heading in _COLUMNS.items()}
         rows.append(row | {"parameters": f"{values['parameters']:,}"})
-    return tabulate(rows, headers="keys", tablefmt="github", stralign="right", disable_numparse=True)
+    return tabulate(rows, headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True)
 
 
-def _mean_and_std(name: str, value: dict[str, float | None]) -> str:
-    scale, digits = (100, 2) if name in _AS_PERCENTAGE else (1, 4)
+def _mean_and_std(value: dict[str, float | None], as_percentage: bool) -> str:
+    scale, digits = (100, 2) if as_percentage else (1, 4)
     mean, std = value["mean"], value["std"]
     assert mean is not None
     shown = f"{mean * scale:.{digits}f}"

@@ -69,7 +69,9 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     """Turn texts into token ids. A text without a single word becomes one unknown token, so that none is empty."""
-    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    # Half of an emoji, as JSON can hold it, is no Unicode text; the tokenizer would refuse the whole batch.
+    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    encodings = tokenizer.encode_batch_fast(clean, add_special_tokens=False)
     return from_lists([encoding.ids or [UNKNOWN] for encoding in encodings])
 
 

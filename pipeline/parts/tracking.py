@@ -157,10 +157,10 @@ class Tracker:
         )
         status = "FAILED"
         tracked = TrackedRun(self, run.info.run_id if run else "")
-        tracked.text(json.dumps(dependencies(stage), indent=2), DEPENDENCIES)
-        if patch:
-            tracked.text(patch, PATCH)
         try:
+            tracked.text(json.dumps(dependencies(stage), indent=2), DEPENDENCIES)
+            if patch:
+                tracked.text(patch, PATCH)
             yield tracked
             status = "FINISHED"
         finally:
@@ -272,7 +272,12 @@ class Tracker:
         if experiment is None:
             # Without the kind, the UI takes us for a GenAI project and hides metrics and curves.
             tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _EXPERIMENT_NOTE}
-            return str(self._client.create_experiment(name, artifacts, tags))
+            try:
+                return str(self._client.create_experiment(name, artifacts, tags))
+            except MlflowException:  # another process was faster
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
         if experiment.lifecycle_stage == "deleted":
             raise MlflowException(
                 f"the experiment {name} is deleted; `mlflow experiments restore -x {experiment.experiment_id}`"
