@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,6 +51,11 @@ def project_root() -> Path:
 def repository() -> str:
     """What to `git clone`: the remote `origin`, or the folder itself."""
     return _git("remote", "get-url", "origin") or str(project_root())
+
+
+def has_default_remote() -> bool:
+    """Whether DVC knows where to push to and pull from."""
+    return bool(_output(sys.executable, "-m", "dvc", "config", "core.remote"))
 
 
 def commit() -> str | None:
@@ -116,8 +122,13 @@ def _may_hold_secrets(name: str, diff: str) -> bool:
 
 
 def _git(*arguments: str, env: dict[str, str] | None = None) -> str | None:
+    return _output("git", *arguments, env=env)
+
+
+def _output(*command: str, env: dict[str, str] | None = None) -> str | None:
+    """What a command prints, or None if it fails."""
     try:
-        result = subprocess.run(["git", *arguments], capture_output=True, check=True, env=env)
+        result = subprocess.run(command, capture_output=True, check=True, env=env)
         # Not text=True, which turns CRLF into LF: such a patch would not apply.
         return result.stdout.decode().rstrip("\n")
     except (OSError, subprocess.CalledProcessError, UnicodeDecodeError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pipeline.parts.command import run
-from pipeline.parts.lineage import repository
+from pipeline.parts.lineage import has_default_remote, repository
 from pipeline.parts.params import read_params
 from pipeline.parts.tracking import PATCH, RunRecord, Tracker
 from pipeline.parts.trained import CARD, Trained
@@ -39,7 +39,7 @@ def on_disk(tracker: Tracker, models: Path) -> str:
     return tabulate(rows, headers="keys")
 
 
-def described(record: RunRecord, repository: str) -> str:
+def described(record: RunRecord, repository: str, has_remote: bool) -> str:
     """Everything that a run came from, and the commands that bring its files back."""
     facts = {
         "run": f"{record.name} {record.run_id} ({record.status.lower()}, {record.started})",
@@ -51,15 +51,22 @@ def described(record: RunRecord, repository: str) -> str:
     }
     sections = [tabulate(facts.items(), tablefmt="plain"), _section("parameters", record.params)]
     sections += [_section("read (MD5, as in dvc.lock)", record.dependencies), _section("ran on", record.environment)]
-    sections.append("bring it back:\n" + "\n".join(f"  {command}" for command in commands(record, repository)))
+    sections.append(
+        "bring it back:\n" + "\n".join(f"  {command}" for command in commands(record, repository, has_remote))
+    )
     return "\n\n".join(sections)
 
 
-def commands(record: RunRecord, repository: str) -> list[str]:
+def commands(record: RunRecord, repository: str, has_remote: bool) -> list[str]:
     """What to type, in an empty folder and with this environment, to have the files of a run again.
 
-    Where a DVC remote or cache has them, `dvc repro` takes them from there; otherwise it computes them, to the
+    Where a DVC remote has them, `dvc repro --pull` takes them from there; otherwise they are computed, to the
     same bytes on the same kind of processor.
+
+    Args:
+        record: the run.
+        repository: what to clone.
+        has_remote: whether that repository names a default DVC remote; `--pull` fails where there is none.
     """
     folder = f"{record.name}-{record.run_id[:8]}"
     lines = [f"git clone {repository} {folder}", f"cd {folder}", f"git checkout {record.commit}"]
@@ -69,7 +76,7 @@ def commands(record: RunRecord, repository: str) -> list[str]:
             f" --artifact-path {PATCH} --dst-path .git"
         )
         lines.append(f"git apply .git/{PATCH}")
-    return [*lines, f"dvc repro --pull {record.stage}"]
+    return [*lines, f"dvc repro {'--pull ' if has_remote else ''}{record.stage}"]
 
 
 def _section(title: str, content: Mapping[str, str]) -> str:
@@ -82,7 +89,7 @@ def main() -> None:
     arguments = parser.parse_args()
     tracker = Tracker(read_params().dataset)
     if arguments.run:
-        print(described(tracker.describe(tracker.named(arguments.run)), repository()))
+        print(described(tracker.describe(tracker.named(arguments.run)), repository(), has_default_remote()))
     else:
         print(on_disk(tracker, MODELS))
 
