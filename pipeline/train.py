@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.parts import networks
-from pipeline.parts.command import run
+from pipeline.parts.command import progress, run
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import TrainParams, read_params
 from pipeline.parts.record import finish, run_params
@@ -27,6 +27,7 @@ from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import NETWORK, Trained
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
+AfterBatch = Callable[[int, int], None]
 
 
 def train(
@@ -38,6 +39,7 @@ def train(
     batch_size: int,
     output: Path,
     after_epoch: AfterEpoch | None = None,
+    after_batch: AfterBatch | None = None,
 ) -> Trained:
     """Train, predict the validation and the test texts, and write the network into `output`.
 
@@ -50,6 +52,7 @@ def train(
         batch_size: texts per step of training.
         output: the folder to write.
         after_epoch: called with the epoch, from 1, and its losses and accuracies.
+        after_batch: called with the batch, from 1, and the number of batches in the epoch.
 
     Returns:
         All that belongs into `output`; the network is there already, `save` writes the rest.
@@ -60,7 +63,7 @@ def train(
     train_split, validation_split = ((tokens[split], splits.labels[split]) for split in ("train", "validation"))
     networks.seed_everything(seed)
     network = networks.build(model, splits.vocabulary_size, len(splits.label_names), settings)
-    history = networks.fit(network, train_split, validation_split, settings, batch_size, seed, after_epoch)
+    history = networks.fit(network, train_split, validation_split, settings, batch_size, seed, after_epoch, after_batch)
     networks.save(network, output / NETWORK)
     predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
     table = pd.DataFrame(history, index=pd.RangeIndex(1, len(history) + 1, name="epoch"))
@@ -97,6 +100,7 @@ def main() -> None:
     with Tracker(params.dataset).run(name, "train") as tracked:
         settings = _settings(params.train, params.data.max_tokens, params.data.batch_size, splits.vocabulary_size)
         tracked.params(run_params({**identity, "settings": settings}))
+        bar = progress(desc=name, unit=" batches")
         started = previous = time.perf_counter()
 
         def after_epoch(epoch: int, numbers: dict[str, float]) -> None:
@@ -104,7 +108,12 @@ def main() -> None:
             seconds, previous = time.perf_counter() - previous, time.perf_counter()
             tracked.metrics(numbers | {"time/epoch_seconds": seconds}, epoch)
             shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers.items())
-            print(f"{name} epoch {epoch}: {shown} ({seconds:.1f} s)", flush=True)
+            bar.reset()
+            bar.write(f"{name} epoch {epoch}: {shown} ({seconds:.1f} s)")
+
+        def after_batch(batch: int, batches: int) -> None:
+            bar.total = batches
+            bar.update()
 
         trained = train(
             arguments.model,
@@ -115,7 +124,9 @@ def main() -> None:
             params.data.batch_size,
             arguments.output,
             after_epoch,
+            after_batch,
         )
+        bar.close()
         trained.card.update(
             dataset=params.dataset,
             inputs={path.as_posix(): md5(path) for path in (arguments.tokens, arguments.tokenizer)},

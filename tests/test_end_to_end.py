@@ -11,6 +11,7 @@ import pytest
 from conftest import Project, commit_all
 from mlflow.entities import Run
 
+from pipeline.parts.lineage import md5
 from pipeline.parts.tracking import FINGERPRINT
 
 MODELS = ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"]
@@ -52,6 +53,25 @@ def test_a_training_run_holds_curves_parameters_picture_and_model(trained_projec
     (output,) = run.outputs.model_outputs
     model = client.get_logged_model(output.model_id)
     assert {metric.key for metric in model.metrics} >= {"test_accuracy", "test_roc_auc"}
+
+
+def test_the_models_tested_on_exactly_these_data_are_one_call_away(trained_project: Project) -> None:
+    mlflow.set_tracking_uri(trained_project.store)
+    experiment = mlflow.get_experiment_by_name("gatewise-tiny")
+
+    def tested_on(digest: str) -> list[str]:
+        models = mlflow.search_logged_models(
+            experiment_ids=[experiment.experiment_id],
+            filter_string="metrics.test_accuracy > 0",
+            datasets=[{"dataset_name": "tiny", "dataset_digest": digest}],
+            output_format="list",
+        )
+        return sorted(model.name for model in models)
+
+    digest = md5(trained_project.root / "data/processed/reviews.parquet")
+    assert digest in (trained_project.root / "dvc.lock").read_text()
+    assert tested_on(digest) == ["gru-1", "gru-2", "lstm-1", "lstm-2"]
+    assert tested_on("0" * 32) == []
 
 
 def test_metrics_agree_with_the_predictions_on_disk(trained_project: Project) -> None:

@@ -101,6 +101,7 @@ def fit(
     batch_size: int,
     seed: int,
     after_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    after_batch: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, float]]:
     """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch.
 
@@ -115,6 +116,7 @@ def fit(
         batch_size: B.
         seed: decides the order of the batches.
         after_epoch: called with the epoch, from 1, and its numbers.
+        after_batch: called with the batch, from 1, and the number of batches in the epoch.
 
     Returns:
         Per epoch, the numbers named in `HISTORY`.
@@ -133,12 +135,20 @@ def fit(
         if after_epoch:
             after_epoch(epoch + 1, history[-1])
 
-    callbacks: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)]
+    epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
+
+    def end_batch(batch: int, logs: dict[str, float]) -> None:
+        if after_batch:
+            after_batch(batch + 1, len(epochs))
+
+    callbacks: list[keras.callbacks.Callback] = [
+        keras.callbacks.LambdaCallback(on_epoch_end=end_epoch, on_train_batch_end=end_batch)
+    ]
     if settings.patience:
         stopping = keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True)
         callbacks.append(stopping)
     model.fit(
-        Epochs(*train, batch_size, np.random.default_rng(seed)),
+        epochs,
         validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
         epochs=settings.epochs,
         callbacks=callbacks,
