@@ -1,10 +1,15 @@
 """`make verify` in real repositories: what repeats, what differs a little, and what does not repeat."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import Project, commit_all
+from dvc.api import DVCFileSystem
+
+from pipeline.tools.verify import METRICS, _metrics_agree
 
 VERIFY = ("python", "-m", "pipeline.tools.verify")
 
@@ -52,6 +57,26 @@ def test_metrics_within_the_tolerance_are_equal_and_others_different(
     result = project.run(*VERIFY, "--stage", "baseline", check=False)
     assert result.returncode == code
     assert f"{summary} (tolerance 0.005)" in result.stdout
+
+
+@pytest.mark.parametrize(("shift", "agree"), [(0.0, True), (0.001, True), (0.01, False)])
+def test_without_the_recorded_files_the_metrics_in_git_decide(
+    trained_project: Project, tmp_path: Path, shift: float, agree: bool
+) -> None:
+    """A stranger's clone has neither the cache nor a remote."""
+    strangers = Project(tmp_path / "strangers")
+    strangers.run("git", "clone", "--quiet", str(trained_project.root), str(strangers.root), cwd=tmp_path)
+    results = tmp_path / "again" / "data" / "results"
+    results.mkdir(parents=True)
+    metrics = json.loads((trained_project.root / METRICS).read_text())
+    metrics["gru"]["accuracy"]["mean"] += shift
+    (results / "metrics.json").write_text(json.dumps(metrics))
+    model = tmp_path / "again" / "data" / "models" / "gru-1"
+    shutil.copytree(trained_project.root / "data" / "models" / "gru-1", model)
+    came = [("train@gru-1", "data/models/gru-1"), ("evaluate", METRICS)]
+    reference = DVCFileSystem(str(strangers.root), rev="HEAD")
+    assert _metrics_agree("train@gru-1", came, tmp_path / "again", reference, 0.005) is agree
+    assert not _metrics_agree("preprocess", came, tmp_path / "again", reference, 0.005)
 
 
 def test_data_have_no_tolerance(fresh_copy: Callable[[], Project]) -> None:
