@@ -1,0 +1,137 @@
+"""How often the interval of `paired_difference` covers the truth, on synthetic answers whose difference is known.
+
+For each number of seeds and texts and each noise of seeds, made-up models answer many times over: with one point
+between them, to count how often the 95 % interval covers that point, and with nothing between them, to count how often
+p < 0.05 all the same. `plain` is the coverage of the usual hierarchical bootstrap: seeds and texts drawn with
+replacement, and percentiles. The width is that of the interval, in points.
+
+    python -m benchmarks.coverage                # 1,000 repetitions: 3 minutes
+    python -m benchmarks.coverage --repetitions 100
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+from tabulate import tabulate
+
+from pipeline.parts.statistics import SIGNIFICANCE, paired_difference
+
+TRUTH = (0.86, 0.85)
+# Whether a text is answered right is the sign of a sum of normal effects with these variances, which add up to 1:
+# of the text for both models, of the text for the one model, and of the text for the one seed.
+SHARED, OWN, SINGLE = 0.5, 0.2, 0.3
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is simulated: seeds per model, texts, standard deviation over seeds (points), texts per film."""
+
+    seeds: tuple[int, int]
+    texts: int
+    deviations: tuple[float, float]
+    film: int = 1
+
+    @property
+    def films(self) -> np.ndarray:
+        """The film of each text, (texts,)."""
+        return np.arange(self.texts) // self.film
+
+
+CASES = [
+    *(Case((n, n), texts, (sd, sd)) for n in (2, 3, 5) for texts in (500, 2500) for sd in (0.5, 1.5)),
+    Case((3, 3), 2500, (0.3, 2.0)),
+    Case((3, 1), 2500, (1.0, 0.0)),
+    Case((3, 3), 2500, (0.5, 0.5), film=10),
+]
+
+
+def simulate(case: Case, accuracies: Sequence[float], rng: np.random.Generator) -> list[np.ndarray]:
+    """Make up the answers of models.
+
+    Args:
+        case: the sizes and the noise.
+        accuracies: of each model, over all seeds and texts that there could be.
+        rng: draws.
+
+    Returns:
+        Per model, bool, (seeds, texts). What a model makes of a text is the same for all texts of a film.
+    """
+    shared = rng.normal(0, SHARED**0.5, case.texts)
+    models = []
+    for accuracy, seeds, deviation in zip(accuracies, case.seeds, case.deviations, strict=True):
+        # A point of accuracy in units of the sum, and the mean that gives the accuracy with this noise.
+        spread = deviation / 100 / norm.pdf(norm.ppf(accuracy))
+        mean = norm.ppf(accuracy) * np.sqrt(1 + spread**2)
+        own = rng.normal(0, OWN**0.5, case.texts)[case.films]
+        single = rng.normal(0, SINGLE**0.5, (seeds, case.texts))
+        models.append(mean + rng.normal(0, spread, (seeds, 1)) + shared + own + single > 0)
+    return models
+
+
+def measure(case: Case, repetitions: int, resamples: int = 2000) -> dict[str, float]:
+    """Shares of repetitions in which the interval covers the truth, and in which equal models differ; mean width."""
+    rng = np.random.default_rng(1)
+    groups = case.films if case.film > 1 else None
+    covered, positives, width = 0, 0, 0.0
+    for seed in range(repetitions):
+        first, second = simulate(case, TRUTH, rng)
+        difference = paired_difference(first, second, groups, resamples, seed)
+        covered += difference.low <= TRUTH[0] - TRUTH[1] <= difference.high
+        width += difference.high - difference.low
+        first, second = simulate(case, (TRUTH[1], TRUTH[1]), rng)
+        positives += paired_difference(first, second, groups, resamples, seed).p_value < SIGNIFICANCE
+    return {"covered": covered / repetitions, "false_positives": positives / repetitions, "width": width / repetitions}
+
+
+def measure_plain(case: Case, repetitions: int, resamples: int = 500) -> float:
+    """The share of repetitions in which the usual hierarchical bootstrap covers the truth."""
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(repetitions):
+        low, high = plain_interval(simulate(case, TRUTH, rng), resamples, rng)
+        covered += low <= TRUTH[0] - TRUTH[1] <= high
+    return covered / repetitions
+
+
+def plain_interval(models: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Seeds and texts drawn as they are, and percentiles: no films, and no corrections for few seeds."""
+    answers = np.concatenate(models)  # (runs, texts)
+    # Texts with the same answers are interchangeable.
+    codes = (1 << np.arange(len(answers))) @ answers
+    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    texts = rng.multinomial(answers.shape[1], counts / counts.sum(), resamples) / counts.sum()  # (resamples, kinds)
+    accuracies = texts @ answers[:, first].T  # (resamples, runs)
+    means, start = [], 0
+    for model in models:
+        n = len(model)
+        seeds = rng.multinomial(n, np.full(n, 1 / n), resamples) / n  # (resamples, seeds)
+        means.append((accuracies[:, start : start + n] * seeds).sum(axis=1))
+        start += n
+    low, high = np.quantile(means[0] - means[1], [0.025, 0.975])
+    return float(low), float(high)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure coverage and false positives of the interval.")
+    parser.add_argument("--repetitions", type=int, default=1000, help="simulated experiments per row")
+    repetitions = parser.parse_args().repetitions
+    rows = []
+    for case in CASES:
+        shares = measure(case, repetitions)
+        row = {"seeds": "{}, {}".format(*case.seeds), "texts": case.texts}
+        row |= {"seed sd (points)": "{}, {}".format(*case.deviations), "texts per film": case.film}
+        row |= {
+            "coverage %": f"{100 * shares['covered']:.1f}",
+            "plain %": f"{100 * measure_plain(case, repetitions):.1f}",
+        }
+        row |= {"false positives %": f"{100 * shares['false_positives']:.1f}", "width": f"{100 * shares['width']:.1f}"}
+        rows.append(row)
+    print(tabulate(rows, headers="keys", tablefmt="github", stralign="right", disable_numparse=True))
+    print(f"\nThe standard error of a 95 % share is {100 * np.sqrt(0.95 * 0.05 / repetitions):.1f} points.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""The comparison in one sentence, written by rules: the same numbers always give the same words.
+
+    GRU and LSTM cannot be told apart on imdb (difference 0.1 points, 95 % interval -0.4 to 0.6; 5 seeds); the GRU is
+    1.2x faster to train with 25 % fewer recurrent parameters; the n-gram baseline beats both by 3.1 points.
+
+1. One model beats another when p < 0.05 after Holm's correction over all pairs, those with the baseline included: of
+   100 sentences about models that are equally good, 5 name a winner, however many models there are. Otherwise the two
+   cannot be told apart, and where only the correction stands in the way, the sentence says so. The intervals are those
+   of each pair alone.
+2. A network with one seed neither beats nor loses: it is ahead or behind, and one seed decides nothing. Fewer than
+   three seeds are called "only". The one run of the baseline counts, because no seed plays a part in it.
+3. Networks come first: the most accurate one against every other one. Those others among themselves are left out.
+4. Differences are of accuracy, in points (per cent of the texts), the better model minus the worse.
+5. Costs follow where they are known for every network: the fastest to train against the most accurate one or, when
+   it is that one, against the second fastest. Where the ratio of the times rounds to 1.0 they are equally fast, and
+   the one with fewer recurrent parameters is named.
+6. The baseline comes last, against every network. With one network this is all there is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from pipeline.parts.statistics import FEW_SEEDS, SIGNIFICANCE, Difference, holm
+
+# What may be said of a model against others.
+_BEATS = "beats {others} by {points}"
+_AHEAD = "is {points} ahead of {others}, but one seed decides nothing"
+_TIES = "cannot be told apart from {others}"
+_BEHIND = "is {points} behind {others}, but one seed decides nothing"
+_LOSES = "loses to {others} by {points}"
+_ORDER = (_BEATS, _AHEAD, _TIES, _BEHIND, _LOSES)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs.
+
+    Attributes:
+        training_seconds: mean over its seeds; above 0.
+        recurrent_parameters: of the recurrent layer alone; above 0.
+    """
+
+    training_seconds: float
+    recurrent_parameters: int
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """What may be said of a model against another one.
+
+    Attributes:
+        other: the other model.
+        advantage: mean accuracy of the model minus that of the other.
+        size: the difference as better minus worse.
+        seeds: of the networks among the two.
+        words: one of the five above.
+        corrected_away: how many comparisons Holm's correction was for, where it alone made this a tie; otherwise 0.
+    """
+
+    other: str
+    advantage: float
+    size: Difference
+    seeds: list[int]
+    words: str
+    corrected_away: int
+
+
+def verdict(
+    dataset: str,
+    differences: Mapping[tuple[str, str], Difference],
+    baseline: str | None = None,
+    costs: Mapping[str, Cost] | None = None,
+) -> str:
+    """Say what the differences show, by the rules above.
+
+    Args:
+        dataset: what the models were tested on.
+        differences: (first, second) to `statistics.paired_difference`, for every pair of models.
+        baseline: the model that is no network, if there is one.
+        costs: network to its cost; rule 5 says when they are told.
+
+    Raises:
+        ValueError: there are fewer than two models, or a pair is missing or there twice.
+    """
+    relations = _relations(differences, baseline)
+    # The more accurate a model is, the more its advantages over all others add up to.
+    advantages = {model: sum(relation.advantage for relation in relations[model].values()) for model in relations}
+    ranking = sorted(relations, key=lambda model: (-advantages[model], model))
+    networks = [model for model in ranking if model != baseline]
+    clauses = []
+    if len(networks) > 1:
+        clauses.append(_networks(dataset, networks, relations[networks[0]]))
+        if costs and set(networks) <= set(costs):
+            clauses.append(_costs(networks, costs))
+    if baseline is not None and baseline in relations:
+        against = [relations[baseline][network] for network in networks]
+        clauses.append(_baseline(against) if clauses else f"on {dataset}, {_baseline(against)}")
+    sentence = "; ".join(clauses)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def seed_warning(differences: Mapping[tuple[str, str], Difference], baseline: str | None = None) -> str | None:
+    """Name the networks that have fewer than three seeds, or None.
+
+    Args:
+        differences: as for `verdict`.
+        baseline: the model whose one run is enough.
+    """
+    few = {
+        model: seeds
+        for pair, difference in differences.items()
+        for model, seeds in zip(pair, difference.seeds, strict=True)
+        if model != baseline and seeds < FEW_SEEDS
+    }
+    if not few:
+        return None
+    seeds = _seeds(list(few.values())).capitalize()
+    names = _listed([model.upper() for model in few])
+    return f"{seeds} for {names}: with fewer than {FEW_SEEDS}, how much a seed matters is hardly known."
+
+
+def _relations(
+    differences: Mapping[tuple[str, str], Difference], baseline: str | None
+) -> dict[str, dict[str, _Relation]]:
+    """Model to other model to what may be said, in the order of the pairs."""
+    models = list(dict.fromkeys(model for pair in differences for model in pair))
+    all_pairs = {frozenset(pair) for pair in combinations(models, 2)}
+    if not all_pairs or len(differences) != len(all_pairs) or {frozenset(pair) for pair in differences} != all_pairs:
+        raise ValueError(f"a verdict needs each pair of two or more models once. Received: {[*differences]}")
+    adjusted = holm([difference.p_value for difference in differences.values()])
+    relations: dict[str, dict[str, _Relation]] = {model: {} for model in models}
+    for ((first, second), difference), p_value in zip(differences.items(), adjusted, strict=True):
+        seeds = [number for model, number in zip((first, second), difference.seeds, strict=True) if model != baseline]
+        for model, other, seen in ((first, second, difference), (second, first, -difference)):
+            better = seen.mean >= 0
+            if min(seeds) == 1:
+                words = _AHEAD if better else _BEHIND
+            elif p_value < SIGNIFICANCE:
+                words = _BEATS if better else _LOSES
+            else:
+                words = _TIES
+            corrected_away = len(differences) if words == _TIES and seen.p_value < SIGNIFICANCE else 0
+            size = seen if better else -seen
+            relations[model][other] = _Relation(other, seen.mean, size, seeds, words, corrected_away)
+    return relations
+
+
+def _networks(dataset: str, networks: list[str], relations: Mapping[str, _Relation]) -> str:
+    """The most accurate network against the others, with intervals."""
+    best, *others = [network.upper() for network in networks]
+    against = [relations[network] for network in networks[1:]]
+    if len(others) == 1 and against[0].words == _TIES:
+        return f"{best} and {others[0]} cannot be told apart on {dataset} {_figures(against)}"
+    subject = best if len(others) == 1 else f"{best}, the most accurate of {len(networks)} networks on {dataset},"
+    where = f" on {dataset}" if len(others) == 1 else ""
+    parts = []
+    for group in _grouped(against):
+        names = _listed([relation.other.upper() for relation in group])
+        parts.append(f"{_said(group, names + where)} {_figures(group)}")
+    return f"{subject} {_listed(parts)}"
+
+
+def _baseline(against: list[_Relation]) -> str:
+    """The baseline against all networks; with intervals where there is but one."""
+    parts = []
+    for group in _grouped(against):
+        names = _listed([f"the {relation.other.upper()}" for relation in group])
+        tie = group[0].words == _TIES
+        if len(group) == len(against) > 1:
+            number = len(against)
+            names = ("either" if tie else "both") if number == 2 else f"any of the {number}" if tie else f"all {number}"
+        said = _said(group, names)
+        if len(against) == 1:
+            said += f" {_figures(group)}"
+        elif tie:
+            said += f" ({'; '.join([_differences(group), *_corrected_away(group)])})"
+        parts.append(said)
+    return f"the n-gram baseline {_listed(parts)}"
+
+
+def _costs(networks: list[str], costs: Mapping[str, Cost]) -> str:
+    """The network that is fastest to train, and how many recurrent parameters it has, against another one."""
+    most_accurate = networks[0]
+    fastest, second, *_ = sorted(networks, key=lambda network: costs[network].training_seconds)
+    pair = [fastest, second if fastest == most_accurate else most_accurate]
+    ratio = f"{costs[pair[1]].training_seconds / costs[pair[0]].training_seconds:.1f}"
+    if ratio == "1.0":
+        pair.sort(key=lambda network: costs[network].recurrent_parameters)
+        speed = f"the {pair[0].upper()} trains as fast as the {pair[1].upper()}"
+    else:
+        than = f" than the {pair[1].upper()}" if len(networks) > 2 else ""
+        speed = f"the {pair[0].upper()} is {ratio}x faster to train{than}"
+    share = costs[pair[0]].recurrent_parameters / costs[pair[1]].recurrent_parameters
+    change = f"{100 * abs(share - 1):.0f} %"
+    amount = "as many" if change == "0 %" else f"{change} {'fewer' if share < 1 else 'more'}"
+    return f"{speed} with {amount} recurrent parameters"
+
+
+def _grouped(relations: Sequence[_Relation]) -> list[list[_Relation]]:
+    """Relations of which the same is said, together."""
+    groups = ([relation for relation in relations if relation.words == words] for words in _ORDER)
+    return [group for group in groups if group]
+
+
+def _said(group: Sequence[_Relation], names: str) -> str:
+    """The words of the group, with the smallest to the largest difference in it."""
+    return group[0].words.format(others=names, points=_points([relation.size.mean for relation in group]))
+
+
+def _figures(group: Sequence[_Relation]) -> str:
+    """In brackets: the differences unless the words say them, the intervals, and how many seeds they rest on."""
+    seeds = [number for relation in group for number in relation.seeds]
+    alone = " over texts alone" if 1 in seeds else ""
+    intervals = _listed([f"{_point(relation.size.low)} to {_point(relation.size.high)}" for relation in group])
+    interval = f"95 % interval{'s' if len(group) > 1 else ''}{alone} {intervals}"
+    differences = [_differences(group)] if group[0].words == _TIES else []
+    return f"({'; '.join([', '.join([*differences, interval]), _seeds(seeds), *_corrected_away(group)])})"
+
+
+def _differences(group: Sequence[_Relation]) -> str:
+    points = _points([relation.size.mean for relation in group])
+    return f"{'differences' if ' to ' in points else 'difference'} {points}"
+
+
+def _corrected_away(group: Sequence[_Relation]) -> list[str]:
+    """A note on the relations that only Holm's correction made a tie, if there are any."""
+    ties = [relation for relation in group if relation.corrected_away]
+    if not ties:
+        return []
+    against = f" against {_listed([relation.other.upper() for relation in ties])}" if len(group) > 1 else ""
+    return [f"p < {SIGNIFICANCE}{against} before Holm's correction for {ties[0].corrected_away} comparisons"]
+
+
+def _points(values: Sequence[float]) -> str:
+    """The smallest to the largest of some differences."""
+    ends = dict.fromkeys([_point(min(values)), _point(max(values))])
+    return f"{' to '.join(ends)} points"
+
+
+def _point(value: float) -> str:
+    """A difference in points to a tenth; to a hundredth where it would look like none."""
+    for digits in (1, 2):
+        rounded = f"{100 * value:.{digits}f}"
+        if float(rounded) != 0:
+            return rounded
+    return "0.0"
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    only = "only " if min(numbers) < FEW_SEEDS else ""
+    ends = " to ".join(dict.fromkeys([str(min(numbers)), str(max(numbers))]))
+    return f"{only}{ends} seed{'' if max(numbers) == 1 else 's'}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """One, two and three."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,243 @@
+"""The sentence for constructed numbers, word by word."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pipeline.parts.statistics import Difference
+from pipeline.parts.verdict import Cost, seed_warning, verdict
+
+COSTS = {"lstm": Cost(60, 4000), "gru": Cost(50, 3000)}
+
+
+def difference(
+    points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5)
+) -> Difference:
+    return Difference(points / 100, interval[0] / 100, interval[1] / 100, p_value, seeds)
+
+
+def pair(points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5)) -> str:
+    """The verdict on GRU - LSTM without a baseline."""
+    return verdict("imdb", {("gru", "lstm"): difference(points, interval, p_value, seeds)})
+
+
+def against_baseline(
+    baseline_to_lstm: tuple[float, float], baseline_to_gru: tuple[float, float], seeds: int = 5
+) -> str:
+    """The clause on the baseline, from its differences to the networks and their p-values."""
+    differences = {
+        ("lstm", "gru"): difference(0.1, (-0.4, 0.6), 0.7, (seeds, seeds)),
+        ("lstm", "baseline"): -difference(baseline_to_lstm[0], (0, 0), baseline_to_lstm[1], (1, seeds)),
+        ("gru", "baseline"): -difference(baseline_to_gru[0], (0, 0), baseline_to_gru[1], (1, seeds)),
+    }
+    return verdict("imdb", differences, baseline="baseline").partition("; the ")[2]
+
+
+def test_a_tie_with_costs_and_a_better_baseline() -> None:
+    differences = {
+        ("lstm", "gru"): difference(-0.1, (-0.6, 0.4), 0.6),
+        ("lstm", "baseline"): difference(-3.1, (-4.0, -2.2), 0.001, (5, 1)),
+        ("gru", "baseline"): difference(-3.1, (-3.9, -2.1), 0.001, (5, 1)),
+    }
+    assert verdict("imdb", differences, "baseline", COSTS) == (
+        "GRU and LSTM cannot be told apart on imdb (difference 0.1 points, 95 % interval -0.4 to 0.6; 5 seeds);"
+        " the GRU is 1.2x faster to train with 25 % fewer recurrent parameters;"
+        " the n-gram baseline beats both by 3.1 points."
+    )
+
+
+def test_a_clear_win_names_the_better_model_first() -> None:
+    expected = "GRU beats LSTM on imdb by 1.2 points (95 % interval 0.6 to 1.8; 5 seeds)."
+    assert pair(1.2, (0.6, 1.8), 0.001) == expected
+    turned = {("lstm", "gru"): difference(-1.2, (-1.8, -0.6), 0.001)}
+    assert verdict("imdb", turned) == expected
+
+
+def test_a_difference_below_a_tenth_of_a_point_does_not_look_like_none() -> None:
+    assert "by 0.04 points (95 % interval 0.01 to 0.1; " in pair(0.04, (0.01, 0.07), 0.01)
+    assert "(difference 0.0 points, 95 % interval -0.3 to 0.3; " in pair(0, (-0.3, 0.3), 1)
+    assert "(difference 0.0 points, 95 % interval 0.0 to 0.0; " in pair(0, (-0.0, 0.0), 1)
+
+
+@pytest.mark.parametrize(("p_value", "words"), [(0.049, "GRU beats LSTM on"), (0.05, "GRU and LSTM cannot be told")])
+def test_one_comparison_is_decided_below_five_per_cent(p_value: float, words: str) -> None:
+    assert pair(1.0, (0.0, 2.0), p_value).startswith(words)
+
+
+def test_two_seeds_are_called_few() -> None:
+    assert pair(0.1, (-2, 2), 0.9, (2, 2)).endswith("95 % interval -2.0 to 2.0; only 2 seeds).")
+    assert pair(3.1, (1, 5), 0.01, (2, 4)) == (
+        "GRU beats LSTM on imdb by 3.1 points (95 % interval 1.0 to 5.0; only 2 to 4 seeds)."
+    )
+
+
+@pytest.mark.parametrize("p_value", [0.0001, 0.9])
+def test_one_seed_decides_nothing(p_value: float) -> None:
+    assert pair(1.2, (0.6, 1.8), p_value, (1, 1)) == (
+        "GRU is 1.2 points ahead of LSTM on imdb, but one seed decides nothing"
+        " (95 % interval over texts alone 0.6 to 1.8; only 1 seed)."
+    )
+    assert "but one seed decides nothing" in pair(1.2, (0.6, 1.8), p_value, (5, 1))
+
+
+@pytest.mark.parametrize(
+    ("to_lstm", "to_gru", "words"),
+    [
+        ((3.0, 0.001), (3.14, 0.001), "n-gram baseline beats both by 3.0 to 3.1 points."),
+        ((-2.0, 0.001), (-2.04, 0.001), "n-gram baseline loses to both by 2.0 points."),
+        ((0.2, 0.5), (-0.3, 0.5), "n-gram baseline cannot be told apart from either (differences 0.2 to 0.3 points)."),
+        (
+            (0.2, 0.5),
+            (1.3, 0.01),
+            "n-gram baseline beats the GRU by 1.3 points and"
+            " cannot be told apart from the LSTM (difference 0.2 points).",
+        ),
+        (
+            (-1.2, 0.01),
+            (1.3, 0.01),
+            "n-gram baseline beats the GRU by 1.3 points and loses to the LSTM by 1.2 points.",
+        ),
+    ],
+    ids=["wins", "loses", "ties", "wins and ties", "wins and loses"],
+)
+def test_the_baseline_against_both(to_lstm: tuple[float, float], to_gru: tuple[float, float], words: str) -> None:
+    assert against_baseline(to_lstm, to_gru) == words
+
+
+def test_one_run_is_enough_for_the_baseline_but_not_for_a_network() -> None:
+    assert against_baseline((3, 0.001), (3, 0.001), seeds=2) == "n-gram baseline beats both by 3.0 points."
+    assert against_baseline((3, 0.001), (3.2, 0.001), seeds=1) == (
+        "n-gram baseline is 3.0 to 3.2 points ahead of both, but one seed decides nothing."
+    )
+    assert against_baseline((-3, 0.001), (3, 0.001), seeds=1) == (
+        "n-gram baseline is 3.0 points ahead of the GRU, but one seed decides nothing"
+        " and is 3.0 points behind the LSTM, but one seed decides nothing."
+    )
+
+
+def test_one_network_is_told_from_the_baseline() -> None:
+    worse = {("lstm", "baseline"): difference(-3.1, (-4.2, -2.0), 0.001, (5, 1))}
+    assert verdict("films", worse, "baseline", COSTS) == (
+        "On films, the n-gram baseline beats the LSTM by 3.1 points (95 % interval 2.0 to 4.2; 5 seeds)."
+    )
+    better = {("baseline", "lstm"): difference(-3.1, (-4.2, -2.0), 0.001, (1, 2))}
+    assert verdict("films", better, "baseline") == (
+        "On films, the n-gram baseline loses to the LSTM by 3.1 points (95 % interval 2.0 to 4.2; only 2 seeds)."
+    )
+
+
+def three(gru_lstm: float, gru_rnn: float, lstm_rnn: float) -> dict[tuple[str, str], Difference]:
+    """LSTM, GRU and RNN with 84, 85 and 82 per cent; the p-values are given."""
+    return {
+        ("lstm", "gru"): -difference(1, (0.2, 1.8), gru_lstm),
+        ("lstm", "rnn"): difference(2, (1, 3), lstm_rnn),
+        ("gru", "rnn"): difference(3, (2, 4), gru_rnn),
+    }
+
+
+@pytest.mark.parametrize(
+    ("differences", "words"),
+    [
+        (
+            three(0.01, 0.01, 0.01),
+            "beats LSTM and RNN by 1.0 to 3.0 points (95 % intervals 0.2 to 1.8 and 2.0 to 4.0; 5 seeds).",
+        ),
+        # Alone, 0.04 would do. The three p-values become 0.03, 0.08 and 0.08.
+        (
+            three(0.04, 0.01, 0.04),
+            "beats RNN by 3.0 points (95 % interval 2.0 to 4.0; 5 seeds) and cannot be told apart from LSTM"
+            " (difference 1.0 points, 95 % interval 0.2 to 1.8; 5 seeds;"
+            " p < 0.05 before Holm's correction for 3 comparisons).",
+        ),
+        (
+            three(0.04, 0.3, 0.3),
+            "cannot be told apart from LSTM and RNN"
+            " (differences 1.0 to 3.0 points, 95 % intervals 0.2 to 1.8 and 2.0 to 4.0; 5 seeds;"
+            " p < 0.05 against LSTM before Holm's correction for 3 comparisons).",
+        ),
+    ],
+    ids=["beats all", "beats one", "beats none"],
+)
+def test_of_three_networks_the_best_is_told_from_the_others(
+    differences: Mapping[tuple[str, str], Difference], words: str
+) -> None:
+    assert verdict("imdb", differences) == f"GRU, the most accurate of 3 networks on imdb, {words}"
+
+
+def test_the_baseline_counts_among_the_comparisons() -> None:
+    """Three comparisons: 0.02 becomes 0.04 behind a smaller one, and 0.06 in front."""
+    assert against_baseline((3, 0.001), (3, 0.02)).startswith("n-gram baseline beats both")
+    assert against_baseline((3, 0.02), (3, 0.02)) == (
+        "n-gram baseline cannot be told apart from either (difference 3.0 points;"
+        " p < 0.05 against LSTM and GRU before Holm's correction for 3 comparisons)."
+    )
+
+
+def test_the_baseline_against_three_networks() -> None:
+    better = {(model, "baseline"): difference(-5, (-6, -4), 0.0001, (5, 1)) for model in ("lstm", "gru", "rnn")}
+    sentence = verdict("imdb", three(0.9, 0.9, 0.9) | better, "baseline")
+    assert sentence.endswith("; the n-gram baseline beats all 3 by 5.0 points.")
+    equal = {(model, "baseline"): difference(-1, (-3, 1), 0.5, (5, 1)) for model in ("lstm", "gru", "rnn")}
+    sentence = verdict("imdb", three(0.9, 0.9, 0.9) | equal, "baseline")
+    assert sentence.endswith("; the n-gram baseline cannot be told apart from any of the 3 (difference 1.0 points).")
+
+
+def costs_of(costs: dict[str, Cost]) -> str:
+    return verdict("imdb", three(0.9, 0.9, 0.9) if "rnn" in costs else PAIR, costs=costs).partition("; the ")[2]
+
+
+PAIR = {("gru", "lstm"): difference(0.1, (-0.4, 0.6), 0.6)}
+
+
+@pytest.mark.parametrize(
+    ("costs", "words"),
+    [
+        ({"lstm": Cost(40, 4000), "gru": Cost(60, 3000)}, "LSTM is 1.5x faster to train with 33 % more"),
+        ({"lstm": Cost(40, 4000), "gru": Cost(60, 4000)}, "LSTM is 1.5x faster to train with as many"),
+        ({"lstm": Cost(40, 4000), "gru": Cost(41, 3000)}, "GRU trains as fast as the LSTM with 25 % fewer"),
+        # GRU is the most accurate: the fastest is set against it, and the GRU itself against the next.
+        (
+            {"lstm": Cost(90, 4000), "gru": Cost(60, 3000), "rnn": Cost(20, 1000)},
+            "RNN is 3.0x faster to train than the GRU with 67 % fewer",
+        ),
+        (
+            {"lstm": Cost(90, 4000), "gru": Cost(60, 3000), "rnn": Cost(75, 1000)},
+            "GRU is 1.2x faster to train than the RNN with 200 % more",
+        ),
+    ],
+    ids=["faster but larger", "as large", "as fast", "three, another is fastest", "three, the best is fastest"],
+)
+def test_the_fastest_network_is_told_with_its_size(costs: dict[str, Cost], words: str) -> None:
+    assert costs_of(costs) == f"{words} recurrent parameters."
+
+
+@pytest.mark.parametrize("costs", [None, {}, {"lstm": Cost(1, 1)}, {"lstm": Cost(1, 1), "baseline": Cost(1, 1)}])
+def test_costs_that_are_not_all_known_are_left_out(costs: dict[str, Cost] | None) -> None:
+    assert "parameters" not in verdict("imdb", PAIR, costs=costs)
+
+
+def test_the_order_of_the_pairs_changes_nothing() -> None:
+    differences = three(0.9, 0.001, 0.02)
+    turned = {(second, first): -value for (first, second), value in reversed(differences.items())}
+    assert verdict("imdb", turned) == verdict("imdb", differences)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [[], ["lstm-gru", "gru-rnn"], ["gru-rnn", "rnn-gru"]],
+    ids=["no models", "a pair missing", "a pair twice"],
+)
+def test_every_pair_is_needed_once(pairs: list[str]) -> None:
+    differences = {(pair[:-4], pair[-3:]): PAIR["gru", "lstm"] for pair in pairs}
+    with pytest.raises(ValueError, match="needs each pair of two or more models once"):
+        verdict("imdb", differences)
+
+
+def test_fewer_than_three_seeds_give_a_warning() -> None:
+    def warning(lstm: int, gru: int) -> str | None:
+        seeds = {("lstm", "gru"): (lstm, gru), ("lstm", "baseline"): (lstm, 1), ("gru", "baseline"): (gru, 1)}
+        return seed_warning({pair: difference(0, (0, 0), 1, numbers) for pair, numbers in seeds.items()}, "baseline")
+
+    assert warning(3, 5) is None
+    assert warning(1, 3) == "Only 1 seed for LSTM: with fewer than 3, how much a seed matters is hardly known."
+    assert str(warning(1, 2)).startswith("Only 1 to 2 seeds for LSTM and GRU: ")
