@@ -21,7 +21,7 @@ from pipeline.parts.params import BaselineParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import Trained
+from pipeline.parts.trained import BASELINE, Trained
 
 
 def fit_baseline(reviews: Path, settings: BaselineParams, output: Path) -> Trained:
@@ -61,7 +61,7 @@ def fit_baseline(reviews: Path, settings: BaselineParams, output: Path) -> Train
                 bar.update()
     assert best is not None  # settings hold at least one strength
     card = {
-        "model": "baseline",
+        "model": BASELINE,
         "seed": None,
         "labels": names,
         "settings": {

@@ -1,9 +1,9 @@
 """Compare all trained models on the test split, and complete MLflow's record of them.
 
-Reads   data/models, test_labels.npy (no other stage reads it), data.json; for MLflow, reviews.parquet (its hash
-        is the digest of the data set) and tokenizer.json
+Reads   data/models, test_labels.npy (no other stage reads it), data.json; reviews.parquet (the groups of the
+        texts, and its hash as the digest of the data set); tokenizer.json for MLflow
 Writes  metrics.json                                 <model>.<metric>.{mean,std} over seeds
-        summary.md                                   the same as a table
+        summary.md                                   the verdict, and the same as a table
         learning_curves.csv, roc.csv                 for `dvc plots`
         learning_curves.png, roc.png, confusion.png  for people
 
@@ -15,16 +15,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline.parts import figures, report
 from pipeline.parts.command import run
 from pipeline.parts.comparison import Comparison, compare
+from pipeline.parts.datasets import read_split
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
 from pipeline.parts.record import record_comparison, restore
 from pipeline.parts.tracking import Tracker
-
-BASELINE = "baseline"
+from pipeline.parts.trained import BASELINE
 
 
 def write_results(comparison: Comparison, dataset: str, output: Path) -> None:
@@ -64,6 +65,18 @@ def record(tracker: Tracker, comparison: Comparison, reviews: Path, tokenizer: P
     record_comparison(tracker, comparison.metrics(), run_ids, dataset, reviews, output)
 
 
+def read_groups(reviews: Path) -> np.ndarray:
+    """The group of every test text as a number, (texts,).
+
+    A text without a group has a number of its own, and so has each text where all are of one group: nothing can be
+    said about groups from one.
+    """
+    groups = pd.concat(read_split(reviews, "test", ["group"]), ignore_index=True)["group"]
+    codes, known = pd.factorize(groups)
+    alone = len(known) + np.arange(len(codes))
+    return alone if (codes == 0).all() else np.where(codes < 0, alone, codes)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare all trained models on the test split.")
     parser.add_argument("--models", type=Path, required=True, help="folder with a folder per trained model")
@@ -74,10 +87,11 @@ def main() -> None:
     names = [f"{model}-{seed}" for model in params.models for seed in params.seeds] + [BASELINE]
     test_labels = arguments.data / "test_labels.npy"
     label_names = json.loads((arguments.data / "data.json").read_text(encoding="utf-8"))["labels"]
-    comparison = compare([arguments.models / name for name in names], np.load(test_labels), label_names)
+    files = {name: arguments.data / name for name in ("reviews.parquet", "tokenizer.json")}
+    folders = [arguments.models / name for name in names]
+    comparison = compare(folders, np.load(test_labels), label_names, read_groups(files["reviews.parquet"]))
     write_results(comparison, params.dataset, arguments.output)
     tracker = Tracker(params.dataset)
-    files = {name: arguments.data / name for name in ("reviews.parquet", "tokenizer.json")}
     record(tracker, comparison, files["reviews.parquet"], files["tokenizer.json"], arguments.output)
     print((arguments.output / "summary.md").read_text(encoding="utf-8"))
     print(tracker.where_to_look())

@@ -82,3 +82,23 @@ def test_predictions_for_other_data_are_refused(
 def test_a_model_that_was_never_trained_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gru-1 holds no trained model"):
         compare([folder(tmp_path, "lstm-1"), tmp_path / "gru-1"], LABELS, NAMES)
+
+
+def test_texts_of_one_group_are_less_evidence_than_texts_on_their_own(tmp_path: Path) -> None:
+    """Ten films with a hundred reviews each, one model better on six of them: films can be drawn otherwise."""
+    labels = np.zeros(1000, np.int32)
+    films = np.repeat(np.arange(10), 100)
+    of_class = np.eye(2, dtype=np.float32)
+    runs = []
+    for model, correct in (("lstm", films < 6), ("gru", films >= 6)):
+        for seed in (1, 2, 3):
+            predictions = {"test": of_class[(~correct).astype(int)], "validation": of_class[:1]}
+            card = {"model": model, "seed": seed, "parameters": 1}
+            runs.append(Trained(tmp_path / f"{model}-{seed}", card, predictions))
+            runs[-1].save()
+    folders = [run.folder for run in runs]
+    (alone,) = compare(folders, labels, ["a", "b"]).differences().values()
+    (grouped,) = compare(folders, labels, ["a", "b"], films).differences().values()
+    assert alone.mean == grouped.mean == pytest.approx(0.2)
+    assert alone.low > 0
+    assert grouped.low < 0

@@ -30,11 +30,19 @@ def test_a_row_per_model_with_percentages_and_deviations() -> None:
     ]
 
 
-def test_the_summary_says_what_was_measured_on_how_many_texts() -> None:
+def test_the_summary_gives_the_verdict_and_says_what_was_measured_on_how_many_texts() -> None:
     labels = np.array([0, 1] * 600, np.int32)
-    run = Trained(Path("lstm-1"), {"model": "lstm", "parameters": 5}, {"test": np.eye(2, dtype=np.float32)[labels]})
-    text = summary("films", Comparison([run], labels, ["bad", "good"], {"lstm-1": dict.fromkeys(METRICS, 0.5)}))
-    about, blank, *table = text.splitlines()
+    right = np.eye(2, dtype=np.float32)[labels]
+    wrong = right[:, ::-1].copy()
+    runs = [
+        Trained(Path(f"{model}-{seed}"), {"model": model, "parameters": 5}, {"test": predictions})
+        for model, predictions in (("lstm", right), ("gru", wrong))
+        for seed in (1, 2)
+    ]
+    scores = dict.fromkeys(METRICS, 0.5)
+    comparison = Comparison(runs, labels, ["bad", "good"], {run.name: scores for run in runs})
+    sentence, warning, about, table = summary("films", comparison).split("\n\n")
+    assert sentence.startswith("LSTM beats GRU on films by 100.0 points (95 % interval")
+    assert warning.startswith("Only 2 seeds for LSTM and GRU")
     assert about == "films, 1,200 test texts; mean ± standard deviation over seeds."
-    assert blank == ""
-    assert cells(table[2])[:3] == ["lstm", "1", "50.00"]
+    assert cells(table.splitlines()[2])[:3] == ["lstm", "2", "50.00"]

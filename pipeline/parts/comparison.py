@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.parts.command import InputError
 from pipeline.parts.scores import confusion, over_seeds, roc, score
+from pipeline.parts.statistics import Difference, paired_differences
 from pipeline.parts.trained import Trained
 
 
@@ -22,12 +23,15 @@ class Comparison:
         labels: int32 codes of the test texts, (texts,).
         names: the class of code i.
         scores: run name to the numbers of `scores.score`.
+        groups: int, (texts,): texts with one number (reviews of one film) are no independent evidence; None where
+            every text stands for itself.
     """
 
     runs: list[Trained]
     labels: np.ndarray
     names: list[str]
     scores: dict[str, dict[str, float]]
+    groups: np.ndarray | None = None
 
     def by_model(self) -> dict[str, list[Trained]]:
         """Model to its runs, one per seed."""
@@ -43,6 +47,14 @@ class Comparison:
             content[model] = over_seeds([self.scores[run.name] for run in runs])
             content[model] |= {"parameters": runs[0].card["parameters"], "runs": len(runs)}
         return content
+
+    def differences(self) -> dict[tuple[str, str], Difference]:
+        """Every pair of models to the difference of their accuracies, with its interval."""
+        correct = {
+            model: np.stack([run.predictions["test"].argmax(axis=1) == self.labels for run in runs])
+            for model, runs in self.by_model().items()
+        }
+        return paired_differences(correct, self.groups)
 
     def learning_curves(self) -> pd.DataFrame:
         """The history of every network below each other, with its `run`, `model` and `seed`."""
@@ -64,13 +76,16 @@ class Comparison:
         }
 
 
-def compare(folders: Sequence[Path], labels: np.ndarray, names: list[str]) -> Comparison:
+def compare(
+    folders: Sequence[Path], labels: np.ndarray, names: list[str], groups: np.ndarray | None = None
+) -> Comparison:
     """Score every model on the test split.
 
     Args:
         folders: one per trained model.
         labels: int32 codes of the test texts, (texts,).
         names: the class of code i.
+        groups: as in `Comparison`.
 
     Raises:
         InputError: a folder is missing, or holds predictions for other texts.
@@ -80,7 +95,8 @@ def compare(folders: Sequence[Path], labels: np.ndarray, names: list[str]) -> Co
         came, expected = run.predictions["test"].shape, (len(labels), len(names))
         if came != expected:
             raise InputError(f"{run.folder} predicts {came} (texts, classes), expected {expected}: run `dvc repro`")
-    return Comparison(runs, labels, names, {run.name: score(labels, run.predictions["test"]) for run in runs})
+    scores = {run.name: score(labels, run.predictions["test"]) for run in runs}
+    return Comparison(runs, labels, names, scores, groups)
 
 
 def _labelled(run: Trained, table: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,8 @@ from typing import Any
 from tabulate import tabulate
 
 from pipeline.parts.comparison import Comparison
+from pipeline.parts.trained import BASELINE
+from pipeline.parts.verdict import seed_warning, verdict
 
 # The scores that fit a terminal, with their headings; metrics.json has all.
 _COLUMNS = {
@@ -17,9 +19,11 @@ _COLUMNS = {
 
 
 def summary(dataset: str, comparison: Comparison) -> str:
-    """What was compared on what, and the table."""
-    about = f"{dataset}, {len(comparison.labels):,} test texts; mean ± standard deviation over seeds."
-    return f"{about}\n\n{summary_table(comparison.metrics())}"
+    """The verdict, what was compared on what, and the table."""
+    differences = comparison.differences()
+    paragraphs = [verdict(dataset, differences, BASELINE), seed_warning(differences, BASELINE)]
+    paragraphs.append(f"{dataset}, {len(comparison.labels):,} test texts; mean ± standard deviation over seeds.")
+    return "\n\n".join([*filter(None, paragraphs), summary_table(comparison.metrics())])
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:

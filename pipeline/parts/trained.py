@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline.parts.command import InputError
 from pipeline.parts.lineage import sha256
 
+BASELINE = "baseline"  # the one model that is no network
 CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras", "predictions.npz"
 
 
