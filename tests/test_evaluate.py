@@ -22,7 +22,7 @@ def test_texts_are_numbered_by_group_in_the_order_of_the_test_labels(
     tmp_path: Path, groups: list[str | None], numbers: list[int]
 ) -> None:
     rows = pd.DataFrame({"name": "x", "text": [f"text {i}" for i in range(4)], "label": None, "split": None})
-    rows = rows.assign(group=[*groups, "z"])
+    rows["group"] = pd.Series([*groups, "z"], dtype="object")
     table = rows.assign(split=[*["test"] * 3, "train"], label=pd.array([None, None, None, 0], "Int32"))
     with Staging(tmp_path) as staging:
         staging.write([rows.astype("str").where(rows.notna())])

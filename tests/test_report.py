@@ -45,4 +45,4 @@ def test_the_summary_gives_the_verdict_and_says_what_was_measured_on_how_many_te
     assert sentence.startswith("LSTM beats GRU on films by 100.0 points (95 % interval")
     assert warning.startswith("Only 2 seeds for LSTM and GRU")
     assert about == "films, 1,200 test texts; mean ± standard deviation over seeds."
-    assert cells(table.splitlines()[2])[:3] == ["lstm", "2", "50.00"]
+    assert cells(table.splitlines()[2])[:3] == ["lstm", "2", "50.00 ± 0.00"]
