@@ -239,7 +239,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, content:
     [
         ("format: csv\n", "source.yaml: format: .*'imdb', 'rotten_tomatoes', 'files'.* Received"),
         ("text: body\n", "format"),
-        ("format: files\ntxt: body\n", "txt: .*not permitted. Received: 'body'"),
+        ("format: files\ntxt: body\n", "unknown key txt; did you mean text\\?"),
         ("format: files\nlabels: [good]\n", "labels: .*at least 2.*Received"),
         ("format: imdb\nurl: http://x/y.tar.gz\n", "size: Field required"),
     ],

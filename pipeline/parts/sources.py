@@ -16,13 +16,13 @@ import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from pipeline.parts.command import InputError
+from pipeline.parts.command import InputError, did_you_mean
 from pipeline.parts.params import read_yaml
 
 SOURCE_FILE = "source.yaml"
@@ -93,7 +93,17 @@ def read_source(folder: Path) -> Source:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"][1:]) or "format"
+        if problem["type"] == "extra_forbidden":
+            known = next(
+                kind for kind in (ImdbSource, RottenTomatoesSource, FilesSource) if _is(kind, problem["loc"][0])
+            )
+            raise InputError(f"{path}: unknown key {where}; {did_you_mean(where, known.model_fields)}") from None
         raise InputError(f"{path}: {where}: {problem['msg']}. Received: {problem['input']!r}") from None
+
+
+def _is(kind: type[Description], name: Any) -> bool:
+    """Whether this class describes sources with `format: <name>`."""
+    return name in get_args(kind.model_fields["format"].annotation)
 
 
 def read(source: Source, folder: Path) -> Iterator[pd.DataFrame]:
