@@ -9,8 +9,12 @@ UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# Parameters of params.yaml that `make repro` takes as variables.
-PARAMETERS := $(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+# What stands on the command line of `make repro`, and is not for make itself, is a parameter of params.yaml:
+# UNITS=32, or train.units=32. An unknown one is refused before any work.
+# (In the environment, only these four are taken to be meant.)
+GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))) \
+	$(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $(filter environment,$(origin $(name))),$(name)))
+PARAMETERS = $(foreach name,$(filter-out PYTHON GPU VENV,$(GIVEN)),--$(shell echo '$(name)' | tr A-Z a-z)='$($(name))')
 
 .DEFAULT_GOAL := help
 .PHONY: help repro ui verify test check format lock clean
@@ -18,11 +22,11 @@ PARAMETERS := $(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $($(name)),--$(she
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo
-	@echo "make repro takes DATASET=, MODELS=, SEEDS=, EPOCHS= and, for any parameter, SET=\"--train.units 32\"."
+	@echo "make repro takes any parameter of params.yaml: make repro DATASET=imdb SEEDS=1,2 UNITS=32"
 	@echo "GPU=1 builds the environment with TensorFlow's CUDA build."
 
 repro: $(VENV)/.runtime  ## run the pipeline: DATASET=imdb for the tutorial's experiment at full size
-	@python -m pipeline.tools.reproduce $(PARAMETERS) $(SET)
+	@python -m pipeline.tools.reproduce $(PARAMETERS)
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
 	@python -m pipeline.tools.ui --port $(or $(PORT),5000)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.fetching import MIRROR_VARIABLE, fetch
-from pipeline.parts.sources import SOURCE_FILE, FilesSource, read_source
+from pipeline.parts.sources import SOURCE_FILE, FilesSource, find_files, read_source
 
 
 def download(source_folder: Path, downloads: Path, mirror: str | None, output: Path) -> None:
@@ -23,6 +23,8 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
         InputError: source.yaml is wrong, or the bytes cannot be had or are not those that it pins.
     """
     source = read_source(source_folder)
+    if isinstance(source, FilesSource):
+        find_files(source_folder)  # or the error would name the copy
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     if isinstance(source, FilesSource):

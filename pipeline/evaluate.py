@@ -25,7 +25,7 @@ from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
 from pipeline.parts.record import record_comparison, restore
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE
+from pipeline.parts.trained import BASELINE, CARD
 
 
 def write_results(comparison: Comparison, dataset: str, output: Path) -> None:
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     params = read_params()
-    names = [f"{model}-{seed}" for model in params.models for seed in params.seeds] + [BASELINE]
+    names = [*params.networks, BASELINE]
     test_labels = arguments.data / "test_labels.npy"
     label_names = json.loads((arguments.data / "data.json").read_text(encoding="utf-8"))["labels"]
     files = {name: arguments.data / name for name in ("reviews.parquet", "tokenizer.json")}
@@ -94,6 +94,9 @@ def main() -> None:
     tracker = Tracker(params.dataset)
     record(tracker, comparison, files["reviews.parquet"], files["tokenizer.json"], arguments.output)
     print((arguments.output / "summary.md").read_text(encoding="utf-8"))
+    others = sorted(card.parent.name for card in arguments.models.glob(f"*/{CARD}") if card.parent.name not in names)
+    if others:
+        print(f"not compared, because params.yaml does not name them: {', '.join(others)} (in {arguments.models})")
     print(tracker.where_to_look())
 
 

@@ -66,7 +66,7 @@ def preprocess(
         # By name from here on: what goes into which split must not depend on the order of the archive.
         reviews = reviews[~empty].sort_values("name", kind="stable")
         reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
-        label_names = _label_names(source, reviews["label"])
+        label_names = _label_names(source, reviews)
         reviews["split"] = assign_splits(reviews, test, validation, seed)
         straddling = groups_in_two_splits(reviews, reviews["split"])
         leaks = find_leaks(reviews["digest"], reviews["split"])
@@ -85,7 +85,7 @@ def preprocess(
     report = {
         "labels": label_names,
         "vocabulary": tokenizer.get_vocab_size(),
-        "splits": {split: _described(split, reviews, tokens) for split in SPLITS},
+        "splits": {split: _described(split, reviews, label_names, tokens) for split in SPLITS},
         "dropped": {
             "empty": int(empty.sum()),
             "train, text also held out": int(leaked.get("train", 0)),
@@ -122,12 +122,17 @@ def _counted(bar: Any, tables: Any) -> Any:
         yield table
 
 
-def _label_names(source: Source, labels: pd.Series) -> list[str]:
+def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
+    labels = reviews["label"]
     found = sorted(labels.dropna().unique())
     names = source.labels or found
     unknown = sorted(set(found) - set(names))
     if unknown:
-        raise InputError(f"labels must be among {', '.join(names)} (source.yaml). Received: {', '.join(unknown[:5])}")
+        where = reviews.loc[labels == unknown[0], "name"].iloc[0]
+        raise InputError(
+            f"labels must be among {', '.join(names)}, as source.yaml says (upper and lower case differ)."
+            f" Received: {', '.join(unknown[:5])}; the first in {where}"
+        )
     if len(found) < 2:
         raise InputError(f"at least two labels are needed to learn from. Received: {', '.join(found) or 'none'}")
     return names
@@ -158,11 +163,12 @@ def _tokenize(reviews: Path, kind: TokenizerKind, vocabulary: int) -> tuple[Toke
     return tokenizer, tokens
 
 
-def _described(split: str, reviews: pd.DataFrame, tokens: dict[str, Tokens]) -> dict[str, Any]:
+def _described(split: str, reviews: pd.DataFrame, names: list[str], tokens: dict[str, Tokens]) -> dict[str, Any]:
     rows = reviews[reviews["split"] == split]
+    counts = rows["label"].value_counts()
     content: dict[str, Any] = {
         "reviews": len(rows),
-        "labels": {str(name): int(count) for name, count in rows["label"].value_counts().sort_index().items()},
+        "labels": {name: int(counts[name]) for name in names if name in counts},
         "groups": int(rows["group"].nunique()),
     }
     if split in tokens and len(rows):

@@ -140,7 +140,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny pipeline, run once with `dvc repro` and committed. Tests must leave it as they found it."""
-    shared = tmp_path_factory.getbasetemp().parent  # of all the test processes of this run
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of all the test processes of this run
     root, done = shared / "trained" / "project", shared / "trained.done"
     with FileLock(shared / "trained.lock"):
         if not done.exists():

@@ -70,6 +70,18 @@ def test_a_wrong_description_does_not_cost_the_files_of_the_last_run(tmp_path: P
     assert names(tmp_path / "raw") == ["a.csv"]
 
 
+def test_a_folder_without_data_is_named_and_does_not_cost_the_files_of_the_last_run(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text("text,label\n")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "source.yaml").write_text("format: files\n")
+    (mine / "reviews.xlsx").write_text("")
+    with pytest.raises(InputError, match=r"/mine holds no data: expected \.csv.* It has: source\.yaml, reviews\.xlsx"):
+        download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    assert names(tmp_path / "raw") == ["a.csv"]
+
+
 def test_an_archive_comes_from_the_folder_that_the_environment_names(tmp_path: Path, imdb: Path) -> None:
     result = run_stage(imdb, tmp_path / "raw", DATASET_MIRROR=str(tmp_path / "mirror"))
     assert (result.returncode, result.stderr) == (0, "")

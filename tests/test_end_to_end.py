@@ -207,6 +207,23 @@ def test_a_wrong_parameter_fails_before_any_work(trained_project: Project, argum
     assert (trained_project.root / "params.yaml").read_bytes() == before
 
 
+def test_models_of_other_settings_are_named_and_not_compared(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    output = project.run("python", "-m", "pipeline.tools.reproduce", "--seeds", "1").stdout
+    assert "not compared, because params.yaml does not name them: gru-2, lstm-2 (in data/models)" in output
+    shown = project.run("python", "-m", "pipeline.tools.lineage").stdout.splitlines()
+    in_params = {line.split()[0].rpartition("/")[2]: line.split()[1] for line in shown[2:]}
+    assert in_params == {"baseline": "yes", "gru-1": "yes", "gru-2": "no", "lstm-1": "yes", "lstm-2": "no"}
+
+
+def test_a_pipeline_that_fails_says_what_stays_in_params_yaml(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    result = project.run("python", "-m", "pipeline.tools.reproduce", "--datasets.tiny.test", "0.001", check=False)
+    assert result.returncode != 0
+    assert "error: a test share of 0.001 needs 1000 texts or more of each label" in result.stderr
+    assert "params.yaml keeps datasets.tiny.test: 0.25 -> 0.001; `git checkout params.yaml` takes" in result.stderr
+
+
 def test_a_clone_with_a_remote_gets_files_and_runs_without_training(
     trained_project: Project, fresh_copy: Callable[[], Project]
 ) -> None:
@@ -219,7 +236,7 @@ def test_a_clone_with_a_remote_gets_files_and_runs_without_training(
     clone = Project(project.root.parent / "clone")
     project.run("git", "clone", "--quiet", str(project.root), str(clone.root))
     clone.run("dvc", "pull")
-    output = clone.run("dvc", "repro", "--force", "--single-item", "evaluate").stdout
+    output = clone.run("python", "-m", "pipeline.tools.reproduce").stdout
     assert "Running stage 'train@" not in output
     assert names(runs_of(clone)) == [*MODELS, "comparison"]
     for name in ("metrics.json", "roc.png", "learning_curves.csv"):

@@ -1,14 +1,26 @@
 """Hashes, the state of a repository and where it begins."""
 
 import hashlib
+import json
 import platform
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Project
+from ruamel.yaml import YAML
 
-from pipeline.parts.lineage import commit, dependencies, environment, md5, project_root, sha256, uncommitted_changes
+from pipeline.parts.lineage import (
+    commit,
+    dependencies,
+    environment,
+    folder_md5,
+    md5,
+    project_root,
+    sha256,
+    uncommitted_changes,
+)
 
 
 @pytest.fixture
@@ -134,3 +146,14 @@ def test_dependencies_are_the_files_that_a_stage_names(tmp_path: Path, monkeypat
     (tmp_path / "dvc.yaml").write_text("stages:\n  train:\n    cmd: x\n    deps: [code.py, folder]\n")
     assert dependencies("train") == {"code.py": "900150983cd24fb0d6963f7d28e17f72"}
     assert dependencies("other") == {}
+    source = {"path": "data/sources/mine", "md5": "5" * 32 + ".dir"}
+    lock = {"stages": {"download": {"deps": [source, {"path": "pipeline/download.py", "md5": "6" * 32}]}}}
+    (tmp_path / "dvc.lock").write_text(json.dumps(lock))
+    assert dependencies("other") == {"data/sources/mine": "5" * 32 + ".dir"}
+
+
+def test_a_folder_has_the_hash_that_dvc_gives_it(trained_project: Project) -> None:
+    lock = YAML(typ="safe").load((trained_project.root / "dvc.lock").read_text())["stages"]
+    deps = {dep["path"]: dep["md5"] for stage in lock.values() for dep in stage["deps"] if dep["md5"].endswith(".dir")}
+    assert deps.keys() == {"data/sources/tiny", "data/raw", "data/models"}
+    assert {path: folder_md5(trained_project.root / path) for path in deps} == deps

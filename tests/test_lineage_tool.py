@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
-from conftest import Project
+from conftest import Project, commit_all
 
 from pipeline.parts.lineage import md5, sha256
 
@@ -60,3 +60,35 @@ def test_the_commands_bring_back_the_files_of_a_run_from_a_changed_tree(
     assert "units: 5" in (model.parents[3] / "params.yaml").read_text()
     assert not (model.parents[3] / "notes.txt").exists()
     assert "(left out: notes.txt)" in project.run(*LINEAGE, "gru-1").stdout
+
+
+def data_out_of_git(project: Project) -> None:
+    """The state of a user's own data: in data/sources, and ignored by git."""
+    project.run("git", "rm", "--quiet", "--cached", "data/sources/tiny/reviews.csv")
+    commit_all(project, "data out of git")
+
+
+def test_data_that_git_does_not_have_come_from_here(fresh_copy: Callable[[], Project], tmp_path: Path) -> None:
+    project = fresh_copy()
+    data_out_of_git(project)
+    project.run("python", "-m", "pipeline.tools.reproduce", "--units", "5", "--models", "gru", "--seeds", "1")
+    follow(project, tmp_path / "else where", "gru-1")
+    (project.root / "data/sources/tiny/reviews.csv").write_text("text,label,film\n")
+    shown = project.run(*LINEAGE, "gru-1").stdout
+    assert "data/sources/tiny holds other data now than this run read" in shown
+
+
+def test_data_that_dvc_knows_come_from_its_remote(fresh_copy: Callable[[], Project], tmp_path: Path) -> None:
+    project = fresh_copy()
+    data_out_of_git(project)
+    project.run("dvc", "remote", "add", "--default", "storage", str(tmp_path / "remote"))
+    project.run("dvc", "add", "data/sources/tiny/reviews.csv")
+    commit_all(project, "data in DVC")
+    project.run("python", "-m", "pipeline.tools.reproduce", "--units", "5", "--models", "gru", "--seeds", "1")
+    commit_all(project, "results")
+    project.run("dvc", "push")
+    shown = project.run(*LINEAGE, "gru-1").stdout
+    assert "dvc pull data/sources/tiny/reviews.csv.dvc" in shown
+    assert "cp -R" not in shown
+    assert "other data now" not in shown
+    follow(project, tmp_path / "elsewhere", "gru-1")

@@ -200,7 +200,11 @@ def test_the_description_orders_the_classes(tmp_path: Path) -> None:
         (slice(0, 0), "", "at least two labels are needed to learn from. Received: none"),
         (slice(0, None, 2), "", "at least two labels are needed to learn from. Received: good"),
         (slice(12, None), "", "the train split has no review labelled bad, good"),
-        (slice(None), "labels: [bad, fair]\n", "labels must be among bad, fair .*Received: good"),
+        (
+            slice(None),
+            "labels: [bad, fair]\n",
+            "among bad, fair, .* Received: good; the first in reviews.csv",
+        ),
         (slice(None), "labels: [bad, fair, good]\n", "the train split has no review labelled fair"),
         (slice(0, 16), "", "brings no test split"),
     ],

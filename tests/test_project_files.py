@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,10 @@ def params_read(path: Path) -> set[str]:
             inner = inner.value
         if parts and isinstance(inner, ast.Name) and inner.id == "params":
             found.add(".".join(parts).replace("data.", "datasets.${dataset}."))
+    if "networks" in found:  # the names of the runs
+        found |= {"models", "seeds"}
     # `params.train` is part of `params.train.units`: only the longest chains are what is read.
-    return {name for name in found if not any(other.startswith(f"{name}.") for other in found)} - {"data"}
+    return {name for name in found if not any(other.startswith(f"{name}.") for other in found)} - {"data", "networks"}
 
 
 def text_commands(markdown: str) -> list[str]:
@@ -142,6 +145,13 @@ def test_the_readme_names_only_commands_that_exist() -> None:
             assert words[words.index("-e") + 1] in entry_points, command
         else:
             assert words[0] in {"git", "cd", "dvc", "mlflow", "curl", "export"}, command
+
+
+def test_make_hands_every_parameter_on() -> None:
+    given = ["DATASET=imdb", "SEEDS=1,2", "train.units=3"]
+    shown = subprocess.run(["make", "-n", "repro", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (command,) = [line for line in shown.splitlines() if "pipeline.tools.reproduce" in line]
+    assert sorted(shlex.split(command)[3:]) == ["--dataset=imdb", "--seeds=1,2", "--train.units=3"]
 
 
 def test_the_readme_explains_every_parameter() -> None:

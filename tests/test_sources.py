@@ -237,8 +237,9 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, content:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("format: csv\n", "source.yaml: format: .*'imdb', 'rotten_tomatoes', 'files'.* Received"),
-        ("text: body\n", "format"),
+        ("format: csv\n", "source.yaml: `format` must be one of imdb, rotten_tomatoes, files. Received: 'csv'"),
+        ("text: body\n", "`format` must be one of .* Received: 'no format'"),
+        ("", "`format` must be one of .* Received: no keys at all"),
         ("format: files\ntxt: body\n", "unknown key txt; did you mean text\\?"),
         ("format: files\nlabels: [good]\n", "labels: .*at least 2.*Received"),
         ("format: imdb\nurl: http://x/y.tar.gz\n", "size: Field required"),

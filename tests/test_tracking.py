@@ -27,8 +27,9 @@ from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.params import TrainParams
 from pipeline.parts.record import finish, record_comparison, restore
+from pipeline.parts.store import store_uri
 from pipeline.parts.tokens import clip, encode, train_tokenizer
-from pipeline.parts.tracking import DEPENDENCIES, PATCH, TrackedRun, Tracker, store_uri
+from pipeline.parts.tracking import DEPENDENCIES, PATCH, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
 REPOSITORY = Path(__file__).parent.parent

@@ -94,7 +94,7 @@ def test_data_have_no_tolerance(fresh_copy: Callable[[], Project]) -> None:
     [
         (["--revision", "nowhere"], "there is no dvc.lock at nowhere"),
         (["--revision", "HEAD~1"], "there is no dvc.lock at HEAD~1"),
-        (["--stage", "train@gru-9"], "the pipeline failed in the clone"),
+        (["--stage", "train@gru-9"], "has no stage 'train@gru-9'; did you mean train@gru-"),
     ],
 )
 def test_what_cannot_be_verified_is_said(trained_project: Project, arguments: list[str], problem: str) -> None:

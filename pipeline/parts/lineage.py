@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+import json
 import os
 import platform
 import re
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+SOURCES = "data/sources/"  # a folder for each data set
 VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")
 
 _VECTORS = ("avx512f", "avx2", "avx")
+_GENERATION = {"family": "cpu family", "model": "model", "stepping": "stepping"}
 _LARGE = 100_000  # characters of one file's changes
 _SECRET_FILES = (".env*", ".netrc", "*.pem", "*.key", "id_*", "*credential*", "*secret*", "*password*", "config.local")
 _SECRET_LINE = re.compile(
@@ -74,16 +77,38 @@ def environment() -> dict[str, str]:
     return {**versions, "version.python": platform.python_version(), "cpu": _processor()}
 
 
-def dependencies(stage: str, pipeline_file: Path = Path("dvc.yaml")) -> dict[str, str]:
-    """MD5 of every file that a stage of dvc.yaml depends on: what dvc.lock will say once the stage is done.
+def folder_md5(folder: Path) -> str:
+    """Hash of a folder as DVC writes it into dvc.lock: of the list of its files, each with its hash."""
+    files = sorted((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
+    listed = [{"md5": md5(path), "relpath": relative.as_posix()} for relative, path in files]
+    listed.sort(key=lambda entry: entry["relpath"])
+    digest = hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False)
+    return f"{digest.hexdigest()}.dir"
 
-    Folders are left out: they hold what other stages wrote, each with a run of its own.
+
+def dependencies(stage: str) -> dict[str, str]:
+    """MD5 of every file that a stage of dvc.yaml depends on, and of the data set's source folder, where all begins.
+
+    These are the hashes that dvc.lock has once the stage is done. Other folders are left out: they hold what other
+    stages wrote, each with a run of its own.
     """
+    pipeline_file, lock_file = Path("dvc.yaml"), Path("dvc.lock")
     if not pipeline_file.is_file():
         return {}
     stages = YAML(typ="safe").load(pipeline_file.read_text(encoding="utf-8"))["stages"]
     paths = [Path(dep) for dep in stages.get(stage, {}).get("deps", [])]
-    return {path.as_posix(): md5(path) for path in paths if path.is_file()}
+    found = {path.as_posix(): md5(path) for path in paths if path.is_file()}
+    if lock_file.is_file():
+        # DVC has just hashed the source folder for `download`; the data may be too large to do so in every stage.
+        locked = YAML(typ="safe").load(lock_file.read_text(encoding="utf-8"))["stages"]
+        deps = locked.get("download", {}).get("deps", [])
+        found |= {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(SOURCES)}
+    return found
+
+
+def tracked_files(commit: str, folder: str) -> set[str]:
+    """The files below `folder` that a commit holds, as paths from the top of the repository."""
+    return set(filter(None, (_git("ls-tree", "-r", "-z", "--name-only", commit, "--", folder) or "").split("\0")))
 
 
 def uncommitted_changes() -> tuple[str, list[str]]:
@@ -141,6 +166,8 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    # The widest vectors decide how sums are split up, and so their last bits.
+    # The widest vectors decide how sums are split up, and so their last bits; so may the generation, which the name
+    # of a virtual processor does not tell.
     vectors = next((kind for kind in _VECTORS if kind in facts.get("flags", "").split()), platform.machine())
-    return f"{facts.get('model name', platform.machine())}, {vectors}"
+    numbers = [f"{name} {facts[key]}" for name, key in _GENERATION.items() if key in facts]
+    return ", ".join([facts.get("model name", platform.machine()), *numbers, vectors])

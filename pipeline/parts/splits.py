@@ -82,11 +82,13 @@ def _hold_out(reviews: pd.DataFrame, splits: pd.Series, name: str, share: float,
     own = pd.Series([f"\0{row}" for row in range(len(reviews))], index=reviews.index)
     groups = pd.factorize(reviews["group"].astype("object").where(reviews["group"].notna(), own)[train])[0]
     folds = round(1 / min(share, 1 - share))
-    group_count, class_sizes = len(np.unique(groups)), np.unique(labels, return_counts=True)[1]
+    group_count, (names, class_sizes) = len(np.unique(groups)), np.unique(labels, return_counts=True)
     if min(group_count, *class_sizes) < folds:
+        size = int(min(class_sizes))
         raise InputError(
-            f"a {name} split of {share} needs at least {folds} groups of reviews and {folds} reviews per label;"
-            f" there are {group_count} groups, and {min(class_sizes)} reviews of the rarest label"
+            f"a {name} share of {share} needs {folds} texts or more of each label, and {folds} groups or more."
+            f" Received: {_counted(group_count, 'group')}, and {_counted(size, 'text')} labelled"
+            f" {names[class_sizes.argmin()]!r}. Add texts, or set a larger `{name}` in params.yaml"
         )
     # Without groups the two are the same, and the one that knows of groups takes minutes on a million reviews.
     if group_count == len(labels):
@@ -96,3 +98,7 @@ def _hold_out(reviews: pd.DataFrame, splits: pd.Series, name: str, share: float,
     rest, fold = next(parts)
     held_out = splits[train].index[fold if share <= 0.5 else rest]
     return splits.mask(splits.index.isin(held_out), name)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -35,7 +35,8 @@ from mlflow.utils.time import get_current_time_millis
 
 import pipeline
 from pipeline.parts.command import InputError, did_you_mean
-from pipeline.parts.lineage import commit, dependencies, environment, project_root, uncommitted_changes
+from pipeline.parts.lineage import commit, dependencies, environment, uncommitted_changes
+from pipeline.parts.store import database, store_uri
 from pipeline.parts.trained import CARD, NETWORK, Trained
 
 EXPERIMENT = "gatewise-{dataset}"
@@ -62,11 +63,6 @@ _SERVING_PARTS = ("__init__", "parts/__init__", "parts/batches", "parts/classifi
 _SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "tokenizers")
 
 T = TypeVar("T")
-
-
-def store_uri() -> str:
-    """`MLFLOW_TRACKING_URI` if set, else the SQLite file in the top folder of the repository."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,9 @@ class Tracker:
             tags: further tags; `gatewise.` is put before their names.
         """
         patch, left_out = uncommitted_changes()
-        gatewise = {"stage": stage, "dataset": self.dataset, **environment(), **(tags or {})}
+        gatewise = {"stage": stage, "dataset": self.dataset, **(tags or {})}
+        if "restored" not in gatewise:  # which may have been made elsewhere
+            gatewise |= environment()
         if head := commit():
             gatewise |= {"git_commit": head, "git_dirty": "true" if patch or left_out else "false"}
         if left_out:
@@ -258,12 +256,12 @@ class Tracker:
 
     def _open_experiment(self) -> str:
         name = EXPERIMENT.format(dataset=self.dataset)
-        if not self.uri.startswith("sqlite:///"):
+        file = database(self.uri)
+        if file is None:
             return self._experiment(name, None)
         # The first process makes the tables (a new client does) and the experiment; others wait for it.
-        database = Path(self.uri.removeprefix("sqlite:///"))
-        with FileLock(f"{database}.lock"):
-            return self._experiment(name, (database.absolute().parent / "mlartifacts" / name).as_uri())
+        with FileLock(f"{file}.lock"):
+            return self._experiment(name, (file.absolute().parent / "mlartifacts" / name).as_uri())
 
     def _experiment(self, name: str, artifacts: str | None) -> str:
         mlflow.set_tracking_uri(self.uri)

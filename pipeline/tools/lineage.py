@@ -6,22 +6,73 @@ python -m pipeline.tools.lineage 4f9c12…        # a run by its id, or the begi
 """
 
 import argparse
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tabulate import tabulate
 
 from pipeline.parts.command import run
-from pipeline.parts.lineage import has_default_remote, repository
+from pipeline.parts.lineage import SOURCES, folder_md5, has_default_remote, project_root, repository, tracked_files
 from pipeline.parts.params import read_params
+from pipeline.parts.sources import SOURCE_FILE
 from pipeline.parts.tracking import PATCH, RunRecord, Tracker
-from pipeline.parts.trained import CARD, Trained
+from pipeline.parts.trained import BASELINE, CARD, Trained
 
 MODELS = Path("data/models")
 
 
-def on_disk(tracker: Tracker, models: Path) -> str:
-    """A table of the trained models below `models` and their runs."""
+@dataclass(frozen=True)
+class Origin:
+    """Where the files of a run are to be had.
+
+    Attributes:
+        repository: what to clone.
+        has_remote: whether that repository names a default DVC remote, from which `--pull` takes what is there.
+        source: the folder of the data set, from the top of the repository; None where the run does not say.
+        here: that folder on this machine, if it holds data that git does not have.
+        pointers: the `.dvc` files by which DVC knows such data.
+        changed: the folder holds other data now than when the run read it.
+    """
+
+    repository: str
+    has_remote: bool
+    source: str | None = None
+    here: Path | None = None
+    pointers: tuple[str, ...] = ()
+    changed: bool = False
+
+
+def origin(record: RunRecord) -> Origin:
+    """Find out where the files of a run are."""
+    remote = has_default_remote()
+    source = next((path for path in record.dependencies if path.startswith(SOURCES)), None)
+    if source is None or not record.commit:
+        return Origin(repository(), remote, source)
+    here, tracked = project_root() / source, tracked_files(record.commit, source)
+    files = [path.relative_to(project_root()).as_posix() for path in here.rglob("*") if path.is_file()]
+    # Both kinds of source.yaml are small and come with the commit or its patch.
+    untracked = [name for name in files if name not in tracked and Path(name).name not in (SOURCE_FILE, ".gitignore")]
+    pointers = tuple(sorted(name for name in tracked if name.endswith(".dvc")))
+    return Origin(
+        repository(),
+        remote,
+        source,
+        here if untracked else None,
+        pointers,
+        changed=bool(files) and folder_md5(here) != record.dependencies[source],
+    )
+
+
+def on_disk(tracker: Tracker, models: Path, compared: Collection[str]) -> str:
+    """A table of the trained models below `models` and their runs.
+
+    Args:
+        tracker: the experiment.
+        models: the folder with a folder per model.
+        compared: the names that params.yaml asks for; the others are left over from other settings.
+    """
     rows = []
     for folder in sorted(card.parent for card in models.glob(f"*/{CARD}")):
         trained = Trained.load(folder)
@@ -30,6 +81,7 @@ def on_disk(tracker: Tracker, models: Path) -> str:
         rows.append(
             {
                 "folder": folder.as_posix(),
+                "in params.yaml": "yes" if trained.name in compared else "no",
                 "model SHA-256": trained.fingerprint[:12],
                 "run": record.run_id if record else "none: `dvc repro -f -s evaluate` writes it",
                 "commit": record.commit_and_state if record else "",
@@ -39,7 +91,7 @@ def on_disk(tracker: Tracker, models: Path) -> str:
     return tabulate(rows, headers="keys")
 
 
-def described(record: RunRecord, repository: str, has_remote: bool) -> str:
+def described(record: RunRecord, origin: Origin) -> str:
     """Everything that a run came from, and the commands that bring its files back."""
     facts = {
         "run": f"{record.name} {record.run_id} ({record.status.lower()}, {record.started})",
@@ -51,32 +103,34 @@ def described(record: RunRecord, repository: str, has_remote: bool) -> str:
     }
     sections = [tabulate(facts.items(), tablefmt="plain"), _section("parameters", record.params)]
     sections += [_section("read (MD5, as in dvc.lock)", record.dependencies), _section("ran on", record.environment)]
-    sections.append(
-        "bring it back:\n" + "\n".join(f"  {command}" for command in commands(record, repository, has_remote))
-    )
+    if origin.changed:
+        sections.append(f"{origin.source} holds other data now than this run read: only those bring its files back.")
+    sections.append("bring it back:\n" + "\n".join(f"  {command}" for command in commands(record, origin)))
     return "\n\n".join(sections)
 
 
-def commands(record: RunRecord, repository: str, has_remote: bool) -> list[str]:
+def commands(record: RunRecord, origin: Origin) -> list[str]:
     """What to type, in an empty folder and with this environment, to have the files of a run again.
 
     Where a DVC remote has them, `dvc repro --pull` takes them from there; otherwise they are computed, to the
     same bytes on the same kind of processor.
 
-    Args:
-        record: the run.
-        repository: what to clone.
-        has_remote: whether that repository names a default DVC remote; `--pull` fails where there is none.
+    Data that git does not have come from the DVC remote, where DVC knows them (`dvc add`), or else from here.
     """
     folder = f"{record.name}-{record.run_id[:8]}"
-    lines = [f"git clone {repository} {folder}", f"cd {folder}", f"git checkout {record.commit}"]
+    lines = [f"git clone {shlex.quote(origin.repository)} {folder}", f"cd {folder}", f"git checkout {record.commit}"]
+    if origin.has_remote and origin.pointers:
+        lines.append(f"dvc pull {shlex.join(origin.pointers)}")
+    elif origin.here:
+        lines.append(f"cp -R {shlex.quote(str(origin.here))}/. {origin.source}  # the data, which git does not have")
+        lines.append(f"git checkout -- {origin.source}")
     if record.dirty:
         lines.append(
             f"MLFLOW_TRACKING_URI={record.store} mlflow artifacts download --run-id {record.run_id}"
             f" --artifact-path {PATCH} --dst-path .git"
         )
         lines.append(f"git apply .git/{PATCH}")
-    return [*lines, f"dvc repro {'--pull ' if has_remote else ''}{record.stage}"]
+    return [*lines, f"dvc repro {'--pull ' if origin.has_remote else ''}{record.stage}"]
 
 
 def _section(title: str, content: Mapping[str, str]) -> str:
@@ -87,11 +141,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="From a run to the files that made it, and back.")
     parser.add_argument("run", nargs="?", help="name or id of a run; without it, the models on disk are listed")
     arguments = parser.parse_args()
-    tracker = Tracker(read_params().dataset)
+    params = read_params()
+    tracker = Tracker(params.dataset)
     if arguments.run:
-        print(described(tracker.describe(tracker.named(arguments.run)), repository(), has_default_remote()))
+        record = tracker.describe(tracker.named(arguments.run))
+        print(described(record, origin(record)))
     else:
-        print(on_disk(tracker, MODELS))
+        print(on_disk(tracker, MODELS, [*params.networks, BASELINE]))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.params import read_params, set_params
+from pipeline.parts.store import store_exists
 
 
 def parse(arguments: list[str]) -> dict[str, str]:
@@ -39,14 +40,26 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    for change in set_params(parse(sys.argv[1:])):
+    changes = set_params(parse(sys.argv[1:]))
+    for change in changes:
         print(f"params.yaml: {change}", flush=True)
+    code = repro()
+    if code == 0 and not store_exists():
+        # DVC brought everything back without running anything: the runs are written from the files.
+        code = repro("--force", "--single-item", "evaluate")
+    if code == 0:
+        print(f"\nresults: data/results (data set {read_params().dataset}); MLflow UI: make ui")
+    elif changes:
+        print(f"params.yaml keeps {'; '.join(changes)}; `git checkout params.yaml` takes it back", file=sys.stderr)
+    sys.exit(code)
+
+
+def repro(*options: str) -> int:
+    """Run `dvc repro`; its exit code."""
     # The stages start `python`: it has to be this one.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    result = subprocess.run([sys.executable, "-m", "dvc", "repro"], env={**os.environ, "PATH": path}, check=False)
-    if result.returncode == 0:
-        print(f"\nresults: data/results (data set {read_params().dataset}); MLflow UI: make ui")
-    sys.exit(result.returncode)
+    command = [sys.executable, "-m", "dvc", "repro", *options]
+    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -5,31 +5,49 @@ python -m pipeline.tools.ui [--port 5000] [--host 127.0.0.1]
 
 import argparse
 import os
+import socket
 import sys
-from pathlib import Path
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.lineage import project_root
-from pipeline.parts.tracking import store_uri
+from pipeline.parts.store import store_exists, store_uri
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Find out now whether the server will be able to listen.
+
+    Raises:
+        InputError: it will not.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just stopped is no obstacle
+        try:
+            attempt.bind((host, port))
+        except (OSError, OverflowError) as error:
+            free = f"; another port: make ui PORT={port + 1}" if 0 < port < 65535 else ""
+            raise InputError(f"{host}:{port} cannot be listened on: {error}{free}") from None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Open the MLflow UI on the store of this repository.")
-    parser.add_argument("--port", default="5000")
+    parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
     arguments = parser.parse_args()
     uri = store_uri()
     if uri.startswith("http"):
         print(f"MLFLOW_TRACKING_URI is a server, which has its own UI: {uri}")
         return
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if not store_exists():
         raise InputError(f"there are no runs yet ({uri} does not exist); make them with: make repro")
+    refuse_taken_port(arguments.host, arguments.port)
     # One worker and no job runner: 0.5 GiB and two processes instead of 2.7 GiB and fifteen.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    print(f"MLflow UI: http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
+    # Warnings of MLflow's own about its dependencies.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    print(f"MLflow UI, ready in some seconds: http://{arguments.host}:{arguments.port} (Ctrl-C stops it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--artifacts-destination", (project_root() / "mlartifacts").as_uri()]
-    os.execv(sys.executable, [*command, "--host", arguments.host, "--port", arguments.port])
+    os.execv(sys.executable, [*command, "--host", arguments.host, "--port", str(arguments.port)])
 
 
 if __name__ == "__main__":

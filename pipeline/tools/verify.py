@@ -32,10 +32,11 @@ from dvc_data.index import DataIndexError
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
-from pipeline.parts.command import InputError, run
+from pipeline.parts.command import InputError, did_you_mean, run
 from pipeline.parts.fetching import MIRROR_VARIABLE
 from pipeline.parts.lineage import environment, project_root
 from pipeline.parts.params import PARAMS_FILE, read_params
+from pipeline.parts.store import store_exists
 from pipeline.parts.trained import NETWORK
 
 IDENTICAL, EQUAL, DIFFERENT = "identical bytes", "equal numbers", "different"
@@ -72,6 +73,9 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
         InputError: the revision does not exist or records no results, or the pipeline fails there.
     """
     lock = _lock_at(root, revision)
+    stages = list(lock["stages"])
+    if stage and not any(name == stage or name.startswith(f"{stage}@") for name in stages):
+        raise InputError(f"dvc.lock at {revision} has no stage {stage!r}; {did_you_mean(stage, stages)}")
     _clone(root, revision, clone)
     _reproduce(root, clone, stage)
     came = _outputs(YAML(typ="safe").load((clone / "dvc.lock").read_text(encoding="utf-8")))
@@ -188,10 +192,9 @@ def _sides(root: Path, revision: str) -> str:
 
 def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
     """What the MLflow run of a model of that revision says, if both are at hand."""
-    from pipeline.parts.tracking import Tracker, store_uri  # three seconds that a wrong revision need not cost
+    from pipeline.parts.tracking import Tracker  # three seconds that a wrong revision need not cost
 
-    uri = store_uri()
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if not store_exists():
         return {}
     reference = DVCFileSystem(str(root), rev=revision)
     tracker = Tracker(read_params(root / PARAMS_FILE).dataset)
