@@ -268,6 +268,7 @@ def test_a_baseline_is_restored_without_a_network(trained: Trained, tmp_path: Pa
     }
     baseline = Trained(tmp_path / "baseline", card, {"test": trained.predictions["test"]})
     baseline.save()
+    baseline.weights.write_bytes(b"linear")
     tracker = Tracker("tiny")
     restore(tracker, baseline, Path())
     tracker.record_scores(found(tracker, baseline.fingerprint), SCORES, ("tiny", "2" * 32))
