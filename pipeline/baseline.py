@@ -1,80 +1,99 @@
 """Fit the linear models that a recurrent network has to beat, and keep the best on validation.
 
 Reads   reviews.parquet (test labels are blank there)
-Writes  a folder as described in pipeline/parts/trained.py: card and predictions
+Writes  a folder as described in pipeline/parts/trained.py: card, linear model, predictions
 
     python -m pipeline.baseline --reviews data/processed/reviews.parquet --output data/models/baseline
 """
 
 import argparse
+import shutil
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.multiclass import OneVsRestClassifier
 
 from pipeline.parts.command import progress, run
 from pipeline.parts.datasets import read_label_names, read_split
 from pipeline.parts.lineage import md5
-from pipeline.parts.ngrams import WEIGHTINGS, classifier, vectorizer
+from pipeline.parts.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
 from pipeline.parts.params import BaselineParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, Trained
+from pipeline.parts.trained import BASELINE, LINEAR, Trained
+
+_SPLITS = ("train", "validation", "test")
 
 
 def fit_baseline(reviews: Path, settings: BaselineParams, output: Path) -> Trained:
-    """Fit every weighting with every strength of regularisation, and choose by validation accuracy.
+    """Fit every weighting with every strength of regularisation, and write the best one into `output`.
 
-    Ties go to the lower validation loss.
+    The best has the highest validation accuracy; ties go to the lower validation loss.
 
     Args:
         reviews: reviews.parquet.
         settings: the `baseline` block of params.yaml.
-        output: the folder that the result names; nothing is written.
+        output: the folder to write.
+
+    Returns:
+        All that belongs into `output`; the model is there already, `save` writes the rest.
     """
-    texts, labels = {}, {}
-    for split in ("train", "validation", "test"):
-        rows = pd.concat(read_split(reviews, split, ["text", "label"]))
-        texts[split], labels[split] = rows["text"], rows["label"].to_numpy()
+    shutil.rmtree(output, ignore_errors=True)  # an interrupted run must not leave old files beside new ones
+    output.mkdir(parents=True)
+    splits = {split: pd.concat(read_split(reviews, split, ["text", "label"])) for split in _SPLITS}
     names = read_label_names(reviews)
-    validation = labels["validation"].astype(np.int32)
-    candidates = []
-    best: tuple[tuple[float, float], dict[str, np.ndarray], int] | None = None
-    with progress(total=len(WEIGHTINGS) * len(settings.inverse_regularisation), desc="baseline") as bar:
-        for weighting in WEIGHTINGS:
-            features = vectorizer(weighting, settings.ngrams, settings.min_texts)
-            matrices = {"train": features.fit_transform(texts["train"])}
-            matrices |= {split: features.transform(texts[split]) for split in ("validation", "test")}
-            for strength in settings.inverse_regularisation:
-                model = classifier(weighting, strength).fit(matrices["train"], labels["train"].astype(np.int32))
-                predictions = {
-                    split: model.predict_proba(matrices[split]).astype(np.float32) for split in ("validation", "test")
-                }
-                scores = score(validation, predictions["validation"])
-                candidates.append({"weighting": weighting, "inverse_regularisation": strength, **scores})
-                rank = (scores["accuracy"], -scores["log_loss"])
-                if best is None or rank > best[0]:
-                    best = rank, predictions, matrices["train"].shape[1]
-                    chosen = candidates[-1]
-                bar.update()
-    assert best is not None  # settings hold at least one strength
+    candidates = list(_candidates(splits, settings))
+    best = max(candidates, key=lambda candidate: (candidate.scores["accuracy"], -candidate.scores["log_loss"]))
+    model = NgramModel.of(best.settings["weighting"], best.features, best.fitted)
+    model.save(output / LINEAR)
     card = {
         "model": BASELINE,
         "seed": None,
         "labels": names,
-        "settings": {
-            "weighting": chosen["weighting"],
-            "inverse_regularisation": chosen["inverse_regularisation"],
-            "ngrams": settings.ngrams,
-            "min_texts": settings.min_texts,
-        },
-        "parameters": (best[2] + 1) * (1 if len(names) == 2 else len(names)),
-        "validation": {name: chosen[name] for name in scores},
-        "candidates": candidates,
+        "settings": {**best.settings, "ngrams": settings.ngrams, "min_texts": settings.min_texts},
+        "parameters": (len(model.vocabulary) + 1) * (1 if len(names) == 2 else len(names)),
+        "validation": best.scores,
+        "candidates": [{**candidate.settings, **candidate.scores} for candidate in candidates],
     }
-    return Trained(output, card, best[1])
+    return Trained(output, card, best.predictions)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One way to fit: what was asked for, what came, and the probabilities and scores it was judged by."""
+
+    settings: dict[str, Any]
+    features: CountVectorizer
+    fitted: OneVsRestClassifier
+    predictions: dict[str, np.ndarray]
+    scores: dict[str, float]
+
+
+def _candidates(splits: dict[str, pd.DataFrame], settings: BaselineParams) -> Iterator[_Candidate]:
+    labels = {split: splits[split]["label"].to_numpy(np.int32) for split in ("train", "validation")}
+    with progress(total=len(WEIGHTINGS) * len(settings.inverse_regularisation), desc="baseline") as bar:
+        for weighting in WEIGHTINGS:
+            features = vectorizer(weighting, settings.ngrams, settings.min_texts)
+            train = features.fit_transform(splits["train"]["text"])
+            held_out = {split: features.transform(splits[split]["text"]) for split in ("validation", "test")}
+            for strength in settings.inverse_regularisation:
+                fitted = classifier(weighting, strength).fit(train, labels["train"])
+                predictions = {split: fitted.predict_proba(X).astype(np.float32) for split, X in held_out.items()}
+                yield _Candidate(
+                    {"weighting": weighting, "inverse_regularisation": strength},
+                    features,
+                    fitted,
+                    predictions,
+                    score(labels["validation"], predictions["validation"]),
+                )
+                bar.update()
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.baseline import fit_baseline
 from pipeline.parts.datasets import Staging, write_reviews
+from pipeline.parts.ngrams import NgramModel
 from pipeline.parts.params import BaselineParams
 
 # With this little freedom, a model can only say what most of the training texts are.
@@ -49,7 +50,9 @@ def test_the_validation_split_chooses(
     accuracy: float,
     strengths: tuple[float, float],
 ) -> None:
-    trained = fit_baseline(reviews(tmp_path / "reviews.parquet", validation), settings(*strengths), tmp_path)
+    trained = fit_baseline(
+        reviews(tmp_path / "reviews.parquet", validation), settings(*strengths), tmp_path / "baseline"
+    )
     assert trained.card["settings"]["inverse_regularisation"] == strength
     assert trained.card["validation"]["accuracy"] == accuracy
     assert trained.predictions["test"].argmax(axis=1)[0] == (strength == STRONG)
@@ -57,7 +60,7 @@ def test_the_validation_split_chooses(
 
 def test_equal_accuracy_goes_to_the_lower_validation_loss(tmp_path: Path) -> None:
     path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
-    trained = fit_baseline(path, settings(10.0, STRONG, 50.0), tmp_path)
+    trained = fit_baseline(path, settings(10.0, STRONG, 50.0), tmp_path / "baseline")
     candidates = trained.card["candidates"]
     assert {candidate["accuracy"] for candidate in candidates} == {1.0}
     assert trained.card["validation"]["log_loss"] == min(candidate["log_loss"] for candidate in candidates)
@@ -72,14 +75,13 @@ def test_the_card_lists_every_candidate_and_the_size_of_the_chosen_one(tmp_path:
     assert (card["model"], card["seed"], card["labels"]) == ("baseline", None, ["negative", "positive"])
     assert card["parameters"] == 3  # two words and the intercept
     assert card["settings"].keys() == {"weighting", "inverse_regularisation", "ngrams", "min_texts"}
-    assert not (tmp_path / "baseline").exists()
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_every_text_gets_a_probability_for_every_class_twice_the_same(tmp_path: Path, classes: int) -> None:
     train = TRAIN + [("neutral", 2)] * 5 * (classes - 2)
     path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0), ("neutral", classes - 1)], train)
-    first, second = (fit_baseline(path, settings(1.0, STRONG), tmp_path) for _ in range(2))
+    first, second = (fit_baseline(path, settings(1.0, STRONG), tmp_path / str(i)) for i in range(2))
     assert {split: array.shape for split, array in first.predictions.items()} == {
         "validation": (3, classes),
         "test": (3, classes),
@@ -90,3 +92,24 @@ def test_every_text_gets_a_probability_for_every_class_twice_the_same(tmp_path: 
         np.testing.assert_array_equal(second.predictions[split], probabilities)
     assert second.card == first.card
     assert first.card["parameters"] == (3 if classes == 2 else 4 * 3)
+    assert first.fingerprint == second.fingerprint
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("strength", [1.0, STRONG])
+def test_the_model_on_disk_predicts_what_the_stage_predicted(tmp_path: Path, classes: int, strength: float) -> None:
+    train = TRAIN + [("neutral, not good", 2)] * 5 * (classes - 2)
+    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0), ("neutral", classes - 1)], train)
+    trained = fit_baseline(path, settings(strength), tmp_path / "baseline")
+    model = NgramModel.load(trained.weights)
+    texts = [text for text, _ in TEST]
+    np.testing.assert_allclose(model.predict(texts), trained.predictions["test"], atol=1e-6)
+
+
+def test_an_interrupted_run_leaves_nothing_beside_the_new_files(tmp_path: Path) -> None:
+    (tmp_path / "baseline").mkdir()
+    (tmp_path / "baseline" / "old.npz").touch()
+    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
+    fit_baseline(path, settings(STRONG), tmp_path / "baseline").save()
+    written = {file.name for file in (tmp_path / "baseline").iterdir()}
+    assert written == {"card.json", "model.npz", "predictions.npz"}

@@ -1,14 +1,20 @@
 """Raw text in: the same answer as on the encoded split, and an answer for anything that is a string."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import tiny_reviews
+from conftest import ROOT, clean_environment, tiny_reviews
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
+from pipeline.parts.ngrams import NgramModel, vectorizer
+from pipeline.parts.ngrams import classifier as ngram_classifier
 from pipeline.parts.params import TrainParams
 from pipeline.parts.tokens import clip, encode, train_tokenizer
 
@@ -31,22 +37,57 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = networks.build("gru", tokenizer.get_vocab_size(), 2, settings)
     networks.fit(network, (tokens, labels), (tokens, labels), settings, 32, 1)
     networks.save(network, folder / "model.keras")
-    card = {"labels": ["negative", "positive"], "settings": {"max_tokens": MAX_TOKENS, "keep": "head"}}
+    card = {"model": "gru", "labels": ["negative", "positive"], "settings": {"max_tokens": MAX_TOKENS, "keep": "head"}}
     (folder / "card.json").write_text(json.dumps(card))
     np.save(folder / "expected.npy", networks.predict(network, tokens))
     return folder
 
 
 @pytest.fixture(scope="module")
-def classifier(folder: Path) -> Classifier:
-    return Classifier(folder / "model.keras", folder / "tokenizer.json", folder / "card.json")
+def linear_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the baseline."""
+    folder = tmp_path_factory.mktemp("linear")
+    reviews = tiny_reviews()
+    features = vectorizer("tfidf", 2, 1)
+    matrix = features.fit_transform(reviews["text"])
+    fitted = ngram_classifier("tfidf", 10.0).fit(matrix, (reviews["label"] == "positive").to_numpy(np.int32))
+    NgramModel.of("tfidf", features, fitted).save(folder / "model.npz")
+    (folder / "card.json").write_text(json.dumps({"model": "baseline", "labels": ["negative", "positive"]}))
+    np.save(folder / "expected.npy", fitted.predict_proba(matrix))
+    return folder
 
 
-def test_raw_text_gets_the_probabilities_of_the_encoded_split(classifier: Classifier, folder: Path) -> None:
+@pytest.fixture(scope="module", params=["network", "baseline"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def classifier(kind: str, folder: Path, linear_folder: Path) -> Classifier:
+    if kind == "network":
+        return Classifier(folder / "model.keras", folder / "card.json", folder / "tokenizer.json")
+    return Classifier(linear_folder / "model.npz", linear_folder / "card.json")
+
+
+@pytest.fixture(scope="module")
+def expected(kind: str, folder: Path, linear_folder: Path) -> np.ndarray:
+    """What the training code itself gave for the tiny reviews, (texts, classes)."""
+    array: np.ndarray = np.load((folder if kind == "network" else linear_folder) / "expected.npy")
+    return array
+
+
+def test_raw_text_gets_the_probabilities_of_the_encoded_split(classifier: Classifier, expected: np.ndarray) -> None:
     table = classifier.predict(tiny_reviews()["text"].tolist())
     assert table.columns.tolist() == ["label", "p_negative", "p_positive"]
     assert table.dtypes.iloc[1:].tolist() == [np.float64, np.float64]
-    np.testing.assert_allclose(table[["p_negative", "p_positive"]], np.load(folder / "expected.npy"), atol=1e-6)
+    np.testing.assert_allclose(table[["p_negative", "p_positive"]], expected, atol=1e-6)
+
+
+def test_the_answer_does_not_depend_on_the_batch(classifier: Classifier) -> None:
+    texts = tiny_reviews()["text"].tolist()
+    alone = pd.concat([classifier.predict([text]) for text in texts[:20]], ignore_index=True)
+    together = classifier.predict(texts[::-1]).iloc[::-1].reset_index(drop=True).head(20)
+    pd.testing.assert_frame_equal(alone, together, atol=1e-6, rtol=0)
 
 
 def test_the_label_is_the_more_probable_one(classifier: Classifier) -> None:
@@ -68,8 +109,8 @@ ODD = {
     "Chinese": "这部电影很好看",
     "HTML": "<br /><b>superb</b>&nbsp;",
     "NUL": "a\0b",
-    "100,000 characters": "superb " * 14_286,
-    "100,000 letters": "x" * 100_000,
+    "10 MB": "superb " * 1_430_000,
+    "10 MB without a space": "x" * 10_000_000,
     "a special token": "[PAD] [UNK]",
 }
 
@@ -81,9 +122,25 @@ def test_every_string_gets_an_answer(classifier: Classifier, text: str) -> None:
     assert table["p_negative"][0] + table["p_positive"][0] == pytest.approx(1)
 
 
-def test_a_text_without_a_known_word_reads_as_one_unknown_word(classifier: Classifier) -> None:
+def test_a_text_without_a_known_word_reads_as_any_other_such_text(classifier: Classifier) -> None:
     texts = ["", " \t\n", "😀", "这部电影很好看", "[PAD]", "zyzzyva"]
     np.testing.assert_allclose(np.ptp(classifier.predict(texts)["p_positive"]), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("texts", "problem"),
+    [
+        (["fine", None], "row 1 must be a string. Received: nothing"),
+        ([float("nan")], "row 0 must be a string. Received: nothing"),
+        ([3], r"row 0 must be a string. Received: '3' \(int\)"),
+        ([["nested"]], r"Received: \"\['nested'\]\" \(list\)"),
+        ([b"bytes"], r"\(bytes\)"),
+        ("one string", "a list of strings. Received one string: 'one string'"),
+    ],
+)
+def test_what_is_no_text_is_refused(classifier: Classifier, texts: Any, problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        classifier.predict(texts)
 
 
 def test_odd_texts_do_not_change_their_neighbours(classifier: Classifier) -> None:
@@ -95,4 +152,17 @@ def test_odd_texts_do_not_change_their_neighbours(classifier: Classifier) -> Non
 def test_no_texts_give_no_rows_under_the_same_columns(classifier: Classifier) -> None:
     table = classifier.predict([])
     assert len(table) == 0
-    assert table.columns.tolist() == ["label", "p_negative", "p_positive"]
+    assert table.dtypes.to_dict() == classifier.predict([""]).dtypes.to_dict()
+
+
+def test_the_baseline_opens_without_keras(linear_folder: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline.parts.classifier import Classifier\n"
+        f"folder = Path({str(linear_folder)!r})\n"
+        "table = Classifier(folder / 'model.npz', folder / 'card.json').predict(['superb'])\n"
+        "print(table['label'][0], {'keras', 'tensorflow'} & set(sys.modules))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "positive set()\n", result.stderr

@@ -23,7 +23,9 @@ def folder(parent: Path, name: str) -> Path:
     card = {"model": model, "seed": int(seed) if seed else None, "parameters": 1000}
     history = pd.DataFrame({"validation_loss": [0.7, 0.6]}, index=pd.RangeIndex(1, 3, name="epoch"))
     predictions = {"test": np.stack([1 - positive, positive], axis=1)}
-    Trained(parent / name, card, predictions, history if seed else pd.DataFrame()).save()
+    trained = Trained(parent / name, card, predictions, history if seed else pd.DataFrame())
+    trained.save()
+    trained.weights.touch()
     return parent / name
 
 
@@ -96,6 +98,7 @@ def test_texts_of_one_group_are_less_evidence_than_texts_on_their_own(tmp_path: 
             card = {"model": model, "seed": seed, "parameters": 1}
             runs.append(Trained(tmp_path / f"{model}-{seed}", card, predictions))
             runs[-1].save()
+            runs[-1].weights.touch()
     folders = [run.folder for run in runs]
     (alone,) = compare(folders, labels, ["a", "b"]).differences().values()
     (grouped,) = compare(folders, labels, ["a", "b"], films).differences().values()

@@ -1,10 +1,12 @@
 """The n-gram features and weights against a case worked out by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from pipeline.parts.ngrams import WEIGHTINGS, LogCountRatio, Weighting, classifier, vectorizer
+from pipeline.parts.ngrams import WEIGHTINGS, LogCountRatio, NgramModel, Weighting, classifier, vectorizer
 
 TEXTS = ["good film", "good story", "bad film", "bad story"] * 3
 LABELS = np.array([1, 1, 0, 0] * 3)
@@ -66,3 +68,34 @@ def test_both_weightings_learn_three_classes(weighting: Weighting) -> None:
     probabilities = model.predict_proba(features.transform(["bad", "good", "dull"]))
     assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_saved_model_predicts_as_scikit_learn_does(tmp_path: Path, weighting: Weighting, classes: int) -> None:
+    texts = [*TEXTS, *["ein träger film", "ünd œuvre 电影"] * 3]
+    labels = np.array([*LABELS, *[classes - 1] * 6])
+    features = vectorizer(weighting, 2, 1)
+    fitted = classifier(weighting, 10.0).fit(features.fit_transform(texts), labels)
+    NgramModel.of(weighting, features, fitted).save(tmp_path / "model.npz")
+    model = NgramModel.load(tmp_path / "model.npz")
+    unseen = ["", "a bad bad story", "GOOD film", "电影", "none of it", "\ud83d good\0film"]
+    expected = fitted.predict_proba(features.transform(unseen))
+    assert model.predict(unseen).dtype == np.float64
+    np.testing.assert_allclose(model.predict(unseen), expected, atol=1e-9)
+
+
+def test_saving_twice_gives_the_same_bytes_and_no_pickle(tmp_path: Path) -> None:
+    features = vectorizer("tfidf", 2, 1)
+    model = NgramModel.of("tfidf", features, classifier("tfidf", 1.0).fit(features.fit_transform(TEXTS), LABELS))
+    for name in ("one.npz", "two.npz"):
+        model.save(tmp_path / name)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    with np.load(tmp_path / "one.npz", allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype != object for name in arrays.files)
+
+
+def test_a_pickled_object_in_the_file_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "model.npz", weighting=np.array([print], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        NgramModel.load(tmp_path / "model.npz")

@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -22,9 +23,11 @@ import pytest
 from conftest import clean_environment, tiny_reviews
 from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
+from mlflow.exceptions import MlflowException
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
+from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.params import TrainParams
 from pipeline.parts.record import finish, record_comparison, restore
 from pipeline.parts.store import store_uri
@@ -62,7 +65,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         {"train_loss": [0.7, 0.6], "validation_loss": [0.69, 0.65], "train_accuracy": 0.5, "validation_accuracy": 0.8},
         index=pd.RangeIndex(1, 3, name="epoch"),
     )
-    predictions = {"test": networks.predict(network, clip(encode(tokenizer, TEXTS), 16, "tail"))}
+    probabilities = networks.predict(network, clip(encode(tokenizer, TEXTS), 16, "tail"))
+    predictions = {"validation": probabilities, "test": probabilities}
     trained = Trained(folder, card, predictions, history)
     trained.save()
     return trained
@@ -262,13 +266,26 @@ def test_all_of_a_sqlite_store_lies_in_the_top_folder(restored: tuple[Tracker, R
     assert Path(logged_model(run).artifact_location.removeprefix("file://")).is_relative_to(restored_root)
 
 
-def test_a_baseline_is_restored_without_a_network(trained: Trained, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("linear") / "baseline"
+    folder.mkdir()
+    features = vectorizer("tfidf", 2, 1)
+    reviews = tiny_reviews()
+    fitted = classifier("tfidf", 1.0).fit(features.fit_transform(reviews["text"]), reviews["label"] == "positive")
+    NgramModel.of("tfidf", features, fitted).save(folder / "model.npz")
+    probabilities = fitted.predict_proba(features.transform(TEXTS)).astype(np.float32)
     card = {
         **{"dataset": "tiny", "model": "baseline", "seed": None, "settings": {"ngrams": 2}, "parameters": 9},
         **{"validation": {"accuracy": 0.9}, "inputs": {"reviews.parquet": "1" * 32}},
+        "labels": ["negative", "positive"],
     }
-    baseline = Trained(tmp_path / "baseline", card, {"test": trained.predictions["test"]})
-    baseline.save()
+    trained = Trained(folder, card, {"validation": probabilities, "test": probabilities})
+    trained.save()
+    return trained
+
+
+def test_a_baseline_is_restored_with_a_model_that_opens_without_keras(baseline: Trained, tmp_path: Path) -> None:
     tracker = Tracker("tiny")
     restore(tracker, baseline, Path())
     tracker.record_scores(found(tracker, baseline.fingerprint), SCORES, ("tiny", "2" * 32))
@@ -276,7 +293,11 @@ def test_a_baseline_is_restored_without_a_network(trained: Trained, tmp_path: Pa
     assert run.data.tags["gatewise.stage"] == "baseline"
     assert run.data.params == {"dataset": "tiny", "model": "baseline", "seed": "None", "ngrams": "2"}
     assert run.data.metrics == {"validation/accuracy": 0.9, "size/parameters": 9, **SCORES}
-    assert not run.outputs.model_outputs
+    model = shutil.copytree(logged_model(run).artifact_location.removeprefix("file://"), tmp_path / "model")
+    requirements = {line.partition("==")[0] for line in (model / "requirements.txt").read_text().splitlines()}
+    assert requirements == {"mlflow", "numpy", "pandas", "scikit-learn", "scipy"}
+    rows = predict_elsewhere(model, "assert not {'keras', 'tensorflow', 'tokenizers'} & set(sys.modules)")
+    np.testing.assert_allclose([row[1:] for row in rows], baseline.predictions["test"], atol=1e-6)
 
 
 def test_scores_go_to_the_run_and_its_model_once(restored: tuple[Tracker, Run], trained: Trained) -> None:
@@ -325,8 +346,8 @@ def test_the_logged_model_takes_raw_text_and_answers_as_the_classifier(
     assert table.columns.tolist() == ["label", "p_negative", "p_positive"]
     np.testing.assert_allclose(table[["p_negative", "p_positive"]], trained.predictions["test"], atol=1e-6)
     folder = trained.folder
-    classifier = Classifier(folder / "model.keras", tokenizer, folder / "card.json")
-    pd.testing.assert_frame_equal(table, classifier.predict(TEXTS))
+    ours = Classifier(folder / "model.keras", folder / "card.json", tokenizer)
+    pd.testing.assert_frame_equal(table, ours.predict(TEXTS))
 
 
 def test_the_logged_model_holds_what_it_needs_and_no_pickle(restored: tuple[Tracker, Run]) -> None:
@@ -334,7 +355,7 @@ def test_the_logged_model_holds_what_it_needs_and_no_pickle(restored: tuple[Trac
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert not {name for name in files if name.endswith((".pkl", ".pickle", ".pyc"))}
     assert files >= {"textmodel.py", "code/pipeline/parts/classifier.py"}
-    assert files >= {f"artifacts/{name}" for name in ("model.keras", "card.json", "tokenizer.json")}
+    assert files >= {f"artifacts/{name}" for name in ("model.keras", "card.json", "tokenizer.json", "model_card.md")}
     requirements = (folder / "requirements.txt").read_text().splitlines()
     assert all("==" in line for line in requirements)
     assert {"mlflow", "keras", "tokenizers", "numpy", "pandas"} <= {line.partition("==")[0] for line in requirements}
@@ -343,20 +364,44 @@ def test_the_logged_model_holds_what_it_needs_and_no_pickle(restored: tuple[Trac
 def test_the_logged_model_loads_where_this_project_is_not(
     restored: tuple[Tracker, Run], trained: Trained, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(logged_model(restored[1]).artifact_location.removeprefix("file://"), tmp_path / "model")
+    model = shutil.copytree(logged_model(restored[1]).artifact_location.removeprefix("file://"), tmp_path / "model")
+    rows = predict_elsewhere(model)
+    np.testing.assert_allclose([row[1:] for row in rows], trained.predictions["test"], atol=1e-6)
+
+
+def predict_elsewhere(model: Path, afterwards: str = "pass") -> list[list[Any]]:
+    """What a logged model answers to `TEXTS` in a process that cannot import this project: label, probabilities."""
     code = (
-        "import importlib.util, json, mlflow, pandas\n"
+        "import importlib.util, mlflow, pandas, sys\n"
         "assert importlib.util.find_spec('pipeline') is None\n"
-        f"model = mlflow.pyfunc.load_model({str(folder)!r})\n"
-        f"print(model.predict(pandas.DataFrame({{'text': {TEXTS!r}}})).to_json(orient='values'))\n"
+        f"model = mlflow.pyfunc.load_model({str(model)!r})\n"
+        f"print(model.predict(pandas.DataFrame({{'text': {TEXTS!r}}})).to_json(orient='values'))\n{afterwards}\n"
     )
     environment = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=model.parent, env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    rows = json.loads(result.stdout.splitlines()[-1])
-    np.testing.assert_allclose([row[1:] for row in rows], trained.predictions["test"], atol=1e-6)
+    rows: list[list[Any]] = json.loads(result.stdout.splitlines()[-1])
+    return rows
+
+
+def test_the_logged_model_carries_its_card(restored: tuple[Tracker, Run]) -> None:
+    model = logged_model(restored[1])
+    card = Path(model.artifact_location.removeprefix("file://"), "artifacts", "model_card.md").read_text()
+    assert card.startswith("# GRU on tiny, seed 1\n")
+    assert "| validation accuracy | 80.0% (95 % interval" in card
+    assert "the last 16 tokens" in card
+    assert model.tags["mlflow.note.content"] == card
+
+
+@pytest.mark.parametrize("text", [None, 3, 2.5, ["nested"], b"bytes"], ids=repr)
+def test_what_is_no_text_is_a_bad_request(restored: tuple[Tracker, Run], text: object) -> None:
+    model = mlflow.pyfunc.load_model(logged_model(restored[1]).model_uri)
+    with pytest.raises(MlflowException) as refused:
+        model.predict(pd.DataFrame({"text": ["fine", text]}, dtype=object))
+    assert refused.value.get_http_status_code() == 400
+    assert "row 1 must be a string" in str(refused.value)
 
 
 def test_two_processes_can_open_a_fresh_store_at_once(tmp_path: Path) -> None:
@@ -439,5 +484,7 @@ def test_a_server_takes_the_run_the_model_and_the_scores(
         tracker.record_scores(found(tracker, trained.fingerprint), SCORES, ("tiny", "2" * 32))
     assert values(server, run, "test_accuracy") == [(0, 0.75)]
     files = mlflow.artifacts.list_artifacts(artifact_uri=f"{logged_model(run).artifact_location}/artifacts")
-    assert sorted(Path(file.path).name for file in files) == ["card.json", "model.keras", "tokenizer.json"]
+    assert sorted(Path(file.path).name for file in files) == [
+        *("card.json", "model.keras", "model_card.md", "tokenizer.json")
+    ]
     assert tracker.where_to_look().startswith(f"runs: {server}/#/experiments/")

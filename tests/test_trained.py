@@ -25,6 +25,16 @@ def network(folder: Path) -> Trained:
     return trained
 
 
+def baseline(folder: Path) -> Trained:
+    """The same for the linear model."""
+    folder.mkdir()
+    (folder / "model.npz").write_bytes(b"linear")
+    predictions = {"test": np.array([[0.1, 0.9]], np.float32)}
+    trained = Trained(folder, {"model": "baseline", "seed": None}, predictions)
+    trained.save()
+    return trained
+
+
 def test_what_was_saved_is_what_loads(tmp_path: Path) -> None:
     saved = network(tmp_path / "gru-2")
     loaded = Trained.load(tmp_path / "gru-2")
@@ -47,24 +57,24 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_baseline_has_neither_history_nor_network(tmp_path: Path) -> None:
-    predictions = {"test": np.array([[0.1, 0.9]], np.float32)}
-    Trained(tmp_path / "baseline", {"model": "baseline", "seed": None}, predictions).save()
-    assert sorted(path.name for path in (tmp_path / "baseline").iterdir()) == ["card.json", "predictions.npz"]
+    baseline(tmp_path / "baseline")
+    written = sorted(path.name for path in (tmp_path / "baseline").iterdir())
+    assert written == ["card.json", "model.npz", "predictions.npz"]
     assert Trained.load(tmp_path / "baseline").history.empty
 
 
-@pytest.mark.parametrize(("absent", "decides"), [(None, "model.keras"), ("model.keras", "predictions.npz")])
-def test_the_fingerprint_is_that_of_the_network_or_else_of_the_predictions(
-    tmp_path: Path, absent: str | None, decides: str
-) -> None:
-    trained = network(tmp_path / "gru-2")
-    if absent:
-        (tmp_path / "gru-2" / absent).unlink()
-    content = (tmp_path / "gru-2" / decides).read_bytes()
-    assert trained.fingerprint == hashlib.sha256(content).hexdigest()
+def test_the_fingerprint_is_that_of_the_weights(tmp_path: Path) -> None:
+    assert network(tmp_path / "gru-2").fingerprint == hashlib.sha256(b"weights").hexdigest()
+    assert baseline(tmp_path / "baseline").fingerprint == hashlib.sha256(b"linear").hexdigest()
 
 
-@pytest.mark.parametrize("missing", ["card.json", "predictions.npz"])
+def test_a_baseline_without_its_model_says_so(tmp_path: Path) -> None:
+    baseline(tmp_path / "baseline").weights.unlink()
+    with pytest.raises(InputError, match=r"baseline holds no trained model \(model.npz is missing\)"):
+        Trained.load(tmp_path / "baseline")
+
+
+@pytest.mark.parametrize("missing", ["card.json", "predictions.npz", "model.keras"])
 def test_a_folder_that_is_not_complete_says_so(tmp_path: Path, missing: str) -> None:
     network(tmp_path / "gru-2")
     (tmp_path / "gru-2" / missing).unlink()

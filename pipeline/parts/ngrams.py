@@ -1,9 +1,17 @@
-"""The linear models that a recurrent network has to beat: n-grams and logistic regression."""
+"""The linear models that a recurrent network has to beat: n-grams and logistic regression.
 
+They are fitted by scikit-learn and kept as plain arrays: weights and a vocabulary, without pickle.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -52,3 +60,82 @@ def classifier(weighting: Weighting, inverse_regularisation: float) -> Pipeline 
     model = LogisticRegression(C=inverse_regularisation, solver="liblinear", random_state=0)
     steps = [LogCountRatio(), model] if weighting == "naive_bayes" else [model]
     return OneVsRestClassifier(make_pipeline(*steps))
+
+
+@dataclass(frozen=True)
+class NgramModel:
+    """A fitted model of `vectorizer` and `classifier`, less all that only fitting needs.
+
+    Attributes:
+        weighting: how the n-grams of a text are counted.
+        longest: words in the longest n-gram.
+        vocabulary: n-grams in the order of the columns.
+        idf: weight of every n-gram before the text's vector is scaled to length 1, float32, (n-grams,); empty for
+            the naive Bayes weighting, whose ratios are part of `weights`.
+        weights: float64, (n-grams, outputs): one output of two classes, the second one's; else one per class.
+        intercepts: float64, (outputs,).
+    """
+
+    weighting: Weighting
+    longest: int
+    vocabulary: list[str]
+    idf: np.ndarray
+    weights: np.ndarray
+    intercepts: np.ndarray
+
+    @classmethod
+    def of(cls, weighting: Weighting, features: CountVectorizer, fitted: OneVsRestClassifier) -> "NgramModel":
+        """Take what predicting needs out of scikit-learn's objects."""
+        regressions = [pipeline[-1] for pipeline in fitted.estimators_]
+        weights = np.stack([regression.coef_[0] for regression in regressions], axis=1)
+        if weighting == "naive_bayes":
+            weights *= np.stack([pipeline[0].ratio_ for pipeline in fitted.estimators_], axis=1)
+        return cls(
+            weighting,
+            features.ngram_range[1],
+            features.get_feature_names_out().tolist(),
+            features.idf_ if weighting == "tfidf" else np.empty(0, np.float32),
+            weights,
+            np.concatenate([regression.intercept_ for regression in regressions]),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an uncompressed .npz, the same bytes for the same model."""
+        # One array of strings would give every n-gram the room of the longest one. None holds a line break.
+        lines = "\n".join(self.vocabulary).encode()
+        np.savez(
+            path,
+            allow_pickle=False,
+            weighting=np.array(self.weighting),
+            longest=np.array(self.longest),
+            vocabulary=np.frombuffer(lines, np.uint8),
+            idf=self.idf,
+            weights=self.weights,
+            intercepts=self.intercepts,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "NgramModel":
+        """Open what `save` wrote. An array that would run code (a pickled object) is refused."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(
+                arrays["weighting"].item(),
+                arrays["longest"].item(),
+                arrays["vocabulary"].tobytes().decode().split("\n"),
+                *(arrays[name] for name in ("idf", "weights", "intercepts")),
+            )
+
+    @cached_property
+    def _features(self) -> CountVectorizer:
+        features = vectorizer(self.weighting, self.longest, 1).set_params(vocabulary=self.vocabulary)
+        if self.weighting == "tfidf":
+            features.idf_ = self.idf
+        return features
+
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        """Probabilities of every class, as `classifier` gives them: float64, (texts, classes)."""
+        scores = expit(self._features.transform(texts) @ self.weights + self.intercepts)
+        if scores.shape[1] == 1:
+            return np.hstack([1 - scores, scores])
+        probabilities: np.ndarray = scores / scores.sum(axis=1, keepdims=True)
+        return probabilities

@@ -19,7 +19,7 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     Args:
         tracked: the run, with its parameters and the numbers of its epochs.
         trained: the files.
-        tokenizer: tokenizer.json, logged with a network.
+        tokenizer: tokenizer.json, logged with a network; the baseline has none.
     """
     card = trained.card
     tracked.tags({"model": card["model"], "seed": str(card["seed"])})

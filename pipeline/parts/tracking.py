@@ -10,34 +10,27 @@ the next `evaluate` writes what is missing from the files.
 import json
 import logging
 import os
-import shutil
 import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
-import mlflow.pyfunc
 from filelock import FileLock
 from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils.time import get_current_time_millis
 
-import pipeline
 from pipeline.parts.command import InputError, did_you_mean
 from pipeline.parts.lineage import commit, dependencies, environment, uncommitted_changes
+from pipeline.parts.packaging import log_text_model
 from pipeline.parts.store import database, store_uri
-from pipeline.parts.trained import CARD, NETWORK, Trained
+from pipeline.parts.trained import Trained
 
 EXPERIMENT = "gatewise-{dataset}"
 COMPARISON = "comparison"
@@ -57,10 +50,6 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
 }
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
-
-# What a loaded model imports, so that it needs none of the rest of this project.
-_SERVING_PARTS = ("__init__", "parts/__init__", "parts/batches", "parts/classifier", "parts/networks", "parts/tokens")
-_SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pandas", "tokenizers")
 
 T = TypeVar("T")
 
@@ -358,43 +347,7 @@ class TrackedRun:
         self._try(lambda: self._client.log_figure(self.run_id, figure, name))
 
     def model(self, trained: Trained, tokenizer: Path) -> None:
-        """Log a network as a model that takes raw text, and mark the run with the model's fingerprint."""
-        if (trained.folder / NETWORK).exists():
-            self._try(lambda: _log_text_model(trained, tokenizer))
+        """Log a model that takes raw text, and mark the run with the model's fingerprint."""
+        self._try(lambda: log_text_model(trained, tokenizer))
         # The tag comes last: a run that has it is complete.
         self.tags({FINGERPRINT.removeprefix("gatewise."): trained.fingerprint})
-
-
-def _log_text_model(trained: Trained, tokenizer: Path) -> None:
-    columns = [ColSpec(DataType.string, "label")]
-    columns += [ColSpec(DataType.double, f"p_{label}") for label in trained.card["labels"]]
-    package = Path(pipeline.__file__).parent
-    with tempfile.TemporaryDirectory() as folder:
-        code = Path(folder) / package.name
-        for part in _SERVING_PARTS:
-            (code / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(package / f"{part}.py", code / f"{part}.py")
-        # MLflow recommends an example to infer the signature from; ours is explicit.
-        warnings.filterwarnings("ignore", message="(?s).*input example")
-        mlflow.pyfunc.log_model(
-            name=trained.name,
-            python_model=str(package / "parts" / "textmodel.py"),
-            artifacts={
-                "network": str(trained.folder / NETWORK),
-                "card": str(trained.folder / CARD),
-                "tokenizer": str(tokenizer),
-            },
-            code_paths=[str(code)],
-            signature=ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(columns)),
-            pip_requirements=_serving_requirements(),
-        )
-
-
-def _serving_requirements() -> list[str]:
-    requirements = []
-    for package in _SERVING_PACKAGES:
-        try:
-            requirements.append(f"{package}=={version(package)}")
-        except PackageNotFoundError:  # tensorflow or tensorflow-cpu, whichever is installed
-            continue
-    return requirements

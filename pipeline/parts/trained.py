@@ -2,7 +2,8 @@
 
 card.json         what was trained on what: model, seed, data set, settings, labels, hashes of the inputs
 history.csv       per epoch, loss and accuracy on train and validation (networks only)
-model.keras       the network (networks only)
+model.keras       the network, or
+model.npz         the linear model of the baseline
 predictions.npz   probabilities of every class for the validation and the test texts, in the order of the table
 """
 
@@ -19,6 +20,7 @@ from pipeline.parts.lineage import sha256
 
 BASELINE = "baseline"  # the one model that is no network
 CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras", "predictions.npz"
+LINEAR = "model.npz"
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,17 @@ class Trained:
         return str(self.card["model"])
 
     @property
+    def weights(self) -> Path:
+        """The file with what was learnt."""
+        return self.folder / (LINEAR if self.model == BASELINE else NETWORK)
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 by which MLflow's run of this model is found: of the network, or of the baseline's predictions."""
-        network = self.folder / NETWORK
-        return sha256(network if network.exists() else self.folder / PREDICTIONS)
+        """SHA-256 of the file with what was learnt, by which MLflow's run of this model is found."""
+        return sha256(self.weights)
 
     def save(self) -> None:
-        """Write everything but the network into the folder."""
+        """Write everything but the weights into the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(self.history):
             self.history.to_csv(self.folder / HISTORY)
@@ -67,13 +73,18 @@ class Trained:
         Raises:
             InputError: the folder is missing or not complete.
         """
-        for name in (CARD, PREDICTIONS):
-            if not (folder / name).exists():
-                raise InputError(f"{folder} holds no trained model ({name} is missing); train it with: dvc repro")
+        _must_have(folder, CARD)
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        _must_have(folder, PREDICTIONS)
         with np.load(folder / PREDICTIONS, allow_pickle=False) as arrays:
             predictions = {split: arrays[split] for split in arrays.files}
         history = folder / HISTORY
-        if not history.exists():
-            return cls(folder, card, predictions)
-        return cls(folder, card, predictions, pd.read_csv(history, index_col="epoch"))
+        table = pd.read_csv(history, index_col="epoch") if history.exists() else pd.DataFrame()
+        trained = cls(folder, card, predictions, table)
+        _must_have(folder, trained.weights.name)
+        return trained
+
+
+def _must_have(folder: Path, name: str) -> None:
+    if not (folder / name).exists():
+        raise InputError(f"{folder} holds no trained model ({name} is missing); train it with: dvc repro")

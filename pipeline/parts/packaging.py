@@ -1,0 +1,81 @@
+"""A trained model as MLflow stores it: a pyfunc that takes raw text and needs nothing of this project.
+
+It carries the files of the model, a copy of the few of our files that open them, pinned requirements, and a card.
+"""
+
+import shutil
+import tempfile
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import mlflow.pyfunc
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, DataType, Schema
+
+import pipeline
+from pipeline.parts.modelcard import model_card
+from pipeline.parts.trained import BASELINE, CARD, Trained
+
+# What a loaded model imports of ours, and of others. mlflow is what loads it.
+_PARTS = ("__init__", "parts/__init__", "parts/classifier")
+_PACKAGES = ("mlflow", "numpy", "pandas")
+_NETWORK_PARTS = ("parts/batches", "parts/networks", "parts/tokens")
+_NETWORK_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tokenizers")
+_BASELINE_PARTS = ("parts/ngrams",)
+_BASELINE_PACKAGES = ("scikit-learn", "scipy")
+
+
+def log_text_model(trained: Trained, tokenizer: Path) -> None:
+    """Log a model to the active run.
+
+    Args:
+        trained: the files of the model.
+        tokenizer: tokenizer.json, which goes with a network and not with the baseline.
+
+    Raises:
+        MlflowException: the store did not take it.
+    """
+    linear = trained.model == BASELINE
+    package = Path(pipeline.__file__).parent
+    with tempfile.TemporaryDirectory() as folder:
+        card = Path(folder) / "model_card.md"
+        card.write_text(model_card(trained), encoding="utf-8")
+        artifacts = {"weights": trained.weights, "card": trained.folder / CARD, "model_card": card}
+        if not linear:
+            artifacts["tokenizer"] = tokenizer
+        # MLflow recommends an example to infer the signature from; ours is explicit.
+        warnings.filterwarnings("ignore", message="(?s).*input example")
+        mlflow.pyfunc.log_model(
+            name=trained.name,
+            python_model=str(package / "parts" / "textmodel.py"),
+            artifacts={name: str(path) for name, path in artifacts.items()},
+            code_paths=[str(_code(package, Path(folder), _BASELINE_PARTS if linear else _NETWORK_PARTS))],
+            signature=_signature(trained.card["labels"]),
+            pip_requirements=_pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES),
+            tags={"mlflow.note.content": card.read_text(encoding="utf-8")},
+        )
+
+
+def _code(package: Path, folder: Path, parts: tuple[str, ...]) -> Path:
+    """A copy of our package with nothing in it but what the model imports."""
+    code = folder / package.name
+    for part in _PARTS + parts:
+        (code / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(package / f"{part}.py", code / f"{part}.py")
+    return code
+
+
+def _signature(labels: list[str]) -> ModelSignature:
+    columns = [ColSpec(DataType.string, "label"), *(ColSpec(DataType.double, f"p_{label}") for label in labels)]
+    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(columns))
+
+
+def _pinned(packages: tuple[str, ...]) -> list[str]:
+    requirements = []
+    for package in _PACKAGES + packages:
+        try:
+            requirements.append(f"{package}=={version(package)}")
+        except PackageNotFoundError:  # tensorflow or tensorflow-cpu, whichever is installed
+            continue
+    return requirements
