@@ -17,7 +17,7 @@ GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin 
 PARAMETERS = $(foreach name,$(filter-out PYTHON GPU VENV,$(GIVEN)),--$(shell echo '$(name)' | tr A-Z a-z)='$($(name))')
 
 .DEFAULT_GOAL := help
-.PHONY: help repro ui verify test check format lock clean
+.PHONY: help repro report compare ui verify test check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,12 @@ help:  ## list the targets
 
 repro: $(VENV)/.runtime  ## run the pipeline: DATASET=imdb for the tutorial's experiment at full size
 	@python -m pipeline.tools.reproduce $(PARAMETERS)
+
+report: $(VENV)/.runtime  ## make data/results/report.html anew, with the times that MLflow knows
+	@python -m pipeline.tools.report
+
+compare: $(VENV)/.runtime  ## two commits or experiments side by side: A=HEAD~1 B=HEAD (default B: the files as they are)
+	@python -m pipeline.tools.compare $(A) $(B)
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
 	@python -m pipeline.tools.ui --port $(or $(PORT),5000)

@@ -19,7 +19,9 @@ import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.multiclass import OneVsRestClassifier
 
+from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import progress, run
+from pipeline.parts.costs import TRAINING_SECONDS, latency
 from pipeline.parts.datasets import read_label_names, read_split
 from pipeline.parts.lineage import md5
 from pipeline.parts.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
@@ -27,7 +29,7 @@ from pipeline.parts.params import BaselineParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, LINEAR, Trained
+from pipeline.parts.trained import BASELINE, CARD, LINEAR, Trained
 
 _SPLITS = ("train", "validation", "test")
 
@@ -109,7 +111,9 @@ def main() -> None:
         trained.card.update(dataset=params.dataset, inputs={arguments.reviews.as_posix(): md5(arguments.reviews)})
         trained.save()
         tracked.params(run_params(trained.card))
-        tracked.metrics({"time/training_seconds": seconds})
+        tracked.metrics({TRAINING_SECONDS: seconds})
+        texts = [text for rows in read_split(arguments.reviews, "validation", ["text"]) for text in rows["text"]]
+        tracked.metrics(latency(Classifier(trained.weights, trained.folder / CARD).predict, texts))
         finish(tracked, trained, tokenizer=Path())
         for candidate in trained.card["candidates"]:
             print(

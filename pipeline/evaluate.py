@@ -1,11 +1,9 @@
 """Compare all trained models on the test split, and complete MLflow's record of them.
 
-Reads   data/models, test_labels.npy (no other stage reads it), data.json; reviews.parquet (the groups of the
-        texts, and its hash as the digest of the data set); tokenizer.json for MLflow
-Writes  metrics.json                                 <model>.<metric>.{mean,std} over seeds
-        summary.md                                   the verdict, and the same as a table
-        learning_curves.csv, roc.csv                 for `dvc plots`
-        learning_curves.png, roc.png, confusion.png  for people
+Reads   data/models, test_labels.npy (no other stage reads it), data.json; reviews.parquet (the texts, their groups, and
+        its hash as the digest of the data set); tokens.npz (lengths); tokenizer.json for MLflow
+Writes  the files described in pipeline/parts/results.py
+        report.html, costs.png   with times from MLflow: no outputs that DVC keeps (pipeline/parts/report.py)
 
     python -m pipeline.evaluate --models data/models --data data/processed --output data/results
 """
@@ -17,52 +15,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.parts import figures, report
 from pipeline.parts.command import run
 from pipeline.parts.comparison import Comparison, compare
+from pipeline.parts.costs import costs
 from pipeline.parts.datasets import read_split
-from pipeline.parts.lineage import md5
+from pipeline.parts.examples import find_examples
+from pipeline.parts.lineage import environment, md5, state
 from pipeline.parts.params import read_params
-from pipeline.parts.record import record_comparison, restore
+from pipeline.parts.record import complete, record_comparison
+from pipeline.parts.report import Provenance, settings_of, summary, words, write_page
+from pipeline.parts.results import Differences, write_results
+from pipeline.parts.tokens import TokenizedSplits
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, CARD
+from pipeline.parts.trained import BASELINE, CARD, Trained
 
 
-def write_results(comparison: Comparison, dataset: str, output: Path) -> None:
-    """Write metrics, tables and pictures into `output`."""
-    output.mkdir(parents=True, exist_ok=True)
-    metrics = comparison.metrics()
-    (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    (output / "summary.md").write_text(report.summary(dataset, comparison) + "\n", encoding="utf-8")
-    learning_curves, roc_curves = comparison.learning_curves(), comparison.roc_curves()
-    learning_curves.to_csv(output / "learning_curves.csv", index=False)
-    roc_curves.to_csv(output / "roc.csv", index=False)
-    pictures = {
-        "learning_curves": figures.learning_curves(learning_curves, f"{dataset}: learning curves"),
-        "roc": figures.roc_curves(roc_curves, f"{dataset}: ROC on the test split"),
-        "confusion": figures.confusion_matrices(
-            comparison.confusion_matrices(), comparison.names, f"{dataset}: confusion on the test split"
-        ),
-    }
-    for name, picture in pictures.items():
-        figures.save(picture, output / f"{name}.png")
+def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
+    """Read the test labels and what the models predicted.
 
-
-def record(tracker: Tracker, comparison: Comparison, reviews: Path, tokenizer: Path, output: Path) -> None:
-    """Add the test scores to the run of every model, writing runs that are missing, and log the comparison."""
-    run_ids = {}
-    dataset = (tracker.dataset, md5(reviews))
-    for trained in comparison.runs:
-        found = tracker.find(trained.fingerprint)
-        if found is None:
-            restore(tracker, trained, tokenizer)
-            found = tracker.find(trained.fingerprint)
-        if found is None:
-            return  # MLflow is away, and the tracker has said so
-        scores = {f"test_{name}": value for name, value in comparison.scores[trained.name].items()}
-        tracker.record_scores(found, scores, dataset)
-        run_ids[trained.name] = found.info.run_id
-    record_comparison(tracker, comparison.metrics(), run_ids, dataset, reviews, output)
+    Raises:
+        InputError: a model is missing, or predicts other texts.
+    """
+    label_names = json.loads((data / "data.json").read_text(encoding="utf-8"))["labels"]
+    labels = np.load(data / "test_labels.npy")
+    groups = read_groups(data / "reviews.parquet")
+    return compare([Trained.load(models / name) for name in names], labels, label_names, groups)
 
 
 def read_groups(reviews: Path) -> np.ndarray:
@@ -77,6 +54,44 @@ def read_groups(reviews: Path) -> np.ndarray:
     return alone if (codes == 0).all() else np.where(codes < 0, alone, codes)
 
 
+def write(
+    comparison: Comparison,
+    differences: Differences,
+    told: tuple[list[str], str | None],
+    dataset: str,
+    data: Path,
+    output: Path,
+) -> None:
+    """Write what is the same for the same predictions. `told` is the verdict, without times, and the warning."""
+    lengths = TokenizedSplits.load(data / "tokens.npz").tokens["test"].lengths
+    found = find_examples(comparison.probabilities(), comparison.labels, comparison.names, data / "reviews.parquet")
+    text = summary(dataset, *told, len(comparison.labels), comparison.metrics())
+    write_results(comparison, dataset, differences, lengths, found, text, output)
+
+
+def publish(tracker: Tracker, comparison: Comparison, differences: Differences, data: Path, output: Path) -> str:
+    """Complete MLflow's runs, write the report with the times that MLflow knows, and log the comparison.
+
+    Returns:
+        The summary, with costs.
+    """
+    reviews = data / "reviews.parquet"
+    dataset = (tracker.dataset, md5(reviews))
+    runs = complete(tracker, comparison.runs, data / "tokenizer.json")
+    for name, found in runs.items():
+        tracker.record_scores(found, {f"test_{key}": value for key, value in comparison.scores[name].items()}, dataset)
+    table = costs(comparison.runs, {name: found.data.metrics for name, found in runs.items()})
+    told = words(tracker.dataset, differences, table)
+    description = json.loads((data / "data.json").read_text(encoding="utf-8"))
+    ids = {name: found.info.run_id for name, found in runs.items()}
+    provenance = Provenance(*dataset, state(), description, settings_of(comparison.runs), ids, environment())
+    write_page(output, *told, table, provenance)
+    text = summary(tracker.dataset, *told, len(comparison.labels), comparison.metrics())
+    if len(runs) == len(comparison.runs):
+        record_comparison(tracker, comparison.metrics(), runs, dataset, reviews, output, text)
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare all trained models on the test split.")
     parser.add_argument("--models", type=Path, required=True, help="folder with a folder per trained model")
@@ -85,15 +100,12 @@ def main() -> None:
     arguments = parser.parse_args()
     params = read_params()
     names = [*params.networks, BASELINE]
-    test_labels = arguments.data / "test_labels.npy"
-    label_names = json.loads((arguments.data / "data.json").read_text(encoding="utf-8"))["labels"]
-    files = {name: arguments.data / name for name in ("reviews.parquet", "tokenizer.json")}
-    folders = [arguments.models / name for name in names]
-    comparison = compare(folders, np.load(test_labels), label_names, read_groups(files["reviews.parquet"]))
-    write_results(comparison, params.dataset, arguments.output)
+    comparison = read_comparison(arguments.models, arguments.data, names)
+    differences = comparison.differences()
+    told = words(params.dataset, differences, costs(comparison.runs, {}))
+    write(comparison, differences, told, params.dataset, arguments.data, arguments.output)
     tracker = Tracker(params.dataset)
-    record(tracker, comparison, files["reviews.parquet"], files["tokenizer.json"], arguments.output)
-    print((arguments.output / "summary.md").read_text(encoding="utf-8"))
+    print(publish(tracker, comparison, differences, arguments.data, arguments.output))
     others = sorted(card.parent.name for card in arguments.models.glob(f"*/{CARD}") if card.parent.name not in names)
     if others:
         print(f"not compared, because params.yaml does not name them: {', '.join(others)} (in {arguments.models})")

@@ -84,6 +84,7 @@ def preprocess(
     TokenizedSplits(tokens, labels, label_names, tokenizer.get_vocab_size()).save(output / "tokens.npz")
     report = {
         "labels": label_names,
+        "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
         "vocabulary": tokenizer.get_vocab_size(),
         "splits": {split: _described(split, reviews, label_names, tokens) for split in SPLITS},
         "dropped": {

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tokenizers import Tokenizer
 
 from pipeline.parts import networks
+from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import progress, run
+from pipeline.parts.costs import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import TrainParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
-from pipeline.parts.tokens import TokenizedSplits, clip
+from pipeline.parts.tokens import TokenizedSplits, clip, decode
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import NETWORK, Trained
+from pipeline.parts.trained import CARD, NETWORK, Trained
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
 AfterBatch = Callable[[int, int], None]
@@ -132,7 +135,10 @@ def main() -> None:
             inputs={path.as_posix(): md5(path) for path in (arguments.tokens, arguments.tokenizer)},
         )
         trained.save()
-        tracked.metrics({"time/training_seconds": previous - started})
+        tracked.metrics({TRAINING_SECONDS: previous - started})
+        texts = decode(Tokenizer.from_file(str(arguments.tokenizer)), splits.tokens["validation"])
+        classifier = Classifier(trained.weights, arguments.output / CARD, arguments.tokenizer)
+        tracked.metrics(latency(classifier.predict, texts))
         finish(tracked, trained, arguments.tokenizer)
 
 

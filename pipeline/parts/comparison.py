@@ -1,17 +1,19 @@
 """All trained models on one test split: scores, and the tables behind the plots."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.parts.command import InputError
-from pipeline.parts.scores import confusion, over_seeds, roc, score
-from pipeline.parts.statistics import Difference, paired_differences
+from pipeline.parts.scores import confusion, over_seeds, score
+from pipeline.parts.statistics import Difference, McNemar, mcnemar, paired_differences
 from pipeline.parts.trained import Trained
+
+LENGTH_BINS = 8
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,61 @@ class Comparison:
 
     def differences(self) -> dict[tuple[str, str], Difference]:
         """Every pair of models to the difference of their accuracies, with its interval."""
-        correct = {
+        return paired_differences(self.correct(), self.groups)
+
+    def correct(self) -> dict[str, np.ndarray]:
+        """Model to whether its runs are right, bool, (seeds, texts)."""
+        return {
             model: np.stack([run.predictions["test"].argmax(axis=1) == self.labels for run in runs])
             for model, runs in self.by_model().items()
         }
-        return paired_differences(correct, self.groups)
 
     def learning_curves(self) -> pd.DataFrame:
         """The history of every network below each other, with its `run`, `model` and `seed`."""
         return pd.concat([_labelled(run, run.history.reset_index()) for run in self.runs if len(run.history)])
 
-    def roc_curves(self) -> pd.DataFrame:
-        """`false_positive_rate` and `true_positive_rate` of every model, with its `run`, `model` and `seed`."""
-        curves = [(run, roc(self.labels, run.predictions["test"])) for run in self.runs]
-        columns = ("false_positive_rate", "true_positive_rate")
-        return pd.concat(
-            [_labelled(run, pd.DataFrame(dict(zip(columns, points, strict=True)))) for run, points in curves]
+    def curves(self, curve: Callable[[np.ndarray, np.ndarray], pd.DataFrame]) -> pd.DataFrame:
+        """What `scores.roc` or another curve of that kind gives for every run, with its `run`, `model` and `seed`."""
+        return pd.concat([_labelled(run, curve(self.labels, run.predictions["test"])) for run in self.runs])
+
+    def accuracy_by_length(self, lengths: np.ndarray) -> pd.DataFrame:
+        """The accuracy of every run on texts of similar length, in bins of about as many texts each.
+
+        Args:
+            lengths: tokens of every test text, (texts,).
+
+        Returns:
+            One row per run and bin: `tokens` (the median of the bin), `from`, `to`, `texts`, `accuracy`, and `run`,
+            `model`, `seed`.
+        """
+        edges = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTH_BINS + 1)[1:], method="inverted_cdf"))
+        bins = np.searchsorted(edges, lengths)
+        tables = []
+        for run in self.runs:
+            correct = run.predictions["test"].argmax(axis=1) == self.labels
+            table = pd.DataFrame({"tokens": lengths, "accuracy": correct}).groupby(bins).agg(
+                **{"tokens": ("tokens", "median"), "from": ("tokens", "min"), "to": ("tokens", "max"),
+                   "texts": ("tokens", "size"), "accuracy": ("accuracy", "mean")}
+            )  # fmt: skip
+            tables.append(_labelled(run, table))
+        return pd.concat(tables)
+
+    def same_seed_tests(self) -> list[tuple[Trained, Trained, McNemar]]:
+        """McNemar's test for every two runs of different models with one seed; a run without a seed goes with all."""
+        pairs = (
+            (first, second)
+            for first, second in combinations(self.runs, 2)
+            if first.model != second.model and len({first.card["seed"], second.card["seed"]} - {None}) == 1
         )
+        correct = {run.name: run.predictions["test"].argmax(axis=1) == self.labels for run in self.runs}
+        return [(first, second, mcnemar(correct[first.name], correct[second.name])) for first, second in pairs]
+
+    def probabilities(self) -> dict[str, np.ndarray]:
+        """Model to the mean over its runs of the probabilities of every class, float64, (texts, classes)."""
+        return {
+            model: np.stack([run.predictions["test"] for run in runs]).mean(axis=0, dtype=np.float64)
+            for model, runs in self.by_model().items()
+        }
 
     def confusion_matrices(self) -> dict[str, np.ndarray]:
         """Model to counts by true and predicted class, summed over its runs."""
@@ -77,26 +117,25 @@ class Comparison:
 
 
 def compare(
-    folders: Sequence[Path], labels: np.ndarray, names: list[str], groups: np.ndarray | None = None
+    runs: Sequence[Trained], labels: np.ndarray, names: list[str], groups: np.ndarray | None = None
 ) -> Comparison:
     """Score every model on the test split.
 
     Args:
-        folders: one per trained model.
+        runs: the trained models.
         labels: int32 codes of the test texts, (texts,).
         names: the class of code i.
         groups: as in `Comparison`.
 
     Raises:
-        InputError: a folder is missing, or holds predictions for other texts.
+        InputError: a model predicts other texts.
     """
-    runs = [Trained.load(folder) for folder in folders]
     for run in runs:
         came, expected = run.predictions["test"].shape, (len(labels), len(names))
         if came != expected:
             raise InputError(f"{run.folder} predicts {came} (texts, classes), expected {expected}: run `dvc repro`")
     scores = {run.name: score(labels, run.predictions["test"]) for run in runs}
-    return Comparison(runs, labels, names, scores, groups)
+    return Comparison(list(runs), labels, names, scores, groups)
 
 
 def _labelled(run: Trained, table: pd.DataFrame) -> pd.DataFrame:

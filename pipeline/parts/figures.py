@@ -1,10 +1,12 @@
 """Pictures for people. Every model has one colour, the same in all figures, told apart by the colour-blind.
 
-PNG files are the same bytes for the same numbers: nothing of the time or the machine goes into them.
+A line is the mean over the seeds of a model, and the band around it goes from the lowest to the highest seed. PNG files
+are the same bytes for the same numbers: nothing of the time or the machine goes into them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,14 +14,30 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.parts.statistics import Difference
+
 # Okabe & Ito's palette, https://jfly.uni-koeln.de/color/
 COLOURS = {"lstm": "#0072B2", "gru": "#D55E00", "baseline": "#000000"}
 _TITLES = {"lstm": "LSTM", "gru": "GRU", "baseline": "n-gram baseline"}
 _DPI = 130
+_EXACT_COUNTS = 12  # classes up to which a confusion matrix has its shares written into it
+
+
+def title_of(model: str) -> str:
+    """What people call a model; of two revisions compared, `lstm (B)` is the LSTM of the second."""
+    name, _, revision = model.partition(" ")
+    return f"{_TITLES[name]} {revision}".strip()
+
+
+def colour_of(model: str) -> str:
+    """The model's colour, whatever its revision."""
+    return COLOURS[model.partition(" ")[0]]
 
 
 def learning_curves(histories: pd.DataFrame, title: str) -> Figure:
-    """Loss and accuracy by epoch: validation solid, train dotted, one line per seed.
+    """Loss and accuracy by epoch: validation with every seed and their band, train dotted.
+
+    The mean and the band go as far as all seeds do: what they would show beyond is which seeds stopped early.
 
     Args:
         histories: rows with `model`, `seed`, `epoch` and the columns of history.csv.
@@ -28,12 +46,16 @@ def learning_curves(histories: pd.DataFrame, title: str) -> Figure:
     figure, axes = _axes(2, title)
     for axis, number in zip(axes, ("loss", "accuracy"), strict=True):
         for model, of_model in histories.groupby("model", sort=False):
-            for i, (_, run) in enumerate(of_model.groupby("seed", sort=False)):
-                colour, name = COLOURS[str(model)], _TITLES[str(model)]
-                label = f"{name}, validation" if i == 0 else None
-                axis.plot(run["epoch"], run[f"validation_{number}"], color=colour, marker=".", label=label)
-                label = f"{name}, train" if i == 0 else None
-                axis.plot(run["epoch"], run[f"train_{number}"], color=colour, linestyle=":", alpha=0.7, label=label)
+            look = _look(str(model))
+            seeds = of_model.pivot(index="epoch", columns="seed", values=f"validation_{number}")
+            common = seeds.dropna()
+            marker = "." if len(seeds) < 30 else None
+            axis.plot(common.mean(axis=1), **look, marker=marker, label=f"{title_of(str(model))}, validation")
+            if seeds.shape[1] > 1:
+                axis.plot(seeds, **look, linewidth=0.7, alpha=0.6)
+                axis.fill_between(common.index, common.min(axis=1), common.max(axis=1), color=look["color"], alpha=0.15)
+            train = of_model.pivot(index="epoch", columns="seed", values=f"train_{number}").dropna().mean(axis=1)
+            axis.plot(train, color=look["color"], linestyle=":", alpha=0.8, label=f"{title_of(str(model))}, train")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         axis.set_ylabel("loss (nats)" if number == "loss" else "accuracy")
@@ -42,22 +64,96 @@ def learning_curves(histories: pd.DataFrame, title: str) -> Figure:
 
 
 def roc_curves(curves: pd.DataFrame, title: str) -> Figure:
-    """ROC curves, one line per run.
+    """ROC curves.
 
     Args:
         curves: rows with `model`, `seed`, `false_positive_rate`, `true_positive_rate`.
         title: what is classified.
     """
     figure, (axis,) = _axes(1, title)
-    for model, of_model in curves.groupby("model", sort=False):
-        for i, (_, run) in enumerate(of_model.groupby("seed", sort=False)):
-            label = _TITLES[str(model)] if i == 0 else None
-            axis.plot(
-                run["false_positive_rate"], run["true_positive_rate"], color=COLOURS[str(model)], alpha=0.8, label=label
-            )
+    _draw_bands(axis, curves, "false_positive_rate", "true_positive_rate")
     axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--", label="chance")
     axis.set(xlabel="false-positive rate", ylabel="true-positive rate", aspect="equal")
     axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def precision_recall_curves(curves: pd.DataFrame, title: str) -> Figure:
+    """Precision-recall curves.
+
+    Args:
+        curves: rows with `model`, `seed`, `recall`, `precision`.
+        title: what is classified.
+    """
+    figure, (axis,) = _axes(1, title)
+    _draw_bands(axis, curves, "recall", "precision")
+    axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1))
+    axis.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def calibration(bins: pd.DataFrame, errors: Mapping[str, float], title: str) -> Figure:
+    """Accuracy against confidence; below the diagonal a model is too sure of itself. Dots are sized by their texts.
+
+    Args:
+        bins: rows with `model`, `seed`, `confidence`, `accuracy`, `texts`; the seeds of a model are drawn as one.
+        errors: model to expected calibration error.
+        title: what is classified.
+    """
+    figure, (axis,) = _axes(1, title)
+    lowest = bins["confidence"].min()
+    axis.plot([lowest, 1], [lowest, 1], color="grey", linewidth=0.8, linestyle="--", label="perfectly calibrated")
+    for model, of_model in bins.groupby("model", sort=False):
+        pooled = _pooled_bins(of_model)
+        look = _look(str(model))
+        label = f"{title_of(str(model))} (ECE {100 * errors[str(model)]:.1f} points)"
+        axis.plot(pooled["confidence"], pooled["accuracy"], **look, label=label)
+        shares = pooled["texts"] / pooled["texts"].sum()
+        axis.scatter(pooled["confidence"], pooled["accuracy"], s=8 + 200 * shares, color=look["color"], alpha=0.6)
+    axis.set(xlabel="confidence (probability of the predicted class)", ylabel="accuracy")
+    axis.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def accuracy_by_length(table: pd.DataFrame, title: str) -> Figure:
+    """Accuracy on short and long texts.
+
+    Args:
+        table: rows with `model`, `seed`, `tokens`, `accuracy`.
+        title: what is classified.
+    """
+    figure, (axis,) = _axes(1, title)
+    _draw_bands(axis, table, "tokens", "accuracy", marker=".")
+    axis.set(xlabel="tokens of the text (median of the bin)", ylabel="accuracy")
+    if table["tokens"].max() > 10 * table["tokens"].min():
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
+    axis.legend(frameon=False)
+    return figure
+
+
+def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figure:
+    """Differences in accuracy, in points, with their 95 % intervals: an interval that leaves out 0 points to a winner.
+
+    Args:
+        pairs: (first, second) to the first one's accuracy minus the second one's.
+        title: what is classified.
+    """
+    figure = Figure(figsize=(6.4, 1.3 + 0.5 * len(pairs)), layout="constrained")
+    figure.suptitle(title)
+    axis = figure.subplots()
+    names = []
+    for place, ((first, second), difference) in enumerate(pairs.items()):
+        seen = difference if difference.mean >= 0 else -difference
+        better, worse = (first, second) if difference.mean >= 0 else (second, first)
+        interval = [[100 * (seen.mean - seen.low)], [100 * (seen.high - seen.mean)]]
+        axis.errorbar(100 * seen.mean, place, xerr=interval, fmt="o", capsize=4, color=colour_of(better))
+        names.append(f"{title_of(better)} − {title_of(worse)}")
+    axis.axvline(0, color="grey", linewidth=0.8, linestyle="--")
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel("difference in accuracy (points), with 95 % interval")
+    axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -73,15 +169,49 @@ def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], t
     for axis, (model, counts) in zip(axes, matrices.items(), strict=True):
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axis.imshow(shares, cmap="Greys", vmin=0, vmax=1)
-        if len(labels) <= 12:
+        if len(labels) <= _EXACT_COUNTS:
             for row, column in np.ndindex(shares.shape):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axis.text(column, row, f"{shares[row, column]:.1%}", ha="center", va="center", color=colour)
         ticks = range(len(labels))
         axis.set_xticks(ticks, labels, rotation=45 if len(labels) > 3 else 0)
         axis.set_yticks(ticks, labels)
-        axis.set(title=_TITLES[model], xlabel="predicted", ylabel="true")
-        axis.title.set_color(COLOURS[model])
+        axis.set(title=title_of(model), xlabel="predicted", ylabel="true")
+        axis.title.set_color(colour_of(model))
+    return figure
+
+
+def costs(table: pd.DataFrame, title: str) -> Figure:
+    """Accuracy against what it costs: training time, where it is known, and parameters.
+
+    Args:
+        table: one row per model, as the index, with `accuracy`, `accuracy_std` (NaN: one run), `training_seconds`
+            (NaN: not known), `parameters`.
+        title: what is classified.
+    """
+    figure, axes = _axes(2, title)
+    columns = {"training_seconds": "training time (seconds per run)", "parameters": "parameters"}
+    for axis, (column, label) in zip(axes, columns.items(), strict=True):
+        known = table.dropna(subset=column)
+        for model, row in known.iterrows():
+            spread = None if np.isnan(row["accuracy_std"]) else 100 * row["accuracy_std"]
+            name = str(model)
+            axis.errorbar(
+                row[column],
+                100 * row["accuracy"],
+                yerr=spread,
+                fmt="o",
+                capsize=4,
+                color=colour_of(name),
+                label=title_of(name),
+            )
+        axis.set(xlabel=label, ylabel="test accuracy (%)")
+        if len(known) and known[column].max() > 10 * known[column].min() > 0:
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        if known.empty:
+            axis.text(0.5, 0.5, "not known: MLflow has no timings", ha="center", transform=axis.transAxes)
+    axes[1].legend(frameon=False)
     return figure
 
 
@@ -89,6 +219,29 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+
+
+def _draw_bands(axis: Axes, table: pd.DataFrame, x: str, y: str, marker: str | None = None) -> None:
+    """One line per model with the band of its seeds, which have the same x."""
+    for model, of_model in table.groupby("model", sort=False):
+        seeds = of_model.groupby(x)[y]
+        look = _look(str(model))
+        axis.plot(seeds.mean(), **look, marker=marker, label=title_of(str(model)))
+        if of_model["seed"].nunique() > 1:
+            axis.fill_between(seeds.mean().index, seeds.min(), seeds.max(), color=look["color"], alpha=0.2, linewidth=0)
+
+
+def _pooled_bins(bins: pd.DataFrame) -> pd.DataFrame:
+    """The calibration bins of all seeds of a model as if they were one run."""
+    texts = bins["texts"]
+    weighted = bins[["confidence", "accuracy"]].mul(texts, axis=0).assign(texts=texts)
+    summed = weighted.groupby(bins["bin"]).sum()
+    return summed[["confidence", "accuracy"]].div(summed["texts"], axis=0).assign(texts=summed["texts"])
+
+
+def _look(model: str) -> dict[str, Any]:
+    """How the lines of a model are drawn."""
+    return {"color": colour_of(model), "linestyle": "--" if model.endswith("(B)") else "-"}
 
 
 def _axes(columns: int, title: str) -> tuple[Figure, list[Axes]]:

@@ -61,9 +61,17 @@ def has_default_remote() -> bool:
     return bool(_output(sys.executable, "-m", "dvc", "config", "core.remote"))
 
 
-def commit() -> str | None:
-    """What git has checked out in the current folder; None outside of git or before the first commit."""
-    return _git("rev-parse", "--verify", "--quiet", "HEAD")
+def commit(revision: str = "HEAD") -> str | None:
+    """The commit that a revision means, by default what git has checked out; None where there is none."""
+    return _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+
+
+def state() -> str:
+    """The commit, shortened, and whether that is all."""
+    head = commit()
+    if head is None:
+        return "not in git"
+    return f"{head[:12]}{' and uncommitted changes' if any(uncommitted_changes()) else ''}"
 
 
 def environment() -> dict[str, str]:

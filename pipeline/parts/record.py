@@ -1,10 +1,13 @@
 """What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.parts import figures
-from pipeline.parts.tracking import COMPARISON, TrackedRun, Tracker
+from pipeline.parts.lineage import sha256
+from pipeline.parts.results import STATISTICS
+from pipeline.parts.tracking import COMPARISON, FINGERPRINT, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
 
@@ -53,34 +56,52 @@ def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
         finish(tracked, trained, tokenizer)
 
 
+def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict[str, Any]:
+    """Find MLflow's run of every model, and write those that are missing.
+
+    Returns:
+        Name to run; empty when MLflow is away, which the tracker has said.
+    """
+    for trained in runs:
+        if tracker.find(trained.fingerprint) is None:
+            restore(tracker, trained, tokenizer)
+    found = {trained.name: tracker.find(trained.fingerprint) for trained in runs}
+    return {name: run for name, run in found.items() if run is not None}
+
+
 def record_comparison(
     tracker: Tracker,
     metrics: dict[str, dict[str, Any]],
-    run_ids: dict[str, str],
+    runs: Mapping[str, Any],
     dataset: tuple[str, str],
     reviews: Path,
     results: Path,
+    summary: str,
 ) -> None:
-    """Log one run that links every run it compares and holds the summary, the numbers and the plots.
+    """Log one run that links every run it compares and holds the summary, the numbers, the plots and the report.
 
     Args:
         tracker: the experiment.
         metrics: the content of metrics.json.
-        run_ids: run name to MLflow's id, for every model compared.
+        runs: name to run, for every model compared.
         dataset: name and digest of the data.
         reviews: the file with that digest.
-        results: the folder that `evaluate` wrote.
+        results: the folder with the results and the report.
+        summary: Markdown, shown above the run.
     """
-    with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
-        tracked.params({"dataset": tracker.dataset, "runs": len(run_ids)})
+    links = {f"run.{name}": run.info.run_id for name, run in runs.items()}
+    with tracker.run(COMPARISON, "evaluate", links) as tracked:
+        tracked.params({"dataset": tracker.dataset, "runs": len(runs)})
         for model, values in metrics.items():
-            numbers = {name: value for name, value in values.items() if isinstance(value, dict)}
-            tracked.metrics({f"test over seeds/{model} {name} mean": value["mean"] for name, value in numbers.items()})
-            spread = {name: value["std"] for name, value in numbers.items() if value["std"] is not None}
-            tracked.metrics({f"test over seeds/{model} {name} std": std for name, std in spread.items()})
+            for name, value in values.items():
+                if isinstance(value, dict):
+                    known = {part: number for part, number in value.items() if number is not None}
+                    tracked.metrics({f"test over seeds/{model} {name} {part}": v for part, v in known.items()})
         tracked.dataset(*dataset, reviews, "test")
         tracked.files(results)
-        tracked.describe((results / "summary.md").read_text(encoding="utf-8"))
+        tracked.describe(summary)
+        # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
+        tracked.tags({FINGERPRINT.removeprefix("gatewise."): sha256(results / STATISTICS)})
 
 
 def _description(trained: Trained) -> str:

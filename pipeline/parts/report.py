@@ -1,12 +1,29 @@
-"""The comparison in words and tables."""
+"""The comparison in words and tables: Markdown for a terminal or a pull request, and one HTML page with everything.
 
+The page needs no network and no other file. It shows times, ids and a commit, so it is no output that DVC keeps: it is
+made from the files that DVC does keep and from what MLflow knows, and `make report` makes it anew.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
-from pipeline.parts.comparison import Comparison
-from pipeline.parts.trained import BASELINE
+from pipeline.parts import figures
+from pipeline.parts.costs import BATCH_SIZES, PERCENTILES, for_verdict, latency_name
+from pipeline.parts.freshness import REPORT, STAMP, TEMPLATE, stamp
+from pipeline.parts.statistics import Difference
+from pipeline.parts.trained import BASELINE, Trained
 from pipeline.parts.verdict import seed_warning, verdict
+
+COSTS_PICTURE = "costs.png"
 
 # The scores that fit a terminal, with their headings; metrics.json has all.
 _COLUMNS = {
@@ -16,29 +33,193 @@ _COLUMNS = {
     "log_loss": "log loss",
     "brier": "Brier",
 }
+_ALL_COLUMNS = {
+    "accuracy": "accuracy (%)",
+    "precision": "precision (%)",
+    "recall": "recall (%)",
+    **_COLUMNS,
+    "ece": "ECE (%)",
+}
+# Name of the file, and what is to be seen there.
+_PICTURES = {
+    "differences": "An interval that leaves out 0 points to a winner. It covers the noise of seeds and of texts.",
+    "learning_curves": "Where validation loss rises while train loss falls, the network learns its texts by heart.",
+    "roc": "The nearer to the upper left corner, the better.",
+    "precision_recall": "How many of the texts found are right, against how many of the right ones are found.",
+    "calibration": "Below the diagonal, a model is surer of itself than it should be.",
+    "accuracy_by_length": "Bins hold about as many texts each.",
+    "confusion": "Shares of the texts of each true label, over all seeds.",
+    "costs": "Up and to the left is better. Bars: standard deviation over seeds.",
+}
 
 
-def summary(dataset: str, comparison: Comparison) -> str:
+@dataclass(frozen=True)
+class Provenance:
+    """What the page says about where its numbers come from.
+
+    Attributes:
+        dataset: name of the data set.
+        digest: MD5 of reviews.parquet, as in dvc.lock.
+        commit: what git had checked out, and whether that was all.
+        data: the content of data.json.
+        settings: model to the settings of its training.
+        runs: run name to MLflow's id; empty where MLflow was away.
+        environment: versions and processor.
+        notes: title to text of what else there is to say.
+    """
+
+    dataset: str
+    digest: str
+    commit: str
+    data: dict[str, Any]
+    settings: dict[str, str]
+    runs: dict[str, str]
+    environment: dict[str, str]
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def words(
+    dataset: str, differences: Mapping[tuple[str, str], Difference], costs: pd.DataFrame
+) -> tuple[list[str], str | None]:
+    """The verdict, and the warning of few seeds, if there is one to give."""
+    told = verdict(dataset, differences, BASELINE, for_verdict(costs))
+    return [told], seed_warning(differences, BASELINE)
+
+
+def settings_of(runs: Sequence[Trained]) -> dict[str, str]:
+    """Model to the settings that its runs were trained with."""
+    return {run.model: ", ".join(f"{name} {value}" for name, value in run.card["settings"].items()) for run in runs}
+
+
+def summary(
+    dataset: str, sentences: list[str], warning: str | None, texts: int, metrics: dict[str, dict[str, Any]]
+) -> str:
     """The verdict, what was compared on what, and the table."""
-    differences = comparison.differences()
-    paragraphs = [verdict(dataset, differences, BASELINE), seed_warning(differences, BASELINE)]
-    paragraphs.append(f"{dataset}, {len(comparison.labels):,} test texts; mean ± standard deviation over seeds.")
-    return "\n\n".join([*filter(None, paragraphs), summary_table(comparison.metrics())])
+    about = f"{dataset}, {texts:,} test texts; mean ± standard deviation over seeds."
+    return "\n\n".join([*sentences, *filter(None, [warning]), about, summary_table(metrics)])
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
     """The content of metrics.json as a Markdown table: one row per model, mean ± standard deviation over seeds."""
+    return tabulate(
+        _score_rows(metrics, _COLUMNS), headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True
+    )
+
+
+def write_page(
+    results: Path, sentences: list[str], warning: str | None, costs: pd.DataFrame, provenance: Provenance
+) -> Path:
+    """Write the HTML page and the picture of the costs into the folder of the results.
+
+    Args:
+        results: the folder that `results.write_results` wrote.
+        sentences: the verdict.
+        warning: of few seeds.
+        costs: `costs.costs`.
+        provenance: where the numbers come from.
+
+    Returns:
+        The page.
+    """
+    metrics = _read_json(results / "metrics.json")
+    statistics = _read_json(results / "statistics.json")
+    accuracy = {
+        part: {model: values["accuracy"][part] for model, values in metrics.items()} for part in ("mean", "std")
+    }
+    table = costs.assign(accuracy=pd.Series(accuracy["mean"]), accuracy_std=pd.Series(accuracy["std"], dtype="float64"))
+    figures.save(figures.costs(table, f"{provenance.dataset}: accuracy and costs"), results / COSTS_PICTURE)
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    page = templates.get_template(TEMPLATE.name).render(
+        stamp_name=STAMP,
+        stamp=stamp(results),
+        sentences=sentences,
+        warning=warning,
+        scores=[{**row, "model": figures.title_of(row["model"])} for row in _score_rows(metrics, _ALL_COLUMNS)],
+        statistics=statistics,
+        differences=_difference_rows(statistics),
+        mcnemar=_mcnemar_rows(statistics),
+        costs=_cost_rows(costs),
+        examples=_read_json(results / "examples.json"),
+        pictures={name: (_picture(results / f"{name}.png"), seen) for name, seen in _PICTURES.items()},
+        provenance=provenance,
+        title_of=figures.title_of,
+    )
+    path = results / REPORT
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _score_rows(metrics: dict[str, dict[str, Any]], columns: Mapping[str, str]) -> list[dict[str, Any]]:
     rows = []
     for model, values in metrics.items():
         row = {"model": model, "runs": values["runs"]}
-        row |= {heading: _mean_and_std(values[name], "%" in heading) for name, heading in _COLUMNS.items()}
+        row |= {heading: _mean_and_std(values[name], "%" in heading) for name, heading in columns.items()}
         rows.append(row | {"parameters": f"{values['parameters']:,}"})
-    return tabulate(rows, headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True)
+    return rows
 
 
 def _mean_and_std(value: dict[str, float | None], as_percentage: bool) -> str:
     scale, digits = (100, 2) if as_percentage else (1, 4)
     mean, std = value["mean"], value["std"]
-    assert mean is not None
+    if mean is None:
+        return "–"
     shown = f"{mean * scale:.{digits}f}"
     return shown if std is None else f"{shown} ± {std * scale:.{digits}f}"
+
+
+def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "models": f"{figures.title_of(row['first'])} − {figures.title_of(row['second'])}",
+            "difference (points)": f"{100 * row['mean']:+.2f}",
+            "95 % interval": f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
+            "p": f"{row['p_value']:.4f}",
+            "p (Holm)": f"{row['holm_p_value']:.4f}",
+            "seeds": " and ".join(map(str, row["seeds"])),
+        }
+        for row in statistics["differences"]
+    ]
+
+
+def _mcnemar_rows(statistics: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "runs": f"{row['first']} and {row['second']}",
+            "only the first right": f"{row['first_only']:,}",
+            "only the second right": f"{row['second_only']:,}",
+            "exact p": f"{row['p_value']:.2g}",
+        }
+        for row in statistics["mcnemar"]
+    ]
+
+
+def _cost_rows(costs: pd.DataFrame) -> list[dict[str, str]]:
+    headings = {"training_seconds": "training (s)", "epochs": "epochs"}
+    headings |= {
+        latency_name(size, percentile): f"{size} text{'' if size == 1 else 's'}, p{percentile} (ms)"
+        for size in BATCH_SIZES
+        for percentile in PERCENTILES
+    }
+    headings |= {"parameters": "parameters", "recurrent_parameters": "recurrent parameters"}
+    return [
+        {"model": figures.title_of(str(model))}
+        | {heading: _number(row[name], whole="parameters" in name) for name, heading in headings.items()}
+        for model, row in costs.iterrows()
+    ]
+
+
+def _number(value: float, whole: bool) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{value:,.0f}" if whole else f"{value:,.1f}"
+
+
+def _picture(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

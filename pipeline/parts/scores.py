@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from sklearn import metrics
 
-# In the order in which tables show them. Of these, log loss and the Brier score are better when lower.
-METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier"]
+# In the order in which tables show them. The last three are better when lower.
+METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece"]
+POINTS = 101  # of a curve
+CALIBRATION_BINS = 15
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -20,7 +23,8 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         The `METRICS`: accuracy; precision, recall and F1 averaged over classes (macro); area under the ROC curve
         (macro, one class against the rest, where there are more than two); log loss in nats; Brier score, the mean
         squared distance between the probabilities and the truth as a one-hot vector, halved so that two classes
-        give the usual score of one probability (Brier 1950). ROC AUC is NaN when `labels` lack a class.
+        give the usual score of one probability (Brier 1950); expected calibration error (see `calibration`). ROC AUC
+        is NaN when `labels` lack a class.
     """
     classes = probabilities.shape[1]
     probabilities = probabilities.astype(np.float64)
@@ -40,6 +44,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         "roc_auc": float(metrics.roc_auc_score(truth, probabilities, average="macro")) if complete else float("nan"),
         "log_loss": float(metrics.log_loss(labels, probabilities, labels=codes)),
         "brier": float(((probabilities - truth) ** 2).sum(axis=1).mean() / 2),
+        "ece": _calibration_error(calibration(labels, probabilities)),
     }
 
 
@@ -50,30 +55,75 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return counts
 
 
-def roc(labels: np.ndarray, probabilities: np.ndarray, points: int = 101) -> tuple[np.ndarray, np.ndarray]:
+def roc(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """The ROC curve at evenly spaced false-positive rates.
 
     With two classes, of the second one; with more, the mean over the classes, one against the rest (macro).
 
     Returns:
-        False- and true-positive rates, float64, (points,) each.
+        `POINTS` rows: `false_positive_rate`, `true_positive_rate`.
     """
-    classes = probabilities.shape[1]
-    false_positives = np.linspace(0, 1, points)
+    false_positives = np.linspace(0, 1, POINTS)
     curves = []
-    for code in [1] if classes == 2 else range(classes):
+    for code in _curve_classes(probabilities):
         x, y, _ = metrics.roc_curve(labels == code, probabilities[:, code])
         curves.append(np.interp(false_positives, x, y))
     true_positives = np.mean(curves, axis=0)
     true_positives[0] = 0.0
-    return false_positives, true_positives
+    return pd.DataFrame({"false_positive_rate": false_positives, "true_positive_rate": true_positives})
+
+
+def precision_recall(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """The precision-recall curve at evenly spaced recalls; the classes as for `roc`.
+
+    The precision at a recall is the highest that any threshold gives at this recall or a higher one (Manning,
+    Raghavan & Schütze 2008, Introduction to Information Retrieval, section 8.4).
+
+    Returns:
+        `POINTS` rows: `recall`, `precision`.
+    """
+    recalls = np.linspace(0, 1, POINTS)
+    curves = []
+    for code in _curve_classes(probabilities):
+        precision, recall, _ = metrics.precision_recall_curve(labels == code, probabilities[:, code])
+        # Recalls fall from 1 to 0: the best precision so far is the best at this recall or higher.
+        best = np.maximum.accumulate(precision)[::-1]
+        curves.append(best[np.searchsorted(recall[::-1], recalls, side="left").clip(max=len(best) - 1)])
+    return pd.DataFrame({"recall": recalls, "precision": np.mean(curves, axis=0)})
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """How often predictions of some confidence are right, in bins of equal width (Guo et al. 2017, arXiv:1706.04599).
+
+    The confidence of a prediction is the probability of the predicted class.
+
+    Returns:
+        One row per bin that is not empty: `bin` (1 to `CALIBRATION_BINS`), `confidence` and `accuracy` (means over
+        the bin), `texts`.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    bins = np.ceil(confidence * CALIBRATION_BINS).clip(1, CALIBRATION_BINS).astype(int)
+    correct = probabilities.argmax(axis=1) == labels
+    table = pd.DataFrame({"bin": bins, "confidence": confidence, "accuracy": correct, "texts": 1})
+    return table.groupby("bin").agg({"confidence": "mean", "accuracy": "mean", "texts": "sum"}).reset_index()
+
+
+def _calibration_error(bins: pd.DataFrame) -> float:
+    """The mean over all texts of how far the accuracy of their bin is from its confidence."""
+    return float(np.average((bins["accuracy"] - bins["confidence"]).abs(), weights=bins["texts"]))
+
+
+def _curve_classes(probabilities: np.ndarray) -> Sequence[int]:
+    classes = probabilities.shape[1]
+    return [1] if classes == 2 else range(classes)
 
 
 def over_seeds(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | None]]:
-    """Mean and sample standard deviation (None for a single run) of each number over runs."""
+    """Mean and sample standard deviation of each number over runs; None where there is none (a NaN, a single run)."""
     summary: dict[str, dict[str, float | None]] = {}
     for name in runs[0]:
         values = np.array([run[name] for run in runs])
-        std = float(values.std(ddof=1)) if len(values) > 1 else None
-        summary[name] = {"mean": float(values.mean()), "std": std}
+        known = not np.isnan(values).any()
+        std = float(values.std(ddof=1)) if known and len(values) > 1 else None
+        summary[name] = {"mean": float(values.mean()) if known else None, "std": std}
     return summary

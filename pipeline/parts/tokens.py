@@ -75,6 +75,13 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     return from_lists([encoding.ids or [UNKNOWN] for encoding in encodings])
 
 
+def decode(tokenizer: Tokenizer, tokens: Tokens) -> list[str]:
+    """Texts that `encode` turns into about these tokens: spelled the way the tokenizer sees words."""
+    words = tokenizer.decode_batch([tokens[text].tolist() for text in range(len(tokens))], skip_special_tokens=False)
+    # Sub-words come apart by blanks, with `▁` where a word begins.
+    return [text.replace(" ", "").replace("▁", " ") if "▁" in text else text for text in words]
+
+
 def from_lists(texts: Sequence[Sequence[int]]) -> Tokens:
     """Make `Tokens` from one list of ids per text."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))

@@ -13,7 +13,8 @@
 4. Differences are of accuracy, in points (per cent of the texts), the better model minus the worse.
 5. Costs follow where they are known for every network: the fastest to train against the most accurate one or, when
    it is that one, against the second fastest. Where the ratio of the times rounds to 1.0 they are equally fast, and
-   the one with fewer recurrent parameters is named.
+   the one with fewer recurrent parameters is named. Where a time is not known, the same is said of these parameters
+   alone.
 6. The baseline comes last, against every network. With one network this is all there is.
 """
 
@@ -37,11 +38,11 @@ class Cost:
     """What a network costs.
 
     Attributes:
-        training_seconds: mean over its seeds; above 0.
+        training_seconds: mean over its seeds; above 0, or None if not known.
         recurrent_parameters: of the recurrent layer alone; above 0.
     """
 
-    training_seconds: float
+    training_seconds: float | None
     recurrent_parameters: int
 
 
@@ -181,20 +182,23 @@ def _baseline(against: list[_Relation]) -> str:
 
 def _costs(networks: list[str], costs: Mapping[str, Cost]) -> str:
     """The network that is fastest to train, and how many recurrent parameters it has, against another one."""
-    most_accurate = networks[0]
-    fastest, second, *_ = sorted(networks, key=lambda network: costs[network].training_seconds)
-    pair = [fastest, second if fastest == most_accurate else most_accurate]
-    ratio = f"{costs[pair[1]].training_seconds / costs[pair[0]].training_seconds:.1f}"
+    times = {network: seconds for network in networks if (seconds := costs[network].training_seconds) is not None}
+    sizes = {network: costs[network].recurrent_parameters for network in networks}
+    known = len(times) == len(networks)
+    cheapest, second, *_ = sorted(networks, key=lambda network: times[network] if known else sizes[network])
+    pair = [cheapest, second if cheapest == networks[0] else networks[0]]
+    ratio = f"{times[pair[1]] / times[pair[0]]:.1f}" if known else "1.0"
     if ratio == "1.0":
-        pair.sort(key=lambda network: costs[network].recurrent_parameters)
-        speed = f"the {pair[0].upper()} trains as fast as the {pair[1].upper()}"
-    else:
-        than = f" than the {pair[1].upper()}" if len(networks) > 2 else ""
-        speed = f"the {pair[0].upper()} is {ratio}x faster to train{than}"
-    share = costs[pair[0]].recurrent_parameters / costs[pair[1]].recurrent_parameters
+        pair.sort(key=sizes.__getitem__)
+    share = sizes[pair[0]] / sizes[pair[1]]
     change = f"{100 * abs(share - 1):.0f} %"
     amount = "as many" if change == "0 %" else f"{change} {'fewer' if share < 1 else 'more'}"
-    return f"{speed} with {amount} recurrent parameters"
+    name, other = (network.upper() for network in pair)
+    if not known:
+        return f"the {name} has {amount} recurrent parameters {'as' if change == '0 %' else 'than'} the {other}"
+    than = f" than the {other}" if len(networks) > 2 else ""
+    speed = f"trains as fast as the {other}" if ratio == "1.0" else f"is {ratio}x faster to train{than}"
+    return f"the {name} {speed} with {amount} recurrent parameters"
 
 
 def _grouped(relations: Sequence[_Relation]) -> list[list[_Relation]]:

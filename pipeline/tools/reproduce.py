@@ -13,8 +13,11 @@ import sys
 from pathlib import Path
 
 from pipeline.parts.command import InputError, run
+from pipeline.parts.freshness import REPORT, is_current
 from pipeline.parts.params import read_params, set_params
 from pipeline.parts.store import store_exists
+
+RESULTS = Path("data/results")
 
 
 def parse(arguments: list[str]) -> dict[str, str]:
@@ -48,7 +51,10 @@ def main() -> None:
         # DVC brought everything back without running anything: the runs are written from the files.
         code = repro("--force", "--single-item", "evaluate")
     if code == 0:
-        print(f"\nresults: data/results (data set {read_params().dataset}); MLflow UI: make ui")
+        if not is_current(RESULTS):
+            # The same for the report, which DVC does not keep.
+            subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False)
+        print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
     elif changes:
         print(f"params.yaml keeps {'; '.join(changes)}; `git checkout params.yaml` takes it back", file=sys.stderr)
     sys.exit(code)

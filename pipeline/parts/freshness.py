@@ -1,0 +1,23 @@
+"""Whether the report in a folder shows the results in that folder. Without what writing a report has to import."""
+
+import hashlib
+from pathlib import Path
+
+REPORT = "report.html"
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
+STAMP = "gatewise-results"  # the name of the page's <meta> with the hash
+
+_SHOWN = ("metrics.json", "statistics.json", "examples.json")
+_HEAD = 2000  # characters of the page among which the stamp is
+
+
+def stamp(results: Path) -> str:
+    """A hash of the numbers and of the template, hexadecimal."""
+    files = [TEMPLATE, *(results / name for name in _SHOWN)]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def is_current(results: Path) -> bool:
+    """Whether there is a report that was made from these results."""
+    page = results / REPORT
+    return page.exists() and stamp(results) in page.read_text(encoding="utf-8")[:_HEAD]

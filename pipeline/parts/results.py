@@ -1,0 +1,108 @@
+"""What a comparison leaves in a folder: numbers, curves and pictures. The same bytes for the same predictions.
+
+metrics.json             <model>.<metric>.{mean,std} over seeds
+statistics.json          the difference of every two models with its interval, and McNemar's tests
+examples.json            the texts that tell the models apart
+summary.md               the verdict and a table
+<curve>.csv              learning_curves, roc, precision_recall, calibration, accuracy_by_length: for `dvc plots`
+<picture>.png            the same for people, and confusion, differences
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.parts import figures, scores
+from pipeline.parts.comparison import Comparison
+from pipeline.parts.examples import Example
+from pipeline.parts.statistics import Difference, holm
+
+METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
+
+Differences = dict[tuple[str, str], Difference]
+
+
+def write_results(
+    comparison: Comparison,
+    dataset: str,
+    differences: Differences,
+    lengths: np.ndarray,
+    examples: dict[str, list[Example]],
+    summary: str,
+    output: Path,
+) -> None:
+    """Write everything into `output`.
+
+    Args:
+        comparison: all models on one test split.
+        dataset: its name.
+        differences: the pairs of models that are told.
+        lengths: tokens of every test text, (texts,).
+        examples: kind of text to the texts.
+        summary: Markdown.
+        output: the folder to write.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    _write_json(output / METRICS, comparison.metrics())
+    _write_json(output / STATISTICS, statistics(comparison, differences))
+    _write_json(output / EXAMPLES, {kind: [asdict(example) for example in found] for kind, found in examples.items()})
+    (output / SUMMARY).write_text(f"{summary}\n", encoding="utf-8")
+    tables = {
+        "learning_curves": comparison.learning_curves(),
+        "roc": comparison.curves(scores.roc),
+        "precision_recall": comparison.curves(scores.precision_recall),
+        "calibration": comparison.curves(scores.calibration),
+        "accuracy_by_length": comparison.accuracy_by_length(lengths),
+    }
+    for name, table in tables.items():
+        table.to_csv(output / f"{name}.csv", index=False)
+    _draw(comparison, dataset, differences, tables, output)
+
+
+def statistics(comparison: Comparison, differences: Differences) -> dict[str, Any]:
+    """The content of statistics.json. `holm_p_value` is adjusted for the number of differences."""
+    adjusted = holm([difference.p_value for difference in differences.values()])
+    return {
+        "texts": len(comparison.labels),
+        "groups": None if comparison.groups is None else len(np.unique(comparison.groups)),
+        "differences": [
+            {"first": first, "second": second, **asdict(difference), "holm_p_value": p_value}
+            for ((first, second), difference), p_value in zip(differences.items(), adjusted, strict=True)
+        ],
+        "mcnemar": [
+            {"first": first.name, "second": second.name, **asdict(test)}
+            for first, second, test in comparison.same_seed_tests()
+        ],
+    }
+
+
+def _draw(
+    comparison: Comparison, dataset: str, differences: Differences, tables: dict[str, pd.DataFrame], output: Path
+) -> None:
+    errors = {model: values["ece"]["mean"] for model, values in comparison.metrics().items()}
+    where = "on the test split"
+    pictures = {
+        "learning_curves": figures.learning_curves(tables["learning_curves"], f"{dataset}: learning curves"),
+        "roc": figures.roc_curves(tables["roc"], f"{dataset}: ROC {where}"),
+        "precision_recall": figures.precision_recall_curves(
+            tables["precision_recall"], f"{dataset}: precision and recall {where}"
+        ),
+        "calibration": figures.calibration(tables["calibration"], errors, f"{dataset}: calibration {where}"),
+        "accuracy_by_length": figures.accuracy_by_length(
+            tables["accuracy_by_length"], f"{dataset}: accuracy by length {where}"
+        ),
+        "confusion": figures.confusion_matrices(
+            comparison.confusion_matrices(), comparison.names, f"{dataset}: confusion {where}"
+        ),
+        "differences": figures.differences(differences, f"{dataset}: differences {where}"),
+    }
+    for name, picture in pictures.items():
+        figures.save(picture, output / f"{name}.png")
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
