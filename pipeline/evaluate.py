@@ -88,7 +88,7 @@ def publish(tracker: Tracker, comparison: Comparison, differences: Differences, 
     write_page(output, *told, table, provenance)
     text = summary(tracker.dataset, *told, len(comparison.labels), comparison.metrics())
     if len(runs) == len(comparison.runs):
-        record_comparison(tracker, comparison.metrics(), runs, dataset, reviews, output, text)
+        record_comparison(tracker, comparison.metrics(), ids, dataset, reviews, output, text)
     return text
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.parts.command import InputError
 from pipeline.parts.comparison import Comparison, compare
-from pipeline.parts.scores import METRICS
+from pipeline.parts.scores import METRICS, roc
 from pipeline.parts.trained import Trained
 
 LABELS = np.array([0, 1, 1, 0], np.int32)
@@ -17,21 +17,18 @@ NAMES = ["negative", "positive"]
 POSITIVE = {"lstm-1": [0.1, 0.9, 0.8, 0.2], "lstm-2": [0.9, 0.9, 0.8, 0.7], "baseline": [0.1, 0.4, 0.8, 0.2]}
 
 
-def folder(parent: Path, name: str) -> Path:
+def trained(parent: Path, name: str) -> Trained:
     model, _, seed = name.partition("-")
     positive = np.array(POSITIVE[name], np.float32)
     card = {"model": model, "seed": int(seed) if seed else None, "parameters": 1000}
     history = pd.DataFrame({"validation_loss": [0.7, 0.6]}, index=pd.RangeIndex(1, 3, name="epoch"))
     predictions = {"test": np.stack([1 - positive, positive], axis=1)}
-    trained = Trained(parent / name, card, predictions, history if seed else pd.DataFrame())
-    trained.save()
-    trained.weights.touch()
-    return parent / name
+    return Trained(parent / name, card, predictions, history if seed else pd.DataFrame())
 
 
 @pytest.fixture
 def comparison(tmp_path: Path) -> Comparison:
-    return compare([folder(tmp_path, name) for name in POSITIVE], LABELS, NAMES)
+    return compare([trained(tmp_path, name) for name in POSITIVE], LABELS, NAMES)
 
 
 def test_metrics_are_means_and_deviations_over_the_seeds_of_a_model(comparison: Comparison) -> None:
@@ -62,7 +59,7 @@ def test_learning_curves_are_those_of_the_networks(comparison: Comparison) -> No
 
 
 def test_every_model_has_a_roc_curve(comparison: Comparison) -> None:
-    table = comparison.roc_curves()
+    table = comparison.curves(roc)
     assert table.groupby("run", sort=False).size().to_dict() == {"lstm-1": 101, "lstm-2": 101, "baseline": 101}
     perfect = table[table["run"] == "lstm-1"]
     assert perfect["true_positive_rate"].tolist() == [0.0] + [1.0] * 100
@@ -78,12 +75,43 @@ def test_predictions_for_other_data_are_refused(
     tmp_path: Path, labels: np.ndarray, names: list[str], expected: str
 ) -> None:
     with pytest.raises(InputError, match=rf"lstm-1 predicts \(4, 2\) \(texts, classes\), expected {expected}"):
-        compare([folder(tmp_path, "lstm-1")], labels, names)
+        compare([trained(tmp_path, "lstm-1")], labels, names)
 
 
-def test_a_model_that_was_never_trained_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gru-1 holds no trained model"):
-        compare([folder(tmp_path, "lstm-1"), tmp_path / "gru-1"], LABELS, NAMES)
+def test_accuracy_by_length_has_bins_of_as_many_texts() -> None:
+    correct = np.arange(16) % 4 < 3  # texts 3, 7, 11 and 15 are wrong
+    of_class = np.eye(2, dtype=np.float32)[(~correct).astype(int)]
+    run = Trained(Path("lstm-1"), {"model": "lstm", "seed": 1, "parameters": 1}, {"test": of_class})
+    table = compare([run], np.zeros(16, np.int32), NAMES).accuracy_by_length(np.arange(10, 26))
+    assert table["texts"].tolist() == [2] * 8
+    assert table[["from", "to"]].to_numpy().tolist()[:2] == [[10, 11], [12, 13]]
+    assert table["tokens"].tolist()[:2] == [10.5, 12.5]
+    assert table["accuracy"].tolist() == [1, 0.5] * 4
+
+
+def test_texts_of_one_length_are_one_bin(comparison: Comparison) -> None:
+    table = comparison.accuracy_by_length(np.array([7, 7, 7, 9]))
+    assert table[table["run"] == "lstm-1"][["from", "to", "texts"]].to_numpy().tolist() == [[7, 7, 3], [9, 9, 1]]
+
+
+def test_runs_with_one_seed_are_tested_against_each_other_and_against_the_baseline(tmp_path: Path) -> None:
+    runs = [trained(tmp_path, name) for name in POSITIVE]
+    card = {"model": "gru", "seed": 2, "parameters": 1}
+    runs.append(Trained(tmp_path / "gru-2", card, runs[0].predictions))  # right everywhere
+    pairs = {
+        (first.name, second.name): (test.first_only, test.second_only)
+        for first, second, test in compare(runs, LABELS, NAMES).same_seed_tests()
+    }
+    assert pairs == {
+        ("lstm-1", "baseline"): (1, 0),
+        ("lstm-2", "baseline"): (1, 2),
+        ("lstm-2", "gru-2"): (0, 2),
+        ("baseline", "gru-2"): (0, 1),
+    }
+
+
+def test_probabilities_are_means_over_seeds(comparison: Comparison) -> None:
+    assert comparison.probabilities()["lstm"][:, 1].tolist() == pytest.approx([0.5, 0.9, 0.8, 0.45])
 
 
 def test_texts_of_one_group_are_less_evidence_than_texts_on_their_own(tmp_path: Path) -> None:
@@ -97,11 +125,8 @@ def test_texts_of_one_group_are_less_evidence_than_texts_on_their_own(tmp_path: 
             predictions = {"test": of_class[(~correct).astype(int)], "validation": of_class[:1]}
             card = {"model": model, "seed": seed, "parameters": 1}
             runs.append(Trained(tmp_path / f"{model}-{seed}", card, predictions))
-            runs[-1].save()
-            runs[-1].weights.touch()
-    folders = [run.folder for run in runs]
-    (alone,) = compare(folders, labels, ["a", "b"]).differences().values()
-    (grouped,) = compare(folders, labels, ["a", "b"], films).differences().values()
+    (alone,) = compare(runs, labels, ["a", "b"]).differences().values()
+    (grouped,) = compare(runs, labels, ["a", "b"], films).differences().values()
     assert alone.mean == grouped.mean == pytest.approx(0.2)
     assert alone.low > 0
     assert grouped.low < 0

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.parts.scores import METRICS, confusion, over_seeds, roc, score
+from pipeline.parts.scores import METRICS, calibration, confusion, over_seeds, precision_recall, roc, score
 
 # Second class: true 0 0 0 1; predicted 0 1 0 1.
 BINARY = np.array([0, 0, 0, 1]), np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.4, 0.6]], np.float32)
@@ -29,6 +29,8 @@ THREE = (
                 "roc_auc": 2 / 3,  # 0.6 beats 0.2 and 0.4, not 0.7
                 "log_loss": -(math.log(0.8) + math.log(0.3) + math.log(0.6) + math.log(0.6)) / 4,
                 "brier": (0.04 + 0.49 + 0.16 + 0.16) / 4,
+                # Confidences 0.8 and 0.7 stand alone in their bins, one right and one wrong; both 0.6 are right.
+                "ece": (0.2 + 0.7 + 2 * 0.4) / 4,
             },
         ),
         (
@@ -41,6 +43,8 @@ THREE = (
                 "roc_auc": (1 + 2 / 3 + 1) / 3,  # class 1: 0.5 beats 0.2 twice, not 0.6
                 "log_loss": -(math.log(0.7) + math.log(0.5) + math.log(0.3) + math.log(0.6)) / 4,
                 "brier": (0.14 + 0.38 + 0.86 + 0.24) / 4 / 2,
+                # 0.7 and 0.5 are right; in the bin of the two 0.6, one is.
+                "ece": (0.3 + 0.5 + 2 * 0.1) / 4,
             },
         ),
     ],
@@ -73,21 +77,41 @@ def test_confusion_counts_the_true_class_by_row() -> None:
     assert confusion(np.array([0, 0]), THREE[1][:2]).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 0]]
 
 
+FOUR = np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
+
+
 def test_the_roc_curve_runs_from_corner_to_corner() -> None:
-    false_positives, true_positives = roc(
-        np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]]), 5
-    )
-    assert false_positives.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    table = roc(*FOUR).set_index("false_positive_rate")["true_positive_rate"]
     # At a rate of 1/2 the curve jumps from one true positive in two to both.
-    assert true_positives.tolist() == [0, 0.5, 1, 1, 1]
+    assert [table[rate] for rate in (0, 0.25, 0.5, 0.75, 1)] == [0, 0.5, 1, 1, 1]
 
 
 def test_the_roc_curve_of_three_classes_is_the_mean_over_them() -> None:
-    _, true_positives = roc(*THREE, points=4)
+    curve = roc(*THREE)["true_positive_rate"]
     # Classes 0 and 2 are found without a mistake; class 1 after one of three others.
-    np.testing.assert_allclose(true_positives[1:], [1, 1, 1])
-    _, finer = roc(*THREE, points=7)
-    np.testing.assert_allclose(finer[:2], [0, 2 / 3])
+    assert curve[100] == 1
+    assert curve[33] == pytest.approx(2 / 3)
+    assert curve[34] == 1
+
+
+def test_precision_is_the_best_at_a_recall_or_a_higher_one() -> None:
+    table = precision_recall(*FOUR).set_index("recall")["precision"]
+    # From the highest probability down, the labels are 1, 0, 1, 0: precisions 1, 1/2, 2/3 at recalls 1/2, 1/2, 1.
+    assert [table[recall] for recall in (0, 0.5)] == [1, 1]
+    assert [table[recall] for recall in (0.51, 1)] == pytest.approx([2 / 3, 2 / 3])
+    # Of three classes, the mean: classes 0 and 2 are found without a mistake, class 1 after one.
+    assert precision_recall(*THREE)["precision"].iloc[100] == pytest.approx((1 + 1 / 2 + 1) / 3)
+
+
+def test_calibration_compares_confidence_and_accuracy_in_bins() -> None:
+    confidence = np.array([0.61, 0.65, 0.99, 0.99])
+    table = calibration(np.array([0, 1, 0, 0]), np.stack([confidence, 1 - confidence], axis=1))
+    assert table["bin"].tolist() == [10, 15]  # of 15: above 0.6 up to 0.667, and the last
+    assert table["confidence"].tolist() == pytest.approx([0.63, 0.99])
+    assert table["accuracy"].tolist() == [0.5, 1]
+    assert table["texts"].tolist() == [2, 2]
+    scores = score(np.array([0, 1, 0, 0]), np.stack([confidence, 1 - confidence], axis=1))
+    assert scores["ece"] == pytest.approx((0.13 + 0.01) / 2)
 
 
 def test_seeds_are_summed_up_by_mean_and_sample_standard_deviation() -> None:
@@ -98,3 +122,7 @@ def test_seeds_are_summed_up_by_mean_and_sample_standard_deviation() -> None:
 
 def test_one_seed_has_no_standard_deviation() -> None:
     assert over_seeds([{"accuracy": 0.5}]) == {"accuracy": {"mean": 0.5, "std": None}}
+
+
+def test_what_is_not_known_of_one_run_is_not_known_of_the_model() -> None:
+    assert over_seeds([{"roc_auc": 0.5}, {"roc_auc": math.nan}]) == {"roc_auc": {"mean": None, "std": None}}

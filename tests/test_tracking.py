@@ -27,12 +27,13 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
+from pipeline.parts.lineage import PATCH, sha256
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.params import TrainParams
 from pipeline.parts.record import finish, record_comparison, restore
 from pipeline.parts.store import store_uri
 from pipeline.parts.tokens import clip, encode, train_tokenizer
-from pipeline.parts.tracking import DEPENDENCIES, PATCH, TrackedRun, Tracker
+from pipeline.parts.tracking import DEPENDENCIES, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
 REPOSITORY = Path(__file__).parent.parent
@@ -315,7 +316,7 @@ def test_scores_go_to_the_run_and_its_model_once(restored: tuple[Tracker, Run], 
 def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
-    (results / "summary.md").write_text("| model |")
+    (results / "statistics.json").write_text("{}")
     (results / "roc.png").write_bytes(b"\x89PNG")
     metrics = {
         "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
@@ -323,7 +324,7 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
     }
     run_ids = {"gru-1": "a1", "gru-2": "b2", "baseline": "c3"}
     labels = tmp_path / "test_labels.npy"
-    record_comparison(Tracker("tiny"), metrics, run_ids, ("tiny", "2" * 32), labels, results)
+    record_comparison(Tracker("tiny"), metrics, run_ids, ("tiny", "2" * 32), labels, results, "| model |")
     (run,) = mlflow.search_runs(experiment_names=["gatewise-tiny"], output_format="list")
     assert (run.info.run_name, run.info.status) == ("comparison", "FINISHED")
     assert {name: run.data.tags[f"gatewise.run.{name}"] for name in run_ids} == run_ids
@@ -334,7 +335,9 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
     }
     assert run.data.tags["mlflow.note.content"] == "| model |"
     files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
-    assert sorted(file.path for file in files) == [DEPENDENCIES, "roc.png", "summary.md"]
+    assert sorted(file.path for file in files) == [DEPENDENCIES, "roc.png", "statistics.json"]
+    # By which the report is connected with the run.
+    assert found(Tracker("tiny"), sha256(results / "statistics.json")).info.run_id == run.info.run_id
 
 
 def test_the_logged_model_takes_raw_text_and_answers_as_the_classifier(

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+PATCH = "uncommitted.patch"  # the artifact of an MLflow run with what git had not committed
 SOURCES = "data/sources/"  # a folder for each data set
 VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")
 
+_RESULTS = {"dvc.lock", "data/results/metrics.json"}  # what the pipeline itself writes while it runs
 _VECTORS = ("avx512f", "avx2", "avx")
 _GENERATION = {"family": "cpu family", "model": "model", "stepping": "stepping"}
 _LARGE = 100_000  # characters of one file's changes
@@ -67,11 +69,22 @@ def commit(revision: str = "HEAD") -> str | None:
 
 
 def state() -> str:
-    """The commit, shortened, and whether that is all."""
-    head = commit()
-    if head is None:
+    """What is checked out, in the words of `state_of`."""
+    changes, left_out = uncommitted_changes()
+    return state_of(commit(), bool(changes or left_out), ", ".join(left_out))
+
+
+def state_of(head: str | None, dirty: bool, left_out: str) -> str:
+    """For a table: the commit, and whether that was all.
+
+    Args:
+        head: the commit, if there is one.
+        dirty: the working tree differed from it.
+        left_out: changed files that the patch lacks.
+    """
+    if not head:
         return "not in git"
-    return f"{head[:12]}{' and uncommitted changes' if any(uncommitted_changes()) else ''}"
+    return f"{head[:12]}{f' + {PATCH}' if dirty else ''}{f' (left out: {left_out})' if left_out else ''}"
 
 
 def environment() -> dict[str, str]:
@@ -120,7 +133,7 @@ def tracked_files(commit: str, folder: str) -> set[str]:
 
 
 def uncommitted_changes() -> tuple[str, list[str]]:
-    """What `git apply` needs to turn the commit into the working tree, new files included.
+    """What `git apply` needs to turn the commit into the working tree, new files included, results left out.
 
     Returns:
         The patch (empty when there is nothing, or no commit), and the files left out of it: those that may hold
@@ -138,7 +151,7 @@ def uncommitted_changes() -> tuple[str, list[str]]:
         _git("add", "--intent-to-add", "--all", env=environment)
         names = (_git("diff", "HEAD", "--name-only", "--no-renames", "-z", env=environment) or "").split("\0")
         patch, left_out = "", []
-        for name in filter(None, names):
+        for name in sorted(set(filter(None, names)) - _RESULTS):
             diff = (
                 _git("diff", "HEAD", "--no-renames", "--no-color", "--no-ext-diff", "--", name, env=environment) or ""
             )

@@ -72,7 +72,7 @@ def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict
 def record_comparison(
     tracker: Tracker,
     metrics: dict[str, dict[str, Any]],
-    runs: Mapping[str, Any],
+    run_ids: Mapping[str, str],
     dataset: tuple[str, str],
     reviews: Path,
     results: Path,
@@ -83,15 +83,14 @@ def record_comparison(
     Args:
         tracker: the experiment.
         metrics: the content of metrics.json.
-        runs: name to run, for every model compared.
+        run_ids: run name to MLflow's id, for every model compared.
         dataset: name and digest of the data.
         reviews: the file with that digest.
         results: the folder with the results and the report.
         summary: Markdown, shown above the run.
     """
-    links = {f"run.{name}": run.info.run_id for name, run in runs.items()}
-    with tracker.run(COMPARISON, "evaluate", links) as tracked:
-        tracked.params({"dataset": tracker.dataset, "runs": len(runs)})
+    with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
+        tracked.params({"dataset": tracker.dataset, "runs": len(run_ids)})
         for model, values in metrics.items():
             for name, value in values.items():
                 if isinstance(value, dict):

@@ -101,9 +101,9 @@ def summary(
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
     """The content of metrics.json as a Markdown table: one row per model, mean ± standard deviation over seeds."""
-    return tabulate(
-        _score_rows(metrics, _COLUMNS), headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True
-    )
+    sizes = [f"{values['parameters']:,}" for values in metrics.values()]
+    rows = [row | {"parameters": size} for row, size in zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)]
+    return tabulate(rows, headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True)
 
 
 def write_page(
@@ -157,7 +157,7 @@ def _score_rows(metrics: dict[str, dict[str, Any]], columns: Mapping[str, str]) 
     for model, values in metrics.items():
         row = {"model": model, "runs": values["runs"]}
         row |= {heading: _mean_and_std(values[name], "%" in heading) for name, heading in columns.items()}
-        rows.append(row | {"parameters": f"{values['parameters']:,}"})
+        rows.append(row)
     return rows
 
 

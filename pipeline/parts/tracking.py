@@ -27,7 +27,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from pipeline.parts.command import InputError, did_you_mean
-from pipeline.parts.lineage import commit, dependencies, environment, uncommitted_changes
+from pipeline.parts.lineage import PATCH, commit, dependencies, environment, state_of, uncommitted_changes
 from pipeline.parts.packaging import log_text_model
 from pipeline.parts.store import database, store_uri
 from pipeline.parts.trained import Trained
@@ -36,7 +36,7 @@ EXPERIMENT = "gatewise-{dataset}"
 COMPARISON = "comparison"
 FINGERPRINT = "gatewise.fingerprint"
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
-DEPENDENCIES, PATCH = "dependencies.json", "uncommitted.patch"
+DEPENDENCIES = "dependencies.json"
 
 _EXPERIMENT_NOTE = (
     "LSTM against GRU on one data set. One run per trained model and seed (`lstm-1`, `gru-3`, `baseline`) with its"
@@ -89,10 +89,7 @@ class RunRecord:
     @property
     def commit_and_state(self) -> str:
         """For a table: the commit, and whether that was all."""
-        if not self.commit:
-            return "not in git"
-        state = f" + {PATCH}" if self.dirty else ""
-        return f"{self.commit[:12]}{state}{f' (left out: {self.left_out})' if self.left_out else ''}"
+        return state_of(self.commit, self.dirty, self.left_out)
 
 
 class Tracker:

@@ -141,7 +141,7 @@ def kind_of(model: str) -> str:
 
 
 def differences_of(comparison: Comparison) -> Differences:
-    """Of every kind of model, B against A, with p-values adjusted for their number.
+    """Of every kind of model, B against A.
 
     Raises:
         InputError: no model differs.
@@ -155,11 +155,19 @@ def differences_of(comparison: Comparison) -> Differences:
     }
     if not found:
         raise InputError("both sides have the same models: there is nothing to compare")
-    adjusted = holm([difference.p_value for difference in found.values()])
-    return {
+    return found
+
+
+def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame) -> tuple[list[str], str | None]:
+    """One verdict per network, for all of which the p-values are adjusted, and the warning of few seeds."""
+    adjusted = holm([difference.p_value for difference in differences.values()])
+    networks = {
         pair: replace(difference, p_value=p_value)
-        for (pair, difference), p_value in zip(found.items(), adjusted, strict=True)
+        for (pair, difference), p_value in zip(differences.items(), adjusted, strict=True)
+        if kind_of(pair[0]) != BASELINE
     }
+    told = [verdict(dataset, {pair: seen}, costs=for_verdict(table)) for pair, seen in networks.items()]
+    return [sides, *told], seed_warning(networks) if networks else None
 
 
 def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path) -> str:
@@ -176,12 +184,7 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     differences = differences_of(comparison)
     runs = {name: tracker.find(fingerprint) for name, fingerprint in fingerprints.items()}
     table = costs(models, {name: run.data.metrics for name, run in runs.items() if run})
-    networks = {pair: difference for pair, difference in differences.items() if kind_of(pair[0]) != BASELINE}
-    sentences = [f"A is {first.revision}, B is {second.revision}."]
-    sentences += [
-        verdict(second.dataset, {pair: difference}, costs=for_verdict(table)) for pair, difference in networks.items()
-    ]
-    told = sentences, seed_warning(networks) if networks else None
+    told = words_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table)
     write(comparison, differences, told, second.dataset, second.data, output)
     provenance = Provenance(
         second.dataset,

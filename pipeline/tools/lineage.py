@@ -14,10 +14,18 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pipeline.parts.command import run
-from pipeline.parts.lineage import SOURCES, folder_md5, has_default_remote, project_root, repository, tracked_files
+from pipeline.parts.lineage import (
+    PATCH,
+    SOURCES,
+    folder_md5,
+    has_default_remote,
+    project_root,
+    repository,
+    tracked_files,
+)
 from pipeline.parts.params import read_params
 from pipeline.parts.sources import SOURCE_FILE
-from pipeline.parts.tracking import PATCH, RunRecord, Tracker
+from pipeline.parts.tracking import RunRecord, Tracker
 from pipeline.parts.trained import BASELINE, CARD, Trained
 
 MODELS = Path("data/models")
