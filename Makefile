@@ -12,8 +12,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Parameters of params.yaml that `make repro` takes as variables.
 PARAMETERS := $(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
+# The text for `make explain`, as it was typed: what stands behind a $ is no variable.
+override TEXT := $(value TEXT)
+export TEXT
+
 .DEFAULT_GOAL := help
-.PHONY: help repro ui verify test check format lock clean
+.PHONY: help repro ui explain verify test check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +30,9 @@ repro: $(VENV)/.runtime  ## run the pipeline: DATASET=imdb for the tutorial's ex
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
 	@python -m pipeline.tools.ui --port $(or $(PORT),5000)
+
+explain: $(VENV)/.runtime  ## see how LSTM and GRU read a text: TEXT="not good at all" (MODELS=lstm-1,gru-2)
+	@python -m pipeline.tools.explain $(if $(MODELS),--models $(MODELS)) -- "$$TEXT"
 
 verify: $(VENV)/.runtime  ## prove that the commit gives the results in its dvc.lock (STAGE=train@lstm-1 for a part)
 	@python -m pipeline.tools.verify $(if $(STAGE),--stage $(STAGE))

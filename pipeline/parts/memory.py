@@ -16,34 +16,8 @@ from pipeline.parts.tokens import Tokens, from_lists
 
 # English words whose effect on every unit is measured. A data set without them gets no such numbers.
 WORDS = {
-    "negation": [
-        "not",
-        "no",
-        "never",
-        "neither",
-        "nor",
-        "none",
-        "nothing",
-        "nobody",
-        "without",
-        "cannot",
-        "hardly",
-        "barely",
-    ],
-    "praise": [
-        "good",
-        "great",
-        "best",
-        "brilliant",
-        "excellent",
-        "superb",
-        "wonderful",
-        "perfect",
-        "beautiful",
-        "moving",
-        "funny",
-        "charming",
-    ],
+    "negation": ["not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "without", "hardly"],
+    "praise": ["good", "great", "best", "brilliant", "excellent", "superb", "wonderful", "beautiful", "funny"],
 }
 _NEGATED_VERB = "n't"  # isn't, don't, ...
 
