@@ -1,8 +1,6 @@
 """The tool on really trained networks: what it shows, what it writes, and how it refuses."""
 
-import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,43 +82,6 @@ def test_bad_input_is_one_line(
     with pytest.raises(InputError, match=re.escape(message)):
         explain.main()
     assert not Path("data/explain").exists()
-
-
-def copied(project: Project, tmp_path: Path, name: str, **changes: object) -> Path:
-    """A models folder with one model, whose settings on the card are changed."""
-    shutil.copytree(project.root / "data/models" / name, tmp_path / "models" / name)
-    card = tmp_path / "models" / name / "card.json"
-    content = json.loads(card.read_text())
-    content["settings"] |= changes
-    card.write_text(json.dumps(content))
-    return tmp_path / "models"
-
-
-def test_gates_that_did_not_run_are_never_shown(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(explain, "MODELS", copied(project, tmp_path, "lstm-1", pooling="mean"))
-    with pytest.raises(InputError, match="lstm-1 is not built as its card says"):
-        explain.explain("not good at all", ["lstm-1"], tmp_path)
-
-
-def test_models_that_read_different_tokens_are_not_set_side_by_side(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copied(project, tmp_path, "gru-1", max_tokens=4)
-    monkeypatch.setattr(explain, "MODELS", copied(project, tmp_path, "lstm-1"))
-    with pytest.raises(InputError, match="do not read the same tokens"):
-        explain.explain("not good at all", ["lstm-1", "gru-1"], tmp_path)
-
-
-def test_a_model_of_another_tokenizer_is_refused(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = tmp_path / "tokenizer.json"
-    other.write_text("{}")
-    monkeypatch.setattr(explain, "TOKENIZER", other)
-    with pytest.raises(InputError, match="was not trained with"):
-        explain.explain("good", ["lstm-1"], tmp_path)
 
 
 def test_bars_are_coloured_in_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:

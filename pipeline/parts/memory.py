@@ -61,6 +61,24 @@ def remember(network: Network, tokens: Tokens, vocabulary: dict[str, int]) -> Me
     return Memory(half_lives(network, tokens), distances, agreement, effects)
 
 
+def summary(memory: Memory) -> dict[str, str]:
+    """What was measured in a few lines: a fact and its numbers."""
+    low, median, high = np.percentile(memory.half_lives, [10, 50, 90])
+    effects = memory.distances["occlusion"]
+    facts = {
+        "half-life of units (tokens): 10 %, median, 90 %": f"{low:.2f}, {median:.2f}, {high:.2f}",
+        "effect of the last token on the log-odds (nats)": f"{effects.iloc[0]:.2f}",
+        f"effect of the token {len(effects) - 1} before it (nats)": f"{effects.iloc[-1]:.2f}",
+        "correlation of occlusion with gradient × input": f"{memory.agreement:.2f}",
+    }
+    for kind, moved in memory.responses.items():
+        most = np.argsort(-np.abs(moved), kind="stable")[:3]
+        facts[f"units that {kind} moves most (standard deviations)"] = ", ".join(
+            f"{unit} by {moved[unit]:+.1f}" for unit in most
+        )
+    return facts
+
+
 def half_lives(network: Network, tokens: Tokens) -> np.ndarray:
     """Tokens after which half of a unit's memory is gone, float64, (units,): ln 0.5 / ln f.
 

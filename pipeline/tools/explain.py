@@ -8,18 +8,14 @@ Writes  explanation.png and explanation.html into --output; DVC does not know th
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.parts.command import InputError, did_you_mean, run
+from pipeline.parts.command import InputError, run
 
 if TYPE_CHECKING:  # at run time these are imported where they are used: --help must not wait for TensorFlow
-    import numpy as np
-
-    from pipeline.parts.gates import Network
     from pipeline.parts.readings import Reading, Words
 
 MODELS = Path("data/models")
@@ -28,8 +24,6 @@ TOKENIZER = Path("data/processed/tokenizer.json")
 # Tokens that the terminal shows: all of a short text, those that matter most of a longer one.
 _SHORT, _MOST = 40, 24
 _TOKEN_WIDTH, _HALF_BAR = 14, 8
-# Between our float64 and the float32 of Keras, on probabilities.
-_TOLERANCE = 1e-4
 _GREEN, _MAGENTA, _PLAIN = "\033[32m", "\033[35m", "\033[0m"
 
 
@@ -49,13 +43,13 @@ def explain(text: str, names: list[str], output: Path) -> str:
     """
     from tokenizers import Tokenizer
 
-    from pipeline.parts import figures, gatefigures, gatepage
+    from pipeline.parts import figures, gatefigures, gatepage, opening
     from pipeline.parts.readings import class_to_explain, read, split
 
-    cards = _cards(names)
+    cards = opening.cards(MODELS, names, TOKENIZER)
     labels, settings, dataset = cards[0]["labels"], cards[0]["settings"], cards[0]["dataset"]
     words = split(text, Tokenizer.from_file(str(TOKENIZER)), settings)
-    networks = [_open(name, card["settings"]["pooling"], words.ids) for name, card in zip(names, cards, strict=True)]
+    networks = [opening.open_network(MODELS / name, card, words.ids) for name, card in zip(names, cards, strict=True)]
     code = class_to_explain(networks, words)
     readings = [read(network, name, words, code) for network, name in zip(networks, names, strict=True)]
     title = f"{dataset}: inside the gates"
@@ -65,46 +59,6 @@ def explain(text: str, names: list[str], output: Path) -> str:
     page = gatepage.page(words, readings, labels[code], code, title, notes)
     (output / "explanation.html").write_text(page, encoding="utf-8")
     return "\n".join([*notes, *_table(words, readings, labels[code], code)])
-
-
-def _cards(names: list[str]) -> list[dict[str, Any]]:
-    """The cards of the models, which must all read a text as the first one does."""
-    from pipeline.parts.lineage import md5
-    from pipeline.parts.trained import CARD, NETWORK
-
-    cards = []
-    for name in names:
-        folder = MODELS / name
-        if not (folder / CARD).exists():
-            known = [card.parent.name for card in MODELS.glob(f"*/{CARD}")]
-            hint = did_you_mean(name, known) if known else "train some with: dvc repro"
-            raise InputError(f"{MODELS} holds no trained model {name!r}; {hint}")
-        if not (folder / NETWORK).exists():
-            raise InputError(f"{name} is no network: it has no gates")
-        cards.append(json.loads((folder / CARD).read_text(encoding="utf-8")))
-        if not TOKENIZER.exists() or md5(TOKENIZER) != cards[-1]["inputs"].get(TOKENIZER.as_posix()):
-            raise InputError(f"{name} was not trained with the {TOKENIZER} that is there: run `dvc repro`")
-        if any(cards[-1]["settings"][key] != cards[0]["settings"][key] for key in ("max_tokens", "keep")):
-            raise InputError(
-                f"{names[0]} and {name} do not read the same tokens (max_tokens, keep): explain them apart"
-            )
-    return cards
-
-
-def _open(name: str, pooling: str, ids: "np.ndarray") -> "Network":
-    """Open a network, and make sure that what is shown of it is what it does."""
-    from pipeline.parts import networks
-    from pipeline.parts.gates import Network, probabilities
-    from pipeline.parts.tokens import from_lists
-    from pipeline.parts.trained import NETWORK
-
-    model = networks.load(MODELS / name / NETWORK)
-    network = Network.from_weights(networks.weights(model), pooling)
-    ours = probabilities(network.logits_so_far(network.run(network.embedding[ids][None])["state"])[0, -1])
-    theirs = networks.predict(model, from_lists([ids.tolist()]))[0]
-    if abs(ours - theirs).max() > _TOLERANCE:
-        raise InputError(f"{name} is not built as its card says: came {ours.round(4)}, Keras says {theirs.round(4)}")
-    return network
 
 
 def _notes(words: "Words") -> list[str]:
@@ -179,20 +133,11 @@ def main() -> None:
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
     if not text.strip():
         raise InputError("the text is empty")
-    print(explain(text, _names(arguments.models), arguments.output))
-    print(f"\nthe gates: {arguments.output}/explanation.html (in a browser), explanation.png")
-
-
-def _names(models: str | None) -> list[str]:
-    if models is not None:
-        names = [name.strip() for name in models.split(",") if name.strip()]
-        if not names:
-            raise InputError(f"--models names no model. Received: {models!r}")
-        return names
+    from pipeline.parts.opening import names
     from pipeline.parts.params import read_params
 
-    params = read_params()
-    return [f"{model}-{params.seeds[0]}" for model in params.models]
+    print(explain(text, names(arguments.models, read_params()), arguments.output))
+    print(f"\nthe gates: {arguments.output}/explanation.html (in a browser), explanation.png")
 
 
 if __name__ == "__main__":
