@@ -55,6 +55,8 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
     wide = float(np.clip(0.27 * len(words.ids), 4.2, 10))
     figure = Figure(figsize=(wide * len(readings) + 1, 3.4 + 1.15 * len(rows)), layout="constrained")
     figure.suptitle(title)
+    units = min(UNITS_SHOWN, len(readings[0].ranking))
+    figure.supxlabel(f"heat maps: the {units} units whose state moves the verdict most, the strongest on top", size=9)
     heights = [1.5, 1.5, *([1] * len(rows))]
     grid = figure.subplots(
         2 + len(rows), len(readings), squeeze=False, sharex=True, sharey="row", height_ratios=heights
@@ -101,7 +103,8 @@ def _gate_row(figure: Figure, axes: list[Axes], row: dict[str, str | None], read
         axis.set_yticks([])
         name = row[reading.cell]
         if name is None:
-            axis.text(0.5, 0.5, INSTEAD[row["lstm"] or ""], ha="center", va="center", transform=axis.transAxes)
+            why = INSTEAD[row["lstm"] or ""].replace(": ", ":\n")
+            axis.text(0.5, 0.5, why, ha="center", va="center", fontsize="small", transform=axis.transAxes)
             axis.set_frame_on(False)
             axis.tick_params(bottom=False)
             continue

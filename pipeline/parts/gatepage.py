@@ -20,7 +20,8 @@ from pipeline.parts.gatefigures import (
 )
 from pipeline.parts.readings import Reading, Words
 
-_TOKEN_WIDTH, _UNIT_HEIGHT = 26, 6  # pixels
+# Pixels. The tokens of a short text fill the width of a phone; a long text scrolls.
+_STRIP_WIDTH, _NARROWEST, _WIDEST, _UNIT_HEIGHT = 400, 26, 48, 6
 # For and against the class. Purple and green: told apart by the colour-blind, and neither is the colour of a model.
 _FOR, _AGAINST = "90, 174, 97", "153, 112, 171"
 _STRONGEST = 0.7  # opacity at which text stays readable on both, on light and dark pages
@@ -55,9 +56,9 @@ p { margin: 0 0 8px; }
   font-size: .75rem; line-height: 1.2; padding: 2px 8px 2px 0; min-width: 84px; }
 .strip td { padding: 2px 0; }
 .strip .none { color: var(--soft); font-size: .8rem; }
-.tokens { display: flex; align-items: flex-end; }
-.tokens span { writing-mode: vertical-rl; transform: rotate(180deg); font-size: .8rem; white-space: nowrap;
-  line-height: 26px; max-height: 9em; overflow: hidden; text-overflow: ellipsis; }
+.tokens { display: flex; align-items: flex-end; padding-top: 6px; }
+.tokens span { writing-mode: vertical-rl; transform: rotate(180deg); display: flex; align-items: center;
+  font-size: .8rem; white-space: nowrap; max-height: 9em; overflow: hidden; }
 .strip img, .strip svg { display: block; image-rendering: pixelated; }
 details { margin-top: 14px; }
 summary { cursor: pointer; }
@@ -143,13 +144,14 @@ def _strip(
     words: Words, reading: Reading, readings: list[Reading], label: str, leaning: np.ndarray, hints: list[str]
 ) -> str:
     """A table that scrolls sideways: tokens on top, the verdict so far, and a heat map per gate."""
+    token_width = min(max(_STRIP_WIDTH // len(words.ids), _NARROWEST), _WIDEST)
     names = "".join(
-        f'<span style="width:{_TOKEN_WIDTH}px" title="{escape(hint)}">{escape(token)}</span>'
+        f'<span style="width:{token_width}px" title="{escape(hint)}">{escape(token)}</span>'
         for token, hint in zip(words.tokens, hints, strict=True)
     )
-    width = _TOKEN_WIDTH * len(words.ids)
+    width = token_width * len(words.ids)
     rows = [f'<tr><th></th><td><div class="tokens" style="width:{width}px">{names}</div></td></tr>']
-    rows.append(f"<tr><th>p({escape(label)}) so far</th><td>{_bars(leaning, width)}</td></tr>")
+    rows.append(f"<tr><th>p({escape(label)}) so far</th><td>{_bars(leaning, token_width)}</td></tr>")
     rows += [_gate_row(row, reading, readings, width) for row in ROWS if any(row[other.cell] for other in readings)]
     return f'<div class="strip" tabindex="0"><table>{"".join(rows)}</table></div>'
 
@@ -159,7 +161,7 @@ def _gate_row(row: dict[str, str | None], reading: Reading, readings: list[Readi
     height = _UNIT_HEIGHT * min(UNITS_SHOWN, len(reading.ranking))
     name = row[reading.cell]
     if name is None:
-        return f'<tr><td colspan="2" class="none" style="height:{height + 4}px">{INSTEAD[row["lstm"] or ""]}</td></tr>'
+        return f'<tr><th></th><td class="none" style="height:{height + 4}px">{INSTEAD[row["lstm"] or ""]}</td></tr>'
     low, high = scale(row, readings)
     picture = _picture(most_active(reading, name), low, high)
     return (
@@ -168,13 +170,14 @@ def _gate_row(row: dict[str, str | None], reading: Reading, readings: list[Readi
     )
 
 
-def _bars(leaning: np.ndarray, width: int) -> str:
+def _bars(leaning: np.ndarray, token_width: int) -> str:
     """A bar per token, up for and down against the class."""
     bars = "".join(
-        f'<rect x="{_TOKEN_WIDTH * place + 3}" y="{30 - 28 * max(value, 0):.1f}" width="{_TOKEN_WIDTH - 6}" '
+        f'<rect x="{token_width * place + 3}" y="{30 - 28 * max(value, 0):.1f}" width="{token_width - 6}" '
         f'height="{28 * abs(value):.1f}" fill="var(--{"for" if value > 0 else "against"})"/>'
         for place, value in enumerate(leaning)
     )
+    width = token_width * len(leaning)
     middle = f'<path d="M0 30H{width}" stroke="var(--soft)"/>'
     return f'<svg width="{width}" height="60" role="img" aria-label="the verdict so far">{bars}{middle}</svg>'
 
