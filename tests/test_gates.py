@@ -141,6 +141,17 @@ def test_trained_weights_give_the_stored_predictions(trained_project: Project, n
     np.testing.assert_allclose(ours, stored, atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_reading_goes_on_where_it_stopped(cell: networks.CellName) -> None:
+    network = Network.from_weights(networks.weights(strong_network(cell, 2, "max")), "max")
+    vectors = network.embedding[np.arange(1, 11)][None]
+    whole = network.run(vectors)
+    for end in (0, 1, 7):
+        before = {name: values[:, :end] for name, values in whole.items()}
+        for name, values in network.run(np.repeat(vectors[:, end:], 2, axis=0), before).items():
+            np.testing.assert_allclose(values, np.repeat(whole[name][:, end:], 2, axis=0))
+
+
 def test_log_odds_are_those_of_the_probabilities() -> None:
     logits = np.random.default_rng(7).normal(0, 3, (4, 5))
     p = gates.probabilities(logits)

@@ -41,7 +41,13 @@ POOLINGS = ("last", "max", "mean")
 _HEADS = ("probability", "probabilities")
 
 
-def lstm(vectors: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray) -> Gates:
+def lstm(
+    vectors: np.ndarray,
+    kernel: np.ndarray,
+    recurrent_kernel: np.ndarray,
+    bias: np.ndarray,
+    before: Gates | None = None,
+) -> Gates:
     """Run an LSTM over texts of the same length.
 
     Args:
@@ -49,13 +55,14 @@ def lstm(vectors: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, 
         kernel: W, (E, 4 U); the blocks of columns are input gate, forget gate, candidate, output gate.
         recurrent_kernel: R, (U, 4 U), in the same order.
         bias: b, (4 U,), in the same order.
+        before: the gates of what was read before, each (B or 1, any number, U), if it goes on from there.
 
     Returns:
         The `LSTM_GATES`, each (B, T, U), of the dtype of `vectors`.
     """
     B, T, _ = vectors.shape
     gates = {name: np.empty((B, T, len(recurrent_kernel)), vectors.dtype) for name in LSTM_GATES}
-    h = c = np.zeros((B, len(recurrent_kernel)), vectors.dtype)
+    h, c = (_last(before, name, recurrent_kernel) for name in ("state", "cell state"))
     for t in range(T):
         i, f, g, o = np.split(vectors[:, t] @ kernel + h @ recurrent_kernel + bias, 4, axis=1)
         i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
@@ -66,7 +73,13 @@ def lstm(vectors: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, 
     return gates
 
 
-def gru(vectors: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray) -> Gates:
+def gru(
+    vectors: np.ndarray,
+    kernel: np.ndarray,
+    recurrent_kernel: np.ndarray,
+    bias: np.ndarray,
+    before: Gates | None = None,
+) -> Gates:
     """Run a GRU (`reset_after=True`) over texts of the same length.
 
     Args:
@@ -74,13 +87,14 @@ def gru(vectors: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, b
         kernel: W, (E, 3 U); the blocks of columns are update gate, reset gate, candidate.
         recurrent_kernel: R, (U, 3 U), in the same order.
         bias: b and b', (2, 3 U): of the product with the vectors and of the one with the states, in the same order.
+        before: the gates of what was read before, each (B or 1, any number, U), if it goes on from there.
 
     Returns:
         The `GRU_GATES`, each (B, T, U), of the dtype of `vectors`.
     """
     B, T, _ = vectors.shape
     gates = {name: np.empty((B, T, len(recurrent_kernel)), vectors.dtype) for name in GRU_GATES}
-    h = np.zeros((B, len(recurrent_kernel)), vectors.dtype)
+    h = _last(before, "state", recurrent_kernel)
     for t in range(T):
         z, r, g = np.split(vectors[:, t] @ kernel + bias[0], 3, axis=1)
         of_z, of_r, of_g = np.split(h @ recurrent_kernel + bias[1], 3, axis=1)
@@ -90,6 +104,13 @@ def gru(vectors: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, b
         for name, values in zip(GRU_GATES, (z, r, g, h), strict=True):
             gates[name][:, t] = values
     return gates
+
+
+def _last(before: Gates | None, name: str, recurrent_kernel: np.ndarray) -> np.ndarray:
+    """What the last token left, (B or 1, U); zero before the first one."""
+    if before is None or not before[name].shape[1]:
+        return np.zeros((1, len(recurrent_kernel)), recurrent_kernel.dtype)
+    return before[name][:, -1]
 
 
 CELLS: dict[str, Callable[..., Gates]] = {"lstm": lstm, "gru": gru}
@@ -142,9 +163,9 @@ class Network:
     def classes(self) -> int:
         return len(self.head[1])
 
-    def run(self, vectors: np.ndarray) -> Gates:
-        """All gates and states, (B, T, U) each, for texts of the same length, (B, T, E)."""
-        return CELLS[self.cell](vectors, *self.recurrent)
+    def run(self, vectors: np.ndarray, before: Gates | None = None) -> Gates:
+        """All gates and states, (B, T, U) each, for texts of the same length, (B, T, E), `before` as for the cells."""
+        return CELLS[self.cell](vectors, *self.recurrent, before)
 
     def logits_so_far(self, states: np.ndarray) -> np.ndarray:
         """The logits of every class had the text ended at each token, (B, T, C), from the states, (B, T, U).

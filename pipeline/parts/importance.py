@@ -47,12 +47,20 @@ def _all_or(places: np.ndarray | None, text: np.ndarray) -> np.ndarray:
 
 
 def _log_odds_scaled(network: Network, text: np.ndarray, code: int, factor: float, places: np.ndarray) -> np.ndarray:
-    """Log-odds of a class, one number per place, with the vector of the token there multiplied by a factor."""
+    """Log-odds of a class, one number per place, with the vector of the token there multiplied by a factor.
+
+    What stands before the first of the places is read once for all of them.
+    """
+    whole = network.run(network.embedding[text][None])
     odds = np.empty(len(places))
     at_a_time = max(1, _TOKENS_AT_A_TIME // len(text))
     for start in range(0, len(places), at_a_time):
         chunk = places[start : start + at_a_time]
-        vectors = np.repeat(network.embedding[text][None], len(chunk), axis=0)  # (B, T, E)
-        vectors[np.arange(len(chunk)), chunk] *= factor
-        odds[start : start + at_a_time] = log_odds(network.logits_so_far(network.run(vectors)["state"])[:, -1], code)
+        first = chunk.min()
+        vectors = np.repeat(network.embedding[text[first:]][None], len(chunk), axis=0)  # (B, T - first, E)
+        vectors[np.arange(len(chunk)), chunk - first] *= factor
+        before = {name: values[:, :first] for name, values in whole.items()}
+        after = network.run(vectors, before)["state"]
+        states = np.concatenate([np.repeat(before["state"], len(chunk), axis=0), after], axis=1)
+        odds[start : start + at_a_time] = log_odds(network.logits_so_far(states)[:, -1], code)
     return odds
