@@ -62,6 +62,15 @@ def test_the_text_stands_there_whole_and_escaped(settings: dict[str, object]) ->
     assert "a note &amp; more" in content
 
 
+@pytest.mark.parametrize("keep", ["head", "tail"])
+def test_of_what_is_not_read_only_the_part_beside_it_is_shown(keep: str) -> None:
+    text = "good " + "dull " * 500 + "all"
+    _, reader = read_page(text, settings={"max_tokens": 5, "keep": keep})
+    assert len(reader.texts[0]) < 300
+    assert reader.texts[0].startswith("good" if keep == "head" else "…")
+    assert reader.texts[0].endswith("all" if keep == "tail" else "…")
+
+
 def test_nothing_is_loaded_from_elsewhere() -> None:
     content, reader = read_page("not good at all")
     loads = [value or "" for _, name, value in reader.attributes if name in ("src", "href")]

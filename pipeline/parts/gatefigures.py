@@ -56,7 +56,12 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
     figure = Figure(figsize=(wide * len(readings) + 1, 3.4 + 1.15 * len(rows)), layout="constrained")
     figure.suptitle(title)
     units = min(UNITS_SHOWN, len(readings[0].ranking))
-    figure.supxlabel(f"heat maps: the {units} units whose state moves the verdict most, the strongest on top", size=9)
+    merged = f"; columns are means over neighbouring tokens, {_MOST_COLUMNS} in all"
+    figure.supxlabel(
+        f"heat maps: the {units} units whose state moves the verdict most, the strongest on top"
+        + merged * (len(words.ids) > _MOST_COLUMNS),
+        size=9,
+    )
     heights = [1.5, 1.5, *([1] * len(rows))]
     grid = figure.subplots(
         2 + len(rows), len(readings), squeeze=False, sharex=True, sharey="row", height_ratios=heights
@@ -181,9 +186,9 @@ def memory_figure(memories: dict[str, Memory], title: str) -> Figure:
         )
     distances.set(title="what the verdict depends on", xlabel="distance from the last token (tokens)")
     distances.set_ylabel("mean |effect| on the log-odds (nats)")
-    distances.set_ylim(bottom=0)
+    distances.set_ylim(0, 1.4 * distances.get_ylim()[1])  # room for the legend
     distances.xaxis.set_major_locator(MaxNLocator(integer=True))
-    distances.legend(frameon=False, fontsize="small")
+    distances.legend(frameon=False, fontsize="small", ncols=2, loc="upper left")
     _responses(words, memories)
     for axis in (lives, distances, words):
         axis.spines[["top", "right"]].set_visible(False)

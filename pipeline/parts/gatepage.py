@@ -22,6 +22,7 @@ from pipeline.parts.readings import Reading, Words
 
 # Pixels. The tokens of a short text fill the width of a phone; a long text scrolls.
 _STRIP_WIDTH, _NARROWEST, _WIDEST, _UNIT_HEIGHT = 400, 26, 48, 6
+_UNREAD_SHOWN = 200  # characters of what the network does not read, beside what it does
 # For and against the class. Purple and green: told apart by the colour-blind, and neither is the colour of a model.
 _FOR, _AGAINST = "90, 174, 97", "153, 112, 171"
 _STRONGEST = 0.7  # opacity at which text stays readable on both, on light and dark pages
@@ -123,7 +124,8 @@ def _text(words: Words, strengths: np.ndarray, hints: list[str]) -> str:
     """The text as it came, each token on a colour from -1 (against) to 1 (for), with its numbers as a hint."""
     parts = []
     end = words.spans[0][0] if words.unread and words.keep == "tail" else 0
-    parts.append(_unread(words.text[:end]))
+    unread = words.text[:end]
+    parts.append(_unread(unread if len(unread) <= _UNREAD_SHOWN else f"… {unread[-_UNREAD_SHOWN:]}"))
     for span, strength, hint, unknown in zip(words.spans, strengths, hints, words.unknown, strict=True):
         parts.append(escape(words.text[end : span[0]]))
         parts.append(
@@ -132,7 +134,10 @@ def _text(words: Words, strengths: np.ndarray, hints: list[str]) -> str:
         )
         end = span[1]
     rest = words.text[end:]
-    parts.append(_unread(rest) if words.unread and words.keep == "head" else escape(rest))
+    if words.unread and words.keep == "head":
+        parts.append(_unread(rest if len(rest) <= _UNREAD_SHOWN else f"{rest[:_UNREAD_SHOWN]} …"))
+    else:
+        parts.append(escape(rest))
     return f'<p class="text{" long" if len(words.ids) > 150 else ""}">{"".join(parts)}</p>'
 
 
