@@ -16,8 +16,12 @@ GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin 
 	$(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $(filter environment,$(origin $(name))),$(name)))
 PARAMETERS = $(foreach name,$(filter-out PYTHON GPU VENV,$(GIVEN)),--$(shell echo '$(name)' | tr A-Z a-z)='$($(name))')
 
+# The text for `make explain`, as it was typed: what stands behind a $ is no variable.
+override TEXT := $(value TEXT)
+export TEXT
+
 .DEFAULT_GOAL := help
-.PHONY: help repro report compare ui verify test check format lock clean
+.PHONY: help repro report compare ui explain verify test check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,6 +40,9 @@ compare: $(VENV)/.runtime  ## two commits or experiments side by side: A=HEAD~1 
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
 	@python -m pipeline.tools.ui --port $(or $(PORT),5000)
+
+explain: $(VENV)/.runtime  ## see how LSTM and GRU read a text: TEXT="not good at all" (MODELS=lstm-1,gru-2)
+	@python -m pipeline.tools.explain $(if $(MODELS),--models $(MODELS)) -- "$$TEXT"
 
 verify: $(VENV)/.runtime  ## prove that the commit gives the results in its dvc.lock (STAGE=train@lstm-1 for a part)
 	@python -m pipeline.tools.verify $(if $(STAGE),--stage $(STAGE))

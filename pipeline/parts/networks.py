@@ -227,3 +227,12 @@ def load(path: Path) -> keras.Model:
     """Open a `.keras` file. Keras's safe mode refuses code inside it."""
     model: keras.Model = keras.models.load_model(path, compile=False, safe_mode=True)
     return model
+
+
+def weights(model: keras.Model) -> dict[str, list[np.ndarray]]:
+    """The weights of a network without Keras around them.
+
+    Returns:
+        Layer name to its arrays, in the order of the layers; layers without weights are left out.
+    """
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}

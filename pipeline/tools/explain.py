@@ -1,0 +1,144 @@
+"""See inside the gates: one text, read token by token by a trained LSTM and a trained GRU side by side.
+
+python -m pipeline.tools.explain "The acting is wooden, but I loved every minute."
+python -m pipeline.tools.explain --models lstm-2,lstm-3 - < review.txt
+
+Reads   data/models/<model>-<seed>, data/processed/tokenizer.json
+Writes  explanation.png and explanation.html into --output; DVC does not know this folder, and git ignores it
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.parts.command import InputError, run
+
+if TYPE_CHECKING:  # at run time these are imported where they are used: --help must not wait for TensorFlow
+    from pipeline.parts.readings import Reading, Words
+
+MODELS = Path("data/models")
+TOKENIZER = Path("data/processed/tokenizer.json")
+
+# Tokens that the terminal shows: all of a short text, those that matter most of a longer one.
+_SHORT, _MOST = 40, 24
+_TOKEN_WIDTH, _HALF_BAR = 14, 8
+_GREEN, _MAGENTA, _PLAIN = "\033[32m", "\033[35m", "\033[0m"
+
+
+def explain(text: str, names: list[str], output: Path) -> str:
+    """Read a text with some trained models, and write the picture and the page.
+
+    Args:
+        text: what to read.
+        names: of the models, folders below `MODELS`, all of one data set.
+        output: folder to write.
+
+    Returns:
+        The same for a terminal.
+
+    Raises:
+        InputError: no word in the text, a model that is not there or has no gates, or another tokenizer.
+    """
+    from tokenizers import Tokenizer
+
+    from pipeline.parts import figures, gatefigures, gatepage, opening
+    from pipeline.parts.readings import class_to_explain, read, split
+
+    cards = opening.cards(MODELS, names, TOKENIZER)
+    labels, settings, dataset = cards[0]["labels"], cards[0]["settings"], cards[0]["dataset"]
+    words = split(text, Tokenizer.from_file(str(TOKENIZER)), settings)
+    networks = [opening.open_network(MODELS / name, card, words.ids) for name, card in zip(names, cards, strict=True)]
+    code = class_to_explain(networks, words)
+    readings = [read(network, name, words, code) for network, name in zip(networks, names, strict=True)]
+    title = f"{dataset}: inside the gates"
+    notes = _notes(words)
+    output.mkdir(parents=True, exist_ok=True)
+    figures.save(gatefigures.gate_maps(words, readings, labels[code], code, title), output / "explanation.png")
+    page = gatepage.page(words, readings, labels[code], code, title, notes)
+    (output / "explanation.html").write_text(page, encoding="utf-8")
+    return "\n".join([*notes, *_table(words, readings, labels[code], code)])
+
+
+def _notes(words: "Words") -> list[str]:
+    notes = []
+    if words.unread:
+        end = "last" if words.keep == "tail" else "first"
+        notes.append(f"The networks read the {end} {len(words.ids)} of {len(words.ids) + words.unread} tokens.")
+    if words.unknown.all():
+        notes.append("No word of this text is in the vocabulary: this is what the networks make of unknown words.")
+    elif words.unknown.any():
+        notes.append(f"Not in the vocabulary, so all the same to the networks: {_listed(words)}.")
+    return notes
+
+
+def _listed(words: "Words") -> str:
+    unknown = list(dict.fromkeys(token for token, new in zip(words.tokens, words.unknown, strict=True) if new))
+    return ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
+
+
+def _table(words: "Words", readings: "list[Reading]", label: str, code: int) -> list[str]:
+    """A line per token: for each network the verdict so far, as a number and a bar, and what blanking it takes."""
+    rows = _rows_to_show(readings)
+    width = 2 * _HALF_BAR + 15
+    lines = [f"p({label}) had the text ended there, and the log-odds (nats) lost when the token is blanked:", ""]
+    lines.append(f"{'':{_TOKEN_WIDTH}}" + "".join(f"  {_title(reading):<{width}}" for reading in readings).rstrip())
+    for previous, row in zip([-1, *rows], rows, strict=False):
+        if row > previous + 1:
+            lines.append(f"  … {row - previous - 1}")
+        token = words.tokens[row] + ("?" if words.unknown[row] else "")
+        token = token if len(token) <= _TOKEN_WIDTH else token[: _TOKEN_WIDTH - 1] + "…"
+        cells = "".join(
+            f"  {reading.verdicts[row, code]:.2f} {_bar(reading.verdicts[row, code], reading.verdicts.shape[1])}"
+            f" {reading.occlusion[row]:+6.2f} "
+            for reading in readings
+        )
+        lines.append(f"{token:<{_TOKEN_WIDTH}}{cells}".rstrip())
+    if rows[-1] < len(words.ids) - 1:
+        lines.append(f"  … {len(words.ids) - 1 - rows[-1]}")
+    ends = (f"{_title(reading)} {reading.verdicts[-1, code]:.3f}" for reading in readings)
+    return [*lines, "", f"p({label}) of the whole text: {', '.join(ends)}"]
+
+
+def _title(reading: "Reading") -> str:
+    return f"{reading.cell.upper()} ({reading.name})"
+
+
+def _rows_to_show(readings: "list[Reading]") -> list[int]:
+    """All tokens of a short text; of a long one those that matter most to any network, in their order."""
+    weights = [max(abs(lost) for lost in of_token) for of_token in zip(*(r.occlusion for r in readings), strict=True)]
+    count = len(weights) if len(weights) <= _SHORT else _MOST
+    return sorted(sorted(range(len(weights)), key=lambda place: -weights[place])[:count])
+
+
+def _bar(p: float, classes: int) -> str:
+    """A bar to the right of the middle for the class and to the left against it, from 1 / classes."""
+    even = 1 / classes
+    leaning = (p - even) / ((1 - even) if p > even else even)
+    length = round(abs(leaning) * _HALF_BAR)
+    colour = _GREEN if leaning > 0 else _MAGENTA
+    left, right = ("", "█" * length) if leaning > 0 else ("█" * length, "")
+    bar = f"{left:>{_HALF_BAR}}│{right:<{_HALF_BAR}}"
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and length
+    return bar.replace("█" * length, f"{colour}{'█' * length}{_PLAIN}") if coloured else bar
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="See inside the gates: one text read by trained networks.")
+    parser.add_argument("text", help="what to read; - reads it from standard input")
+    parser.add_argument("--models", help="names like lstm-1,gru-1; without it, the first seed of each model")
+    parser.add_argument("--output", type=Path, default=Path("data/explain"), help="folder to write (data/explain)")
+    arguments = parser.parse_args()
+    text = sys.stdin.read() if arguments.text == "-" else arguments.text
+    if not text.strip():
+        raise InputError("the text is empty")
+    from pipeline.parts.opening import names
+    from pipeline.parts.params import read_params
+
+    print(explain(text, names(arguments.models, read_params()), arguments.output))
+    print(f"\nthe gates: {arguments.output}/explanation.html (in a browser), explanation.png")
+
+
+if __name__ == "__main__":
+    run(main)

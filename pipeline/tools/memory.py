@@ -1,0 +1,66 @@
+"""What the memory of trained networks does over a data set: half-lives, distance, and words that move units.
+
+python -m pipeline.tools.memory
+python -m pipeline.tools.memory --models lstm-2,gru-2
+
+Reads   data/models/<model>-<seed>, and of data/processed the validation texts and the tokenizer
+Writes  memory.png into --output; DVC does not know this folder, and git ignores it
+"""
+
+import argparse
+from pathlib import Path
+
+from pipeline.parts.command import InputError, run
+
+MODELS = Path("data/models")
+TOKENS, TOKENIZER = Path("data/processed/tokens.npz"), Path("data/processed/tokenizer.json")
+# Evenly spread over the split, so that a large data set takes seconds too.
+_TEXTS = 1000
+
+
+def look(names: list[str], output: Path) -> str:
+    """Measure the memory of an LSTM and a GRU (or of one of them), draw it, and put it into a table.
+
+    Raises:
+        InputError: two models of one cell, or one that cannot be opened.
+    """
+    import pandas as pd
+    from tabulate import tabulate
+    from tokenizers import Tokenizer
+
+    from pipeline.parts import figures, gatefigures, memory, opening
+    from pipeline.parts.tokens import TokenizedSplits, clip
+
+    cards = opening.cards(MODELS, names, TOKENIZER)
+    if len({card["model"] for card in cards}) < len(cards):
+        raise InputError(f"one model of each cell can be set side by side. Received: {', '.join(names)}")
+    settings, dataset = cards[0]["settings"], cards[0]["dataset"]
+    validation = TokenizedSplits.load(TOKENS).tokens["validation"]
+    texts = clip(memory.sample(validation, _TEXTS), settings["max_tokens"], settings["keep"])
+    vocabulary = Tokenizer.from_file(str(TOKENIZER)).get_vocab()
+    memories = {}
+    for name, card in zip(names, cards, strict=True):
+        network = opening.open_network(MODELS / name, card, texts[0])
+        memories[card["model"]] = memory.remember(network, texts, vocabulary)
+    title = f"{dataset}: the memory of {' and '.join(names)}, {len(texts):,} validation texts"
+    figures.save(gatefigures.memory_figure(memories, title), output / "memory.png")
+    facts = pd.DataFrame({name: memory.summary(of) for name, of in zip(names, memories.values(), strict=True)})
+    table = tabulate(facts.reset_index().to_numpy().tolist(), headers=["", *names], disable_numparse=True)
+    return f"{title}\n\n{table}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the memory of trained networks does over a data set.")
+    parser.add_argument("--models", help="names like lstm-1,gru-1; without it, the first seed of each model")
+    parser.add_argument("--output", type=Path, default=Path("data/explain"), help="folder to write (data/explain)")
+    arguments = parser.parse_args()
+    # Imported here and above, where it is used: --help must not wait for TensorFlow.
+    from pipeline.parts.opening import names
+    from pipeline.parts.params import read_params
+
+    print(look(names(arguments.models, read_params()), arguments.output))
+    print(f"\nthe figure: {arguments.output}/memory.png")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,32 @@
+"""The tool that looks at the memory of networks over a data set."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from pipeline.parts.command import InputError
+from pipeline.tools.memory import look
+
+
+def test_one_command_shows_and_draws_the_memory_of_both_networks(trained_project: Project, tmp_path: Path) -> None:
+    shown = trained_project.run("python", "-m", "pipeline.tools.memory", "--output", str(tmp_path))
+    assert shown.stderr == ""
+    assert "tiny: the memory of lstm-1 and gru-1, " in shown.stdout
+    for fact in (
+        "half-life of units",
+        "effect of the last token",
+        "that negation moves most",
+        "that praise moves most",
+    ):
+        assert fact in shown.stdout
+    assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+    assert trained_project.run("git", "status", "--short").stdout == ""
+
+
+def test_two_models_of_one_cell_are_refused(
+    trained_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained_project.root)
+    with pytest.raises(InputError, match="one model of each cell"):
+        look(["lstm-1", "lstm-2"], tmp_path)

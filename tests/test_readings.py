@@ -1,0 +1,71 @@
+"""Texts cut into what a network reads, and what it made of them."""
+
+import numpy as np
+import pytest
+from samples import SETTINGS, random_network, readings, tokenizer
+
+from pipeline.parts.command import InputError
+from pipeline.parts.readings import class_to_explain, read, split
+from pipeline.parts.tokens import TokenizerKind, clip, encode
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize(
+    "text", ["The acting -- is WOODEN!", "Cafe\u0301 isn't good", "ein 🎬 film \ud83d at all", "<b>not</b>\n\tgood"]
+)
+def test_tokens_are_those_of_the_pipeline_and_stand_in_the_text(kind: TokenizerKind, text: str) -> None:
+    words = split(text, tokenizer(kind), SETTINGS)
+    assert words.ids.tolist() == encode(tokenizer(kind), [text]).ids.tolist()
+    assert len(words.spans) == len(words.ids)
+    assert [words.text[start:end] for start, end in words.spans] == words.tokens
+    assert words.text == text.encode("utf-8", "replace").decode()
+    assert all(token.strip() for token in words.tokens)
+
+
+def test_words_keep_their_case_and_unknown_ones_are_marked() -> None:
+    words = split("The ACTING isn't zzyx.", tokenizer(), SETTINGS)
+    assert words.tokens == ["The", "ACTING", "isn't", "zzyx"]
+    assert words.unknown.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize(("keep", "left"), [("tail", ["good", "at", "all"]), ("head", ["this", "is", "not"])])
+def test_of_a_long_text_the_end_that_the_network_reads_is_kept(keep: str, left: list[str]) -> None:
+    words = split("this is not good at all", tokenizer(), {"max_tokens": 3, "keep": keep})
+    assert words.tokens == left
+    assert (words.unread, words.keep) == (3, keep)
+    all_ids = encode(tokenizer(), ["this is not good at all"])
+    assert words.ids.tolist() == clip(all_ids, 3, "tail" if keep == "tail" else "head").ids.tolist()
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "?!…", "🎬"])
+def test_a_text_without_a_word_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="no word in the text"):
+        split(text, tokenizer(), SETTINGS)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_reading_has_everything_of_every_token(classes: int) -> None:
+    _, (lstm, gru) = readings("not good, but I loved it", classes=classes)
+    assert lstm.verdicts.shape == gru.verdicts.shape == (6, classes)
+    assert {values.shape for reading in (lstm, gru) for values in reading.gates.values()} == {(6, 20)}
+    assert lstm.occlusion.shape == lstm.gradient.shape == (6,)
+    assert sorted(lstm.ranking.tolist()) == list(range(20))
+    np.testing.assert_allclose(lstm.verdicts.sum(axis=1), 1)
+
+
+def test_the_unit_whose_state_moves_the_verdict_most_comes_first() -> None:
+    network = random_network("gru")
+    network.head[0][:] = 0
+    network.head[0][7, 1] = -1.0
+    network.head[0][3, 1] = 0.01
+    ranking = read(network, "gru-1", split("not good at all", tokenizer(), SETTINGS), 1).ranking
+    assert ranking[:2].tolist() == [7, 3]
+
+
+def test_the_second_of_two_classes_is_explained_and_the_likeliest_of_more() -> None:
+    words = split("not good", tokenizer(), SETTINGS)
+    assert class_to_explain([random_network("lstm")], words) == 1
+    for code in range(3):
+        network = random_network("gru", 3)
+        network.head[1][code] = 50
+        assert class_to_explain([network, random_network("lstm", 3)], words) == code
