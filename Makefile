@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PARAMETERS := $(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help repro ui verify test check format lock clean
+.PHONY: help repro ui verify promote rollback serve demo test check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,18 @@ ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
 
 verify: $(VENV)/.runtime  ## prove that the commit gives the results in its dvc.lock (STAGE=train@lstm-1 for a part)
 	@python -m pipeline.tools.verify $(if $(STAGE),--stage $(STAGE))
+
+promote: $(VENV)/.runtime  ## make the best model the champion, if it is not worse than today's (MODEL=gru-2)
+	@python -m pipeline.tools.promote $(if $(MODEL),--model $(MODEL))
+
+rollback: $(VENV)/.runtime  ## make the former champion the champion again
+	@python -m pipeline.tools.promote --rollback
+
+serve: $(VENV)/.runtime  ## serve the champion over HTTP (PORT=5001)
+	@python -m pipeline.tools.serve --port $(or $(PORT),5001) $(if $(MODEL),--model $(MODEL))
+
+demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by side (PORT=5002)
+	@python -m pipeline.tools.demo --port $(or $(PORT),5002)
 
 test: $(VENV)/.development  ## run the tests
 	pytest

@@ -15,12 +15,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline.parts import figures, report
 from pipeline.parts.command import run
 from pipeline.parts.comparison import Comparison, compare
-from pipeline.parts.datasets import read_split
+from pipeline.parts.datasets import read_groups
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
 from pipeline.parts.record import record_comparison, restore
@@ -63,18 +62,6 @@ def record(tracker: Tracker, comparison: Comparison, reviews: Path, tokenizer: P
         tracker.record_scores(found, scores, dataset)
         run_ids[trained.name] = found.info.run_id
     record_comparison(tracker, comparison.metrics(), run_ids, dataset, reviews, output)
-
-
-def read_groups(reviews: Path) -> np.ndarray:
-    """The group of every test text as a number, (texts,).
-
-    A text without a group has a number of its own, and so has each text where all are of one group: nothing can be
-    said about groups from one.
-    """
-    groups = pd.concat(read_split(reviews, "test", ["group"]), ignore_index=True)["group"]
-    codes, known = pd.factorize(groups)
-    alone = len(known) + np.arange(len(codes))
-    return alone if (codes == 0).all() else np.where(codes < 0, alone, codes)
 
 
 def main() -> None:

@@ -58,6 +58,22 @@ def store_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for another kind of store."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def connect() -> str:
+    """Point MLflow of this process to the store, with less patience and fewer notices than it has by itself."""
+    uri = store_uri()
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.pyfunc"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(uri)
+    return uri
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """Where a run comes from, as MLflow knows it.
@@ -106,15 +122,11 @@ class Tracker:
     """
 
     def __init__(self, dataset: str) -> None:
-        self.uri = store_uri()
+        self.uri = connect()
         self.dataset = dataset
         self.problem: str | None = None
         # Every process of a project run inherits this; none may write into that run itself.
         self._parent_run_id = os.environ.pop(_PROJECT_RUN, None)
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
-        for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.pyfunc"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
         self._client: Any = None  # stays None when the store cannot be opened
         self._experiment_id = self._try(self._open_experiment)
 
@@ -247,15 +259,14 @@ class Tracker:
 
     def _open_experiment(self) -> str:
         name = EXPERIMENT.format(dataset=self.dataset)
-        if not self.uri.startswith("sqlite:///"):
+        database = sqlite_file(self.uri)
+        if database is None:
             return self._experiment(name, None)
         # The first process makes the tables (a new client does) and the experiment; others wait for it.
-        database = Path(self.uri.removeprefix("sqlite:///"))
         with FileLock(f"{database}.lock"):
             return self._experiment(name, (database.absolute().parent / "mlartifacts" / name).as_uri())
 
     def _experiment(self, name: str, artifacts: str | None) -> str:
-        mlflow.set_tracking_uri(self.uri)
         self._client = mlflow.MlflowClient(self.uri)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
