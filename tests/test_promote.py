@@ -113,7 +113,7 @@ def test_a_better_model_takes_over_and_a_worse_one_is_the_challenger(
     decide(registry, tracker, trained(root, "lstm-1"))
     promoted, words = decide(registry, tracker, trained(root, "gru-1"))
     assert promoted
-    assert "not worse: +10.0 points (95 % interval +" in words
+    assert "better: +10.0 points (95 % interval +" in words
     refused, words = decide(registry, tracker, trained(root, "gru-3"))
     assert not refused
     assert "version 3 (gru-3) is not promoted because it is worse than the champion: -35.0 points" in words
@@ -128,7 +128,7 @@ def test_a_little_worse_within_the_interval_is_not_worse(root: Path, registry: R
     other.predictions["test"][:] = np.eye(2)[np.where(np.arange(TEXTS)[swapped] < 296, LABELS, 1 - LABELS)]
     promoted, words = decide(registry, tracker, other)
     assert promoted, words
-    assert "-1.0 points" in words
+    assert "not worse: -1.0 points" in words
 
 
 def test_the_same_model_twice_is_one_version(root: Path, registry: Registry, tracker: Tracker) -> None:

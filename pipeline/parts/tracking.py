@@ -68,7 +68,7 @@ def connect() -> str:
     uri = store_uri()
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.pyfunc"):
+    for noisy in ("alembic", "mlflow.store", "mlflow.tracking.fluent", "mlflow.pyfunc"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
     return uri

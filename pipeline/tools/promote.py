@@ -108,11 +108,9 @@ def objection(
         return why, ""
     difference = split.compare(challenger.predictions["test"], registry.test_predictions(champion))
     numbers = f"{_points(difference)} against {champion} on {len(split.labels):,} test texts"
-    return (
-        (f"because it is worse than the champion: {numbers}", "")
-        if difference.high < 0
-        else (None, f"not worse: {numbers}")
-    )
+    if difference.high < 0:
+        return f"because it is worse than the champion: {numbers}", ""
+    return None, f"{'better' if difference.low > 0 else 'not worse'}: {numbers}"
 
 
 def baseline_objection(challenger: Trained, models: Path, split: HeldOut) -> str | None:
