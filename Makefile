@@ -21,7 +21,7 @@ override TEXT := $(value TEXT)
 export TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report compare ui explain verify test check format lock clean
+.PHONY: help repro report compare ui explain verify promote rollback serve demo test check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,18 @@ explain: $(VENV)/.runtime  ## see how LSTM and GRU read a text: TEXT="not good a
 
 verify: $(VENV)/.runtime  ## prove that the commit gives the results in its dvc.lock (STAGE=train@lstm-1 for a part)
 	@python -m pipeline.tools.verify $(if $(STAGE),--stage $(STAGE))
+
+promote: $(VENV)/.runtime  ## make the best model the champion, if it is not worse than today's (MODEL=gru-2)
+	@python -m pipeline.tools.promote $(if $(MODEL),--model $(MODEL))
+
+rollback: $(VENV)/.runtime  ## make the former champion the champion again
+	@python -m pipeline.tools.promote --rollback
+
+serve: $(VENV)/.runtime  ## serve the champion over HTTP (PORT=5001)
+	@python -m pipeline.tools.serve --port $(or $(PORT),5001) $(if $(MODEL),--model $(MODEL))
+
+demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by side (PORT=5002)
+	@python -m pipeline.tools.demo --port $(or $(PORT),5002)
 
 test: $(VENV)/.development  ## run the tests
 	pytest

@@ -13,21 +13,21 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline.parts.command import run
 from pipeline.parts.comparison import Comparison, compare
 from pipeline.parts.costs import costs
-from pipeline.parts.datasets import read_split
+from pipeline.parts.datasets import read_groups
 from pipeline.parts.examples import find_examples
 from pipeline.parts.lineage import environment, md5, state
+from pipeline.parts.memory import Memory, pooled
 from pipeline.parts.params import read_params
 from pipeline.parts.record import complete, record_comparison
 from pipeline.parts.report import Provenance, settings_of, summary, words, write_page
 from pipeline.parts.results import Differences, write_results
 from pipeline.parts.tokens import TokenizedSplits
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, CARD, Trained
+from pipeline.parts.trained import BASELINE, CARD, MEMORY, Trained
 
 
 def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
@@ -42,31 +42,29 @@ def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
     return compare([Trained.load(models / name) for name in names], labels, label_names, groups)
 
 
-def read_groups(reviews: Path) -> np.ndarray:
-    """The group of every test text as a number, (texts,).
-
-    A text without a group has a number of its own, and so has each text where all are of one group: nothing can be
-    said about groups from one.
-    """
-    groups = pd.concat(read_split(reviews, "test", ["group"]), ignore_index=True)["group"]
-    codes, known = pd.factorize(groups)
-    alone = len(known) + np.arange(len(codes))
-    return alone if (codes == 0).all() else np.where(codes < 0, alone, codes)
+def read_memories(comparison: Comparison) -> dict[str, Memory]:
+    """Every network to what is known of its memory, over all of its seeds."""
+    return {
+        model: pooled([Memory.from_json((run.folder / MEMORY).read_text(encoding="utf-8")) for run in runs])
+        for model, runs in comparison.by_model().items()
+        if model != BASELINE
+    }
 
 
 def write(
     comparison: Comparison,
     differences: Differences,
     told: tuple[list[str], str | None],
+    memories: dict[str, Memory],
     dataset: str,
     data: Path,
     output: Path,
 ) -> None:
-    """Write what is the same for the same predictions. `told` is the verdict, without times, and the warning."""
+    """Write what is the same for the same files. `told` is the verdict, without times, and the warning."""
     lengths = TokenizedSplits.load(data / "tokens.npz").tokens["test"].lengths
     found = find_examples(comparison.probabilities(), comparison.labels, comparison.names, data / "reviews.parquet")
     text = summary(dataset, *told, len(comparison.labels), comparison.metrics())
-    write_results(comparison, dataset, differences, lengths, found, text, output)
+    write_results(comparison, dataset, differences, lengths, found, text, memories, output)
 
 
 def publish(tracker: Tracker, comparison: Comparison, differences: Differences, data: Path, output: Path) -> str:
@@ -103,7 +101,8 @@ def main() -> None:
     comparison = read_comparison(arguments.models, arguments.data, names)
     differences = comparison.differences()
     told = words(params.dataset, differences, costs(comparison.runs, {}))
-    write(comparison, differences, told, params.dataset, arguments.data, arguments.output)
+    memories = read_memories(comparison)
+    write(comparison, differences, told, memories, params.dataset, arguments.data, arguments.output)
     tracker = Tracker(params.dataset)
     print(publish(tracker, comparison, differences, arguments.data, arguments.output))
     others = sorted(card.parent.name for card in arguments.models.glob(f"*/{CARD}") if card.parent.name not in names)

@@ -1,7 +1,7 @@
 """Train one network with one seed.
 
 Reads   tokens.npz (which holds no test labels), tokenizer.json (logged with the model)
-Writes  a folder as described in pipeline/parts/trained.py: card, history, network, predictions
+Writes  a folder as described in pipeline/parts/trained.py: card, history, network, memory, predictions
 
     python -m pipeline.train --model lstm --seed 1 --tokens data/processed/tokens.npz \
         --tokenizer data/processed/tokenizer.json --output data/models/lstm-1
@@ -21,13 +21,15 @@ from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import progress, run
 from pipeline.parts.costs import TRAINING_SECONDS, latency
+from pipeline.parts.gates import Network
 from pipeline.parts.lineage import md5
+from pipeline.parts.memory import TEXTS, Memory, remember, sample
 from pipeline.parts.params import TrainParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
-from pipeline.parts.tokens import TokenizedSplits, clip, decode
+from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, decode
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import CARD, NETWORK, Trained
+from pipeline.parts.trained import CARD, MEMORY, NETWORK, Trained
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
 AfterBatch = Callable[[int, int], None]
@@ -83,6 +85,14 @@ def train(
     return Trained(output, card, predictions, table)
 
 
+def measure_memory(trained: Trained, validation: Tokens, vocabulary: dict[str, int]) -> Memory:
+    """What the memory of a trained network does over the validation texts."""
+    settings = trained.card["settings"]
+    texts = clip(sample(validation, TEXTS), settings["max_tokens"], settings["keep"])
+    network = Network.from_weights(networks.weights(networks.load(trained.weights)), settings["pooling"])
+    return remember(network, texts, vocabulary)
+
+
 def _settings(settings: TrainParams, max_tokens: int, batch_size: int, vocabulary: int) -> dict[str, Any]:
     """What shaped the training, by the names of params.yaml; `vocabulary` as it came out."""
     return settings.model_dump() | {"max_tokens": max_tokens, "batch_size": batch_size, "vocabulary": vocabulary}
@@ -134,9 +144,12 @@ def main() -> None:
             dataset=params.dataset,
             inputs={path.as_posix(): md5(path) for path in (arguments.tokens, arguments.tokenizer)},
         )
+        tokenizer, validation = Tokenizer.from_file(str(arguments.tokenizer)), splits.tokens["validation"]
+        memory = measure_memory(trained, validation, tokenizer.get_vocab())
+        (arguments.output / MEMORY).write_text(memory.to_json(), encoding="utf-8")
         trained.save()
         tracked.metrics({TRAINING_SECONDS: previous - started})
-        texts = decode(Tokenizer.from_file(str(arguments.tokenizer)), splits.tokens["validation"])
+        texts = decode(tokenizer, validation)
         classifier = Classifier(trained.weights, arguments.output / CARD, arguments.tokenizer)
         tracked.metrics(latency(classifier.predict, texts))
         finish(tracked, trained, arguments.tokenizer)

@@ -153,18 +153,24 @@ def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(root)
 
 
+def copy_project(project: Project, root: Path) -> Project:
+    """Copy a project to `root`, its cache and its MLflow store included."""
+    shutil.copytree(project.root, root, symlinks=True)
+    with closing(sqlite3.connect(root / "mlflow.db")) as store:  # which keeps absolute paths
+        for table, column in ARTIFACT_PATHS:
+            change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+            store.execute(change, (str(project.root), str(root)))
+        store.commit()
+    return Project(root)
+
+
 @pytest.fixture
 def fresh_copy(trained_project: Project, tmp_path: Path) -> Callable[[], Project]:
-    """Makes copies of the trained project, cache and MLflow store included, for tests that change things."""
+    """Makes copies of the trained project for tests that change things."""
+    return lambda: copy_project(trained_project, tmp_path / "copy")
 
-    def copy() -> Project:
-        root = tmp_path / "copy"
-        shutil.copytree(trained_project.root, root, symlinks=True)
-        with closing(sqlite3.connect(root / "mlflow.db")) as store:  # which keeps absolute paths
-            for table, column in ARTIFACT_PATHS:
-                change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
-                store.execute(change, (str(trained_project.root), str(root)))
-            store.commit()
-        return Project(root)
 
-    return copy
+@pytest.fixture(scope="module")
+def own_project(trained_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the trained project for one test file, which may change it in the order of its tests."""
+    return copy_project(trained_project, tmp_path_factory.mktemp("own") / "project")

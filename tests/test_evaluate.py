@@ -5,8 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.evaluate import read_groups
-from pipeline.parts.datasets import Staging, write_reviews
+from pipeline.parts.datasets import Staging, read_groups, write_reviews
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from samples import readings
 
-from pipeline.parts import figures, gatefigures
+from pipeline.parts import figures, gatefigures, memoryfigures
 from pipeline.parts.memory import Memory
 
 TEXT = "The acting is wooden, but I loved zzyx $a$"
@@ -75,7 +75,7 @@ def test_columns_are_means_and_nothing_is_lost() -> None:
 
 
 def test_the_memory_is_drawn_with_every_axis_named() -> None:
-    figure = gatefigures.memory_figure(memories(), "films: memory")
+    figure = memoryfigures.memory_figure(memories(), "films: memory")
     labels = [(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes]
     assert labels == [
         ("half-life of a unit (tokens)", "units"),
@@ -88,6 +88,6 @@ def test_the_memory_is_drawn_with_every_axis_named() -> None:
 @pytest.mark.parametrize("picture", ["gates", "memory"])
 def test_the_same_numbers_give_the_same_bytes(picture: str, tmp_path: Path) -> None:
     for name in ("first", "second"):
-        figure = drawn() if picture == "gates" else gatefigures.memory_figure(memories(), "films: memory")
+        figure = drawn() if picture == "gates" else memoryfigures.memory_figure(memories(), "films: memory")
         figures.save(figure, tmp_path / f"{name}.png")
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()

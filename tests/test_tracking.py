@@ -31,10 +31,12 @@ from pipeline.parts.lineage import PATCH, sha256
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.params import TrainParams
 from pipeline.parts.record import finish, record_comparison, restore
+from pipeline.parts.registry import Registry
 from pipeline.parts.store import store_uri
 from pipeline.parts.tokens import clip, encode, train_tokenizer
 from pipeline.parts.tracking import DEPENDENCIES, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
+from pipeline.tools.promote import HeldOut, promote
 
 REPOSITORY = Path(__file__).parent.parent
 TEXTS = ["the acting is superb", "i hated every minute", ""]
@@ -491,3 +493,22 @@ def test_a_server_takes_the_run_the_model_and_the_scores(
         *("card.json", "model.keras", "model_card.md", "tokenizer.json")
     ]
     assert tracker.where_to_look().startswith(f"runs: {server}/#/experiments/")
+
+
+def test_a_server_takes_promotions_and_the_way_back(
+    server: str, trained: Trained, baseline: Trained, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    tracker, registry = Tracker("promoted"), Registry("promoted")
+    split = HeldOut("2" * 32, baseline.predictions["test"].argmax(axis=1), np.arange(len(TEXTS)))
+    for number, one in enumerate((trained, baseline), start=1):
+        restore(tracker, one, tokenizer)
+        assert promote(registry, tracker, one, split, beat_baseline=False, compared=True)[0]
+        champion = registry.champion()
+        assert champion is not None
+        assert (champion.number, champion.name) == (number, one.name)
+    with registry.locked():
+        restored, deposed = registry.roll_back()
+    assert (restored.name, deposed.name) == ("gru-1", "baseline")
+    answers = registry.load(registry.champion_uri).predict(TEXTS)
+    np.testing.assert_allclose(answers[["p_negative", "p_positive"]], trained.predictions["test"], atol=1e-6)

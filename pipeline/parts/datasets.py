@@ -128,3 +128,15 @@ def read_split(path: Path, split: str, columns: list[str]) -> Iterator[pd.DataFr
             rows = rows[rows["split"] == split]
             if len(rows):
                 yield rows[columns]
+
+
+def read_groups(reviews: Path) -> np.ndarray:
+    """The group of every test text as a number, (texts,).
+
+    A text without a group has a number of its own, and so has each text where all are of one group: nothing can be
+    said about groups from one.
+    """
+    groups = pd.concat(read_split(reviews, "test", ["group"]), ignore_index=True)["group"]
+    codes, known = pd.factorize(groups)
+    alone = len(known) + np.arange(len(codes))
+    return alone if (codes == 0).all() else np.where(codes < 0, alone, codes)

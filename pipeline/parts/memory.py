@@ -3,7 +3,8 @@
 All of it is a function of the network and the texts; no labels are read.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ WORDS = {
     "praise": ["good", "great", "best", "brilliant", "excellent", "superb", "wonderful", "beautiful", "funny"],
 }
 _NEGATED_VERB = "n't"  # isn't, don't, ...
+
+TEXTS = 1000  # to read, evenly spread over the split, so that a large data set takes seconds too
 
 _BATCH = 64
 # Reading a text once per token takes a while: so many texts, and so many tokens from their end.
@@ -44,6 +47,36 @@ class Memory:
     distances: pd.DataFrame
     agreement: float
     responses: dict[str, np.ndarray]
+
+    def to_json(self) -> str:
+        """As text, to six digits: the last ones depend on how a processor sums."""
+        content = {
+            "half_lives": _rounded(self.half_lives),
+            "distances": {str(name): _rounded(column) for name, column in self.distances.items()},
+            "agreement": round(self.agreement, 6),
+            "responses": {name: _rounded(effects) for name, effects in self.responses.items()},
+        }
+        return json.dumps(content) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Memory":
+        """What `to_json` wrote."""
+        content = json.loads(text)
+        responses = {name: np.array(effects) for name, effects in content["responses"].items()}
+        distances = pd.DataFrame(content["distances"])
+        return cls(np.array(content["half_lives"]), distances, content["agreement"], responses)
+
+
+def pooled(memories: Sequence[Memory]) -> Memory:
+    """The memory of several networks as if they were one with all of their units: of the seeds of a model."""
+    distances = pd.concat([memory.distances for memory in memories]).groupby("distance").mean().reset_index()
+    kinds = memories[0].responses
+    return Memory(
+        np.concatenate([memory.half_lives for memory in memories]),
+        distances,
+        float(np.mean([memory.agreement for memory in memories])),
+        {kind: np.concatenate([memory.responses[kind] for memory in memories]) for kind in kinds},
+    )
 
 
 def remember(network: Network, tokens: Tokens, vocabulary: dict[str, int]) -> Memory:
@@ -164,3 +197,7 @@ def _batches(network: Network, tokens: Tokens) -> Iterator[tuple[Gates, np.ndarr
     for texts in in_length_order(tokens.lengths, _BATCH):
         batch = pad(tokens, texts)
         yield network.run(network.embedding[batch]), np.arange(batch.shape[1]) < tokens.lengths[texts][:, None], batch
+
+
+def _rounded(values: np.ndarray | pd.Series) -> list[float]:
+    return [round(float(value), 6) for value in values]

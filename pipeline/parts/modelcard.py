@@ -35,9 +35,13 @@ def model_card(trained: Trained) -> str:
 
 def title(trained: Trained) -> str:
     """Kind, data set and seed."""
-    kind = "N-gram baseline" if trained.model == BASELINE else trained.model.upper()
     seed = f", seed {trained.card['seed']}" if trained.card["seed"] is not None else ""
-    return f"{kind} on {trained.card['dataset']}{seed}"
+    return f"{kind(trained)} on {trained.card['dataset']}{seed}"
+
+
+def kind(trained: Trained) -> str:
+    """What people call it."""
+    return "N-gram baseline" if trained.model == BASELINE else trained.model.upper()
 
 
 def _accuracy(trained: Trained) -> str:

@@ -49,6 +49,8 @@ _PICTURES = {
     "calibration": "Below the diagonal, a model is surer of itself than it should be.",
     "accuracy_by_length": "Bins hold about as many texts each.",
     "confusion": "Shares of the texts of each true label, over all seeds.",
+    "memory": "Half-life of the units of all seeds, what the verdict depends on, and the units that words move; see"
+    " docs/how-lstm-and-gru-work.md.",
     "costs": "Up and to the left is better. Bars: standard deviation over seeds.",
 }
 
@@ -143,7 +145,7 @@ def write_page(
         mcnemar=_mcnemar_rows(statistics),
         costs=_cost_rows(costs),
         examples=_read_json(results / "examples.json"),
-        pictures={name: (_picture(results / f"{name}.png"), seen) for name, seen in _PICTURES.items()},
+        pictures=_pictures(results),
         provenance=provenance,
         title_of=figures.title_of,
     )
@@ -215,6 +217,12 @@ def _number(value: float, whole: bool) -> str:
     if np.isnan(value):
         return "–"
     return f"{value:,.0f}" if whole else f"{value:,.1f}"
+
+
+def _pictures(results: Path) -> dict[str, tuple[str, str]]:
+    """Name to picture and what is to be seen there, of those that there are."""
+    there = {name: results / f"{name}.png" for name in _PICTURES}
+    return {name: (_picture(path), _PICTURES[name]) for name, path in there.items() if path.exists()}
 
 
 def _picture(path: Path) -> str:

@@ -5,7 +5,7 @@ statistics.json          the difference of every two models with its interval, a
 examples.json            the texts that tell the models apart
 summary.md               the verdict and a table
 <curve>.csv              learning_curves, roc, precision_recall, calibration, accuracy_by_length: for `dvc plots`
-<picture>.png            the same for people, and confusion, differences
+<picture>.png            the same for people, and confusion, differences, memory
 """
 
 import json
@@ -19,6 +19,8 @@ import pandas as pd
 from pipeline.parts import figures, scores
 from pipeline.parts.comparison import Comparison
 from pipeline.parts.examples import Example
+from pipeline.parts.memory import Memory
+from pipeline.parts.memoryfigures import memory_figure
 from pipeline.parts.statistics import Difference, holm
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
@@ -33,6 +35,7 @@ def write_results(
     lengths: np.ndarray,
     examples: dict[str, list[Example]],
     summary: str,
+    memories: dict[str, Memory],
     output: Path,
 ) -> None:
     """Write everything into `output`.
@@ -44,6 +47,7 @@ def write_results(
         lengths: tokens of every test text, (texts,).
         examples: kind of text to the texts.
         summary: Markdown.
+        memories: network to its memory; without any, there is no picture of it.
         output: the folder to write.
     """
     output.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ def write_results(
     for name, table in tables.items():
         table.to_csv(output / f"{name}.csv", index=False)
     _draw(comparison, dataset, differences, tables, output)
+    if memories:
+        title = f"{dataset}: the memory of the networks, over validation texts"
+        figures.save(memory_figure(memories, title), output / "memory.png")
 
 
 def statistics(comparison: Comparison, differences: Differences) -> dict[str, Any]:

@@ -237,14 +237,21 @@ def find_files(folder: Path) -> tuple[list[Path], list[Path]]:
 def _read_files(source: FilesSource, folder: Path) -> Iterator[pd.DataFrame]:
     tables, texts = find_files(folder)
     for path in tables:
-        for rows in _read_table(path):
+        for rows in read_table(path):
             yield _with_our_columns(source, rows, path, path.relative_to(folder).as_posix())
     rows_of_texts = [_row_of_text(path, path.relative_to(folder)) for path in texts]
     for start in range(0, len(rows_of_texts), BATCH_ROWS):
         yield _table(rows_of_texts[start : start + BATCH_ROWS])
 
 
-def _read_table(path: Path) -> Iterator[pd.DataFrame]:
+def read_table(path: Path) -> Iterator[pd.DataFrame]:
+    """Stream a CSV, TSV, JSONL or Parquet file, a few thousand rows at a time.
+
+    The fields of CSV and TSV are strings, empty ones are missing; those of the others are what the file says.
+
+    Raises:
+        InputError: the file is missing or is not what its ending says.
+    """
     try:
         if path.suffix.lower() == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS):

@@ -13,12 +13,12 @@ def store_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{project_root() / 'mlflow.db'}"
 
 
-def database(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
     """The file of a SQLite store; None for any other."""
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def store_exists() -> bool:
     """Whether runs may have been written: a store other than a SQLite file is taken to be there."""
-    file = database(store_uri())
+    file = sqlite_file(store_uri())
     return file is None or file.exists()

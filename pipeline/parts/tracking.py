@@ -29,7 +29,7 @@ from mlflow.utils.time import get_current_time_millis
 from pipeline.parts.command import InputError, did_you_mean
 from pipeline.parts.lineage import PATCH, commit, dependencies, environment, state_of, uncommitted_changes
 from pipeline.parts.packaging import log_text_model
-from pipeline.parts.store import database, store_uri
+from pipeline.parts.store import sqlite_file, store_uri
 from pipeline.parts.trained import Trained
 
 EXPERIMENT = "gatewise-{dataset}"
@@ -52,6 +52,17 @@ _SETTINGS = {
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
 
 T = TypeVar("T")
+
+
+def connect() -> str:
+    """Point MLflow of this process to the store, with less patience and fewer notices than it has by itself."""
+    uri = store_uri()
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    for noisy in ("alembic", "mlflow.store", "mlflow.tracking.fluent", "mlflow.pyfunc"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(uri)
+    return uri
 
 
 @dataclass(frozen=True)
@@ -99,15 +110,11 @@ class Tracker:
     """
 
     def __init__(self, dataset: str) -> None:
-        self.uri = store_uri()
+        self.uri = connect()
         self.dataset = dataset
         self.problem: str | None = None
         # Every process of a project run inherits this; none may write into that run itself.
         self._parent_run_id = os.environ.pop(_PROJECT_RUN, None)
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
-        for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.pyfunc"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
         self._client: Any = None  # stays None when the store cannot be opened
         self._experiment_id = self._try(self._open_experiment)
 
@@ -242,7 +249,7 @@ class Tracker:
 
     def _open_experiment(self) -> str:
         name = EXPERIMENT.format(dataset=self.dataset)
-        file = database(self.uri)
+        file = sqlite_file(self.uri)
         if file is None:
             return self._experiment(name, None)
         # The first process makes the tables (a new client does) and the experiment; others wait for it.
@@ -250,7 +257,6 @@ class Tracker:
             return self._experiment(name, (file.absolute().parent / "mlartifacts" / name).as_uri())
 
     def _experiment(self, name: str, artifacts: str | None) -> str:
-        mlflow.set_tracking_uri(self.uri)
         self._client = mlflow.MlflowClient(self.uri)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:

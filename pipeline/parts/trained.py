@@ -4,6 +4,7 @@ card.json         what was trained on what: model, seed, data set, settings, lab
 history.csv       per epoch, loss and accuracy on train and validation (networks only)
 model.keras       the network, or
 model.npz         the linear model of the baseline
+memory.json       how long the units of the network remember, and what moves them (networks only; see memory.py)
 predictions.npz   probabilities of every class for the validation and the test texts, in the order of the table
 """
 
@@ -20,7 +21,7 @@ from pipeline.parts.lineage import sha256
 
 BASELINE = "baseline"  # the one model that is no network
 CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras", "predictions.npz"
-LINEAR = "model.npz"
+LINEAR, MEMORY = "model.npz", "memory.json"
 
 
 @dataclass(frozen=True)

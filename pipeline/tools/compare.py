@@ -21,11 +21,11 @@ from dvc.exceptions import DvcException
 from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 
-from pipeline.evaluate import read_groups, write
+from pipeline.evaluate import write
 from pipeline.parts.command import InputError, run
 from pipeline.parts.comparison import Comparison, compare
 from pipeline.parts.costs import costs, for_verdict
-from pipeline.parts.datasets import read_split
+from pipeline.parts.datasets import read_groups, read_split
 from pipeline.parts.freshness import REPORT
 from pipeline.parts.lineage import commit, environment, md5, project_root, state
 from pipeline.parts.params import PARAMS_FILE, read_params
@@ -185,7 +185,7 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     runs = {name: tracker.find(fingerprint) for name, fingerprint in fingerprints.items()}
     table = costs(models, {name: run.data.metrics for name, run in runs.items() if run})
     told = words_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table)
-    write(comparison, differences, told, second.dataset, second.data, output)
+    write(comparison, differences, told, {}, second.dataset, second.data, output)
     provenance = Provenance(
         second.dataset,
         md5(second.data / "reviews.parquet"),

@@ -14,8 +14,6 @@ from pipeline.parts.command import InputError, run
 
 MODELS = Path("data/models")
 TOKENS, TOKENIZER = Path("data/processed/tokens.npz"), Path("data/processed/tokenizer.json")
-# Evenly spread over the split, so that a large data set takes seconds too.
-_TEXTS = 1000
 
 
 def look(names: list[str], output: Path) -> str:
@@ -28,7 +26,7 @@ def look(names: list[str], output: Path) -> str:
     from tabulate import tabulate
     from tokenizers import Tokenizer
 
-    from pipeline.parts import figures, gatefigures, memory, opening
+    from pipeline.parts import figures, memory, memoryfigures, opening
     from pipeline.parts.tokens import TokenizedSplits, clip
 
     cards = opening.cards(MODELS, names, TOKENIZER)
@@ -36,14 +34,14 @@ def look(names: list[str], output: Path) -> str:
         raise InputError(f"one model of each cell can be set side by side. Received: {', '.join(names)}")
     settings, dataset = cards[0]["settings"], cards[0]["dataset"]
     validation = TokenizedSplits.load(TOKENS).tokens["validation"]
-    texts = clip(memory.sample(validation, _TEXTS), settings["max_tokens"], settings["keep"])
+    texts = clip(memory.sample(validation, memory.TEXTS), settings["max_tokens"], settings["keep"])
     vocabulary = Tokenizer.from_file(str(TOKENIZER)).get_vocab()
     memories = {}
     for name, card in zip(names, cards, strict=True):
         network = opening.open_network(MODELS / name, card, texts[0])
         memories[card["model"]] = memory.remember(network, texts, vocabulary)
     title = f"{dataset}: the memory of {' and '.join(names)}, {len(texts):,} validation texts"
-    figures.save(gatefigures.memory_figure(memories, title), output / "memory.png")
+    figures.save(memoryfigures.memory_figure(memories, title), output / "memory.png")
     facts = pd.DataFrame({name: memory.summary(of) for name, of in zip(names, memories.values(), strict=True)})
     table = tabulate(facts.reset_index().to_numpy().tolist(), headers=["", *names], disable_numparse=True)
     return f"{title}\n\n{table}"

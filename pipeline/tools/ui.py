@@ -5,27 +5,12 @@ python -m pipeline.tools.ui [--port 5000] [--host 127.0.0.1]
 
 import argparse
 import os
-import socket
 import sys
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.lineage import project_root
+from pipeline.parts.ports import check_port
 from pipeline.parts.store import store_exists, store_uri
-
-
-def refuse_taken_port(host: str, port: int) -> None:
-    """Find out now whether the server will be able to listen.
-
-    Raises:
-        InputError: it will not.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just stopped is no obstacle
-        try:
-            attempt.bind((host, port))
-        except (OSError, OverflowError) as error:
-            free = f"; another port: make ui PORT={port + 1}" if 0 < port < 65535 else ""
-            raise InputError(f"{host}:{port} cannot be listened on: {error}{free}") from None
 
 
 def main() -> None:
@@ -39,7 +24,7 @@ def main() -> None:
         return
     if not store_exists():
         raise InputError(f"there are no runs yet ({uri} does not exist); make them with: make repro")
-    refuse_taken_port(arguments.host, arguments.port)
+    check_port(arguments.host, arguments.port)
     # One worker and no job runner: 0.5 GiB and two processes instead of 2.7 GiB and fifteen.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     # Warnings of MLflow's own about its dependencies.

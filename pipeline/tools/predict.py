@@ -1,0 +1,225 @@
+"""Classify texts with a trained model.
+
+    python -m pipeline.tools.predict "A dull, lifeless film." "Superb."
+    python -m pipeline.tools.predict --file reviews.csv --column review --output answers.csv
+    python -m pipeline.tools.predict --file reviews.parquet --keep id --output answers.parquet --model gru-2
+    head -5 reviews.txt | python -m pipeline.tools.predict --file -
+
+The model is the champion of the data set (`make promote`), else the best on disk by validation accuracy; standard
+error says which. `--model` takes models:/…, runs:/…, a folder, or a name in data/models.
+
+A file is CSV, TSV, JSONL or Parquet with the texts in one column, or .txt with one text per line, as `-` (standard
+input) is. It is read and answered a few thousand texts at a time, so it may be larger than memory. The answer is one
+line per text, `label <tab> probability <tab> text`; with --output, it is a table of the text, the columns named with
+--keep (as text), `label`, and `p_<label>` for every label. The file appears when it is complete.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.parts.choice import MODELS, TextModel, choose
+from pipeline.parts.command import InputError, did_you_mean, progress, run
+from pipeline.parts.params import read_params
+from pipeline.parts.sources import BATCH_ROWS, read_table
+
+INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
+OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")
+
+Write = Callable[[pd.DataFrame], None]
+
+
+def read_texts(file: str, column: str, keep: list[str]) -> Iterator[pd.DataFrame]:
+    """Stream the texts of a file.
+
+    Args:
+        file: a path, or `-` for standard input.
+        column: where the texts stand.
+        keep: further columns to read.
+
+    Yields:
+        Tables with `column` and the columns in `keep`, of objects; every text is a string.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column, or holds something that is no text.
+    """
+    path = Path(file)
+    has_lines = file == "-" or path.suffix.lower() == ".txt"
+    if keep and has_lines:
+        raise InputError(f"lines have no columns to keep. Received: --keep {' '.join(keep)}")
+    if file == "-":
+        yield from _read_lines(sys.stdin.buffer, column)
+    elif path.suffix.lower() not in INPUTS:
+        raise InputError(f"--file must end in {', '.join(INPUTS)}, or be -. Received: {file}")
+    elif not path.is_file():
+        raise InputError(f"{file} does not exist")
+    elif has_lines:
+        with path.open("rb") as lines:
+            yield from _read_lines(lines, column)
+    else:
+        yield from _read_columns(path, column, keep)
+
+
+def joined(table: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Put answers beside their texts and what was kept, all of which becomes text.
+
+    A column may be of one type at the top of a file and of another further down: as text, it fits any output. Where
+    the input has a column of the same name, ours is `predicted_<name>`.
+    """
+    renamed = answers.rename(columns={name: f"predicted_{name}" for name in answers if name in table})
+    given = table.map(_as_text, na_action="ignore").astype("str")
+    return pd.concat([given, renamed.set_axis(table.index)], axis=1)
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[Write]:
+    """Write tables one below the other; the file gets its name when the block ends well, and else there is none.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        kind = _parquet if path.suffix.lower() == ".parquet" else _lines
+        with kind(temporary, path.suffix.lower()) as write:
+            yield write
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _lines(path: Path, ending: str) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        header = True
+
+        def write(table: pd.DataFrame) -> None:
+            nonlocal header
+            if ending == ".jsonl":
+                table.to_json(file, orient="records", lines=True, force_ascii=False, double_precision=15)
+            else:
+                table.to_csv(file, sep="\t" if ending == ".tsv" else ",", header=header, index=False)
+            header = False
+
+        yield write
+
+
+@contextmanager
+def _parquet(path: Path, _: str) -> Iterator[Write]:
+    writer: pq.ParquetWriter | None = None
+
+    def write(table: pd.DataFrame) -> None:
+        nonlocal writer
+        if writer is None:
+            fields = [(str(n), pa.float64() if t == "float64" else pa.string()) for n, t in table.dtypes.items()]
+            writer = pq.ParquetWriter(path, pa.schema(fields), compression="zstd")
+        writer.write_table(pa.Table.from_pandas(table, writer.schema, preserve_index=False))
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def print_lines(texts: list[str], answers: pd.DataFrame) -> None:
+    """`label <tab> probability <tab> text`, the text on one line."""
+    for text, answer in zip(texts, answers.to_dict("records"), strict=True):
+        label = answer["label"]
+        print(label, f"{answer[f'p_{label}']:.4f}", _as_text(" ".join(text.split())), sep="\t")
+
+
+def _read_lines(lines: Iterable[bytes], column: str) -> Iterator[pd.DataFrame]:
+    decoded = (line.decode("utf-8", "replace").rstrip("\r\n") for line in lines)
+    while texts := list(islice(decoded, BATCH_ROWS)):
+        yield pd.DataFrame({column: texts}, dtype=object)
+
+
+def _read_columns(path: Path, column: str, keep: list[str]) -> Iterator[pd.DataFrame]:
+    rows = 0
+    for table in read_table(path):
+        for name in (column, *keep):
+            if name not in table:
+                raise InputError(f"{path} has no column {name!r}; {did_you_mean(name, map(str, table))}")
+        wanted = table[[column, *keep]].astype(object)
+        if path.suffix.lower() in (".csv", ".tsv"):
+            wanted[column] = wanted[column].fillna("")  # an empty field is an empty text
+        _must_be_texts(wanted[column], path, rows)
+        rows += len(wanted)
+        yield wanted
+
+
+def _must_be_texts(texts: pd.Series, path: Path, before: int) -> None:
+    for row, text in enumerate(texts, start=before + 1):
+        if not isinstance(text, str):
+            raise InputError(f"{path}: row {row} must have a text in {texts.name!r}. Received: {text!r}")
+
+
+def _as_text(value: Any) -> str:
+    return str(value).encode("utf-8", "replace").decode()  # half an emoji is no text that a file could hold
+
+
+def _answer(model: TextModel, tables: Iterator[pd.DataFrame], column: str, output: Path | None) -> int:
+    """Print the answers, or write them, and count them."""
+    number = 0
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress(desc="classify", unit=" texts"))
+        write = stack.enter_context(open_output(output)) if output else None
+        for table in tables:
+            texts = table[column].tolist()
+            answers = model.predict(texts)
+            if write:
+                write(joined(table, answers))
+            else:
+                print_lines(texts, answers)
+            number += len(texts)
+            bar.update(len(texts))
+    return number
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if bool(arguments.texts) == bool(arguments.file):
+        raise InputError("expected either texts or --file; --help has examples")
+    if arguments.keep and not arguments.output:
+        raise InputError("--keep needs --output, because what is printed is label, probability and text")
+    if arguments.output and arguments.output.suffix.lower() not in OUTPUTS:
+        raise InputError(f"--output must end in {', '.join(OUTPUTS)}. Received: {arguments.output}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Classify texts with a trained model.")
+    parser.add_argument("texts", nargs="*", metavar="text", help="a text to classify")
+    parser.add_argument("--file", help="CSV, TSV, JSONL, Parquet, or .txt with one text per line; - is standard input")
+    parser.add_argument("--column", default="text", help="where the texts stand (default: text)")
+    parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the file to carry over")
+    parser.add_argument("--output", type=Path, help="a .csv, .tsv, .jsonl or .parquet file (default: print)")
+    parser.add_argument("--model", help="models:/…, runs:/…, a folder or a name in data/models (default: the champion)")
+    arguments = parser.parse_args()
+    _check(arguments)
+    tables = (
+        read_texts(arguments.file, arguments.column, arguments.keep)
+        if arguments.file
+        else iter([pd.DataFrame({arguments.column: arguments.texts}, dtype=object)])
+    )
+    first = next(tables, None)  # what is wrong with the file should show before a model is opened, which takes seconds
+    if first is None or first.empty:
+        raise InputError(f"{arguments.file} holds no texts")
+    model, which = choose(arguments.model, read_params().dataset, MODELS)
+    print(f"model: {which}", file=sys.stderr)
+    number = _answer(model, chain([first], tables), arguments.column, arguments.output)
+    if arguments.output:
+        print(f"{number:,} texts: {arguments.output}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,247 @@
+"""Texts from anywhere, answers to anywhere: the same numbers from every door, and one line for what is wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, Project, clean_environment
+
+from pipeline.parts.command import InputError
+from pipeline.parts.sources import BATCH_ROWS
+from pipeline.tools.predict import joined, main, open_output, read_texts
+
+TEXTS = ["the acting is superb", "i hated every minute", ""]
+COMMAND = ("python", "-m", "pipeline.tools.predict")
+
+
+@pytest.fixture(scope="module")
+def project(own_project: Project) -> Project:
+    """With a champion: gru-2."""
+    own_project.run("python", "-m", "pipeline.tools.promote", "--model", "gru-2")
+    return own_project
+
+
+def test_every_door_gives_the_probabilities_that_evaluate_measured(project: Project, tmp_path: Path) -> None:
+    reviews = pd.read_parquet(project.root / "data/processed/reviews.parquet")
+    test = reviews[reviews["split"] == "test"].reset_index(drop=True)
+    test[["text"]].sample(frac=1, random_state=1).to_json(tmp_path / "test.jsonl", orient="records", lines=True)
+    for model, name in ((None, "gru-2"), ("lstm-1", "lstm-1"), ("data/models/baseline", "baseline")):
+        output = tmp_path / f"{name}.parquet"
+        arguments = ["--file", str(tmp_path / "test.jsonl"), "--output", str(output)]
+        result = project.run(*COMMAND, *arguments, *(["--model", model] if model else []))
+        assert name in result.stderr.splitlines()[0]
+        answers = pd.read_parquet(output)
+        with np.load(project.root / f"data/models/{name}/predictions.npz") as arrays:
+            measured = pd.DataFrame(arrays["test"], columns=["p_negative", "p_positive"]).assign(text=test["text"])
+        both = answers.merge(measured.drop_duplicates("text"), on="text", suffixes=("", "_measured"))
+        assert len(both) == len(test)
+        for column in ("p_negative", "p_positive"):
+            np.testing.assert_allclose(both[column], both[f"{column}_measured"], atol=1e-6)
+
+
+def test_texts_on_the_command_line_are_answered_line_by_line(project: Project) -> None:
+    result = project.run(*COMMAND, *TEXTS, "two\nlines\tand a tab")
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row[2] for row in rows] == [*TEXTS, "two lines and a tab"]
+    assert [row[0] for row in rows[:2]] == ["positive", "negative"]
+    assert all(0.5 <= float(row[1]) <= 1 for row in rows)
+    assert result.stderr == "model: gatewise-tiny version 1 (gru-2), the champion\n"
+
+
+def test_a_model_of_the_registry_or_of_a_run_answers_too(project: Project) -> None:
+    run_id = mlflow.MlflowClient(project.store).get_model_version("gatewise-tiny", "1").run_id
+    expected = project.run(*COMMAND, TEXTS[0]).stdout
+    for uri in ("models:/gatewise-tiny/1", f"runs:/{run_id}"):
+        result = project.run(*COMMAND, TEXTS[0], "--model", uri)
+        assert (result.stdout, result.stderr) == (expected, f"model: {uri}\n")
+
+
+def test_a_model_answers_with_the_code_that_it_was_logged_with(project: Project) -> None:
+    """Not with that of the checkout, which may have moved on."""
+    part = project.root / "pipeline" / "parts" / "tokens.py"
+    before = part.read_text()
+    expected = project.run(*COMMAND, TEXTS[0]).stdout
+    part.write_text(before.replace('text.encode("utf-8", "replace").decode("utf-8")', '"something else"'))
+    assert part.read_text() != before
+    assert project.run(*COMMAND, TEXTS[0]).stdout == expected
+    assert project.run(*COMMAND, TEXTS[0], "--model", "gru-2").stdout != expected
+    part.write_text(before)
+
+
+def test_without_a_champion_the_best_on_validation_answers(trained_project: Project) -> None:
+    result = trained_project.run(*COMMAND, TEXTS[0])
+    cards = [json.loads(path.read_text()) for path in (trained_project.root / "data/models").glob("*/card.json")]
+    best = max(card["validation"]["accuracy"] for card in cards)
+    assert f"the best on validation ({best:.1%}); no champion: make promote" in result.stderr
+
+
+def test_standard_input_is_one_text_per_line(project: Project) -> None:
+    result = subprocess.run(
+        [*COMMAND, "--file", "-"], cwd=project.root, env=clean_environment(), capture_output=True, check=True,
+        input="the acting is superb\r\n\n这部电影 😀\n".encode() + b"\xff\xfe not utf-8",
+    )  # fmt: skip
+    texts = [line.split("\t")[2] for line in result.stdout.decode().splitlines()]
+    assert texts == ["the acting is superb", "", "这部电影 😀", "\ufffd\ufffd not utf-8"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_file_of_any_kind_goes_in_and_out(
+    project: Project,
+    tmp_path: Path,
+    ending: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = pd.DataFrame({"id": [7, 8, 9, 10], "label": ["x", None, "y", "z"], "review": [*TEXTS, 'a "quoted",\nline']})
+    source, output = tmp_path / f"in.{ending}", tmp_path / f"out.{ending}"
+    write(table, source)
+    options = ["--column", "review", "--keep", "id", "label", "--output", str(output), "--model", "baseline"]
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr("sys.argv", ["predict", "--file", str(source), *options])
+    main()
+    assert f"4 texts: {output}" in capsys.readouterr().err
+    answers = read(output)
+    columns = ["review", "id", "label", "predicted_label", "p_negative", "p_positive"]
+    assert answers.columns.tolist() == columns
+    assert answers["review"].fillna("").tolist() == table["review"].tolist()
+    assert answers["id"].astype(str).tolist() == ["7", "8", "9", "10"]
+    assert answers["label"].isna().tolist() == [False, True, False, False]
+    np.testing.assert_allclose(answers["p_negative"] + answers["p_positive"], 1, atol=1e-9)
+    assert [path.name for path in tmp_path.iterdir() if ".part" in path.name] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "expected either texts or --file"),
+        (["a text", "--file", "x.csv"], "expected either texts or --file"),
+        (["--file", "none.csv"], "none.csv does not exist"),
+        (["--file", "params.yaml"], "--file must end in .csv, .tsv, .jsonl, .parquet, .txt, or be -"),
+        (["--file", "data/sources/tiny/reviews.csv", "--column", "texts"], "no column 'texts'; did you mean text?"),
+        (["a text", "--output", "x.xlsx"], "--output must end in .csv, .tsv, .jsonl, .parquet. Received: x.xlsx"),
+        (["a text", "--keep", "id"], "--keep needs --output"),
+        (["a text", "--model", "gru-7"], "there is no model 'gru-7'"),
+        (["a text", "--model", "models:/nothing@champion"], "Registered Model with name=nothing not found"),
+        (["a text", "--model", "baseline", "--output", "none/x.csv"], "none/x.csv cannot be written: No such file"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    project: Project, arguments: list[str], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr("sys.argv", ["predict", *arguments])
+    with pytest.raises(InputError, match=re.escape(problem)):
+        main()
+
+
+def test_what_is_wrong_is_one_line_and_exit_code_1(project: Project) -> None:
+    result = project.run(*COMMAND, "--file", "none.csv", check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: none.csv does not exist\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('{"text": "fine"}\n{"text": 3}', r"row 2 must have a text in 'text'. Received: 3"),
+        ('{"text": "fine"}\n{"text": null}', r"row 2 must have a text in 'text'. Received: None"),
+        ('{"text": "fine"}\n{"other": 1}', r"row 2 must have a text in 'text'. Received: nan"),
+        ('{"text": "fine"}\n{"text"', r"cannot be read as JSONL: line 2"),
+    ],
+)
+def test_what_is_no_text_names_the_row(tmp_path: Path, lines: str, problem: str) -> None:
+    (tmp_path / "x.jsonl").write_text(lines)
+    with pytest.raises(InputError, match=problem):
+        list(read_texts(str(tmp_path / "x.jsonl"), "text", []))
+
+
+def test_an_empty_field_of_a_csv_file_is_an_empty_text_and_na_is_a_word(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('text,id\n,1\nNA,2\n"",3\n')
+    (table,) = read_texts(str(tmp_path / "x.csv"), "text", [])
+    assert table["text"].tolist() == ["", "NA", ""]
+
+
+def test_rows_are_counted_over_the_whole_file(tmp_path: Path) -> None:
+    lines = ['{"text": "fine"}'] * BATCH_ROWS + ['{"text": 3}']
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    tables = read_texts(str(tmp_path / "x.jsonl"), "text", [])
+    assert len(next(tables)) == BATCH_ROWS
+    with pytest.raises(InputError, match=f"row {BATCH_ROWS + 1} must"):
+        next(tables)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_half_an_emoji_and_columns_of_changing_type_can_be_written(tmp_path: Path, ending: str) -> None:
+    answers = pd.DataFrame({"label": ["a"], "p_a": [1.0]})
+    with open_output(tmp_path / f"x.{ending}") as write_table:
+        for kept in (None, 3, "text", 2.5):
+            table = pd.DataFrame({"text": ["half \ud83d"], "kept": [kept]}, dtype=object)
+            write_table(joined(table, answers))
+    came = read(tmp_path / f"x.{ending}")
+    assert came["text"].tolist() == ["half ?"] * 4
+    assert [None if pd.isna(kept) else str(kept) for kept in came["kept"]] == [None, "3", "text", "2.5"]
+
+
+def test_an_error_leaves_the_old_output_and_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("old")
+
+    def break_half_way() -> None:
+        with open_output(tmp_path / "x.csv") as write_table:
+            write_table(pd.DataFrame({"label": ["a"]}))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_half_way()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.csv": "old"}
+
+
+def test_a_file_need_not_fit_into_memory(tmp_path: Path) -> None:
+    """In a process of its own, whose memory at the peak is known; the model costs nothing."""
+    path = tmp_path / "large.csv"
+    with path.open("w") as file:
+        file.write("text\n")
+        file.writelines(
+            f"Film number {i}: a warm and clever story and the music fits. {'x' * 500}\n" for i in range(300_000)
+        )
+    code = (
+        "import resource, sys\nimport pandas as pd\nfrom pathlib import Path\n"
+        "from pipeline.tools import predict\n"
+        "class Model:\n"
+        "    def predict(self, texts):\n"
+        "        return pd.DataFrame({'label': ['a'] * len(texts), 'p_a': [1.0] * len(texts)})\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "tables = predict.read_texts(sys.argv[1], 'text', [])\n"
+        "print(predict._answer(Model(), tables, 'text', Path(sys.argv[1]).with_suffix('.parquet')))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    result = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True)
+    number, grown = map(int, result.stdout.split())
+    assert number == 300_000
+    assert grown * 1024 < path.stat().st_size / 2
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, sep="\t" if path.suffix == ".tsv" else ",", index=False)
+
+
+def read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".jsonl":
+        rows: Sequence[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
+        return pd.DataFrame(rows)
+    return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
