@@ -119,7 +119,8 @@ def main() -> None:
         def after_epoch(epoch: int, numbers: dict[str, float]) -> None:
             nonlocal previous
             seconds, previous = time.perf_counter() - previous, time.perf_counter()
-            tracked.metrics(numbers | {"time/epoch_seconds": seconds}, epoch)
+            tracked.epoch(epoch, numbers)
+            tracked.metrics({"time/epoch_seconds": seconds}, epoch)
             shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers.items())
             bar.reset()
             bar.write(f"{name} epoch {epoch}: {shown} ({seconds:.1f} s)")

@@ -43,7 +43,7 @@ def test_a_training_run_holds_curves_parameters_picture_and_model(trained_projec
     client = mlflow.MlflowClient(trained_project.store)
     run = next(run for run in runs_of(trained_project) if run.info.run_name == "gru-2")
     history = pd.read_csv(trained_project.root / "data/models/gru-2/history.csv")
-    logged = client.get_metric_history(run.info.run_id, "validation_loss")
+    logged = client.get_metric_history(run.info.run_id, "epochs/validation_loss")
     assert [(metric.step, metric.value) for metric in logged] == list(
         zip(history["epoch"], history["validation_loss"], strict=True)
     )

@@ -251,7 +251,7 @@ def test_restoring_writes_all_that_training_would_have_written(
     params = {"dataset": "tiny", "model": "gru", "seed": 1, **trained.card["settings"]}
     assert run.data.params == {name: str(value) for name, value in params.items()}
     for name, by_epoch in trained.history.items():
-        assert values(tracker.uri, run, str(name)) == list(by_epoch.items())
+        assert values(tracker.uri, run, f"epochs/{name}") == list(by_epoch.items())
     assert values(tracker.uri, run, "validation/accuracy") == [(0, 0.8)]
     expected = {"restored": "true", "stage": "train", "model": "gru", "seed": "1"}
     expected |= {"fingerprint": trained.fingerprint}

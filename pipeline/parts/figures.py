@@ -208,6 +208,8 @@ def costs(table: pd.DataFrame, title: str) -> Figure:
         axis.set(xlabel=label, ylabel="test accuracy (%)")
         if len(known) and known[column].max() > 10 * known[column].min() > 0:
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
             axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         if known.empty:
             axis.text(0.5, 0.5, "not known: MLflow has no timings", ha="center", transform=axis.transAxes)

@@ -26,7 +26,6 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     """
     card = trained.card
     tracked.tags({"model": card["model"], "seed": str(card["seed"])})
-    # The part before the slash is the section in which the UI shows the number, below the curves.
     tracked.metrics({f"validation/{name}": value for name, value in card["validation"].items()})
     tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
     if "best_epoch" in card:
@@ -52,7 +51,7 @@ def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
         tracked.params(run_params(trained.card))
         for numbers in trained.history.reset_index().to_dict("records"):
             epoch = int(numbers.pop("epoch"))
-            tracked.metrics({str(name): value for name, value in numbers.items()}, epoch)
+            tracked.epoch(epoch, {str(name): value for name, value in numbers.items()})
         finish(tracked, trained, tokenizer)
 
 

@@ -35,6 +35,7 @@ from pipeline.parts.trained import Trained
 EXPERIMENT = "gatewise-{dataset}"
 COMPARISON = "comparison"
 FINGERPRINT = "gatewise.fingerprint"
+CURVES = "epochs/"  # the part before the slash is a section of the UI; sections are sorted by name
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
 DEPENDENCIES = "dependencies.json"
 
@@ -238,13 +239,19 @@ class Tracker:
         if metrics:
             self._try(lambda: self._client.log_batch(run.info.run_id, metrics=metrics))
 
+    @property
+    def page(self) -> str:
+        """The runs of the experiment in the UI, below its address."""
+        # Otherwise the UI opens in its GenAI mode, which shows no runs.
+        return f"/#/experiments/{self._experiment_id}/runs?workflowType=machine_learning"
+
     def where_to_look(self) -> str:
         """One line for the terminal: how to see the runs."""
         if self.problem:
             return f"not recorded in MLflow ({self.uri}); run `dvc repro -f -s evaluate` once it is back"
         name = EXPERIMENT.format(dataset=self.dataset)
         if self.uri.startswith("http"):
-            return f"runs: {self.uri.rstrip('/')}/#/experiments/{self._experiment_id} (experiment {name})"
+            return f"runs: {self.uri.rstrip('/')}{self.page} (experiment {name})"
         return f"runs: experiment {name}; open the MLflow UI with `make ui`"
 
     def _open_experiment(self) -> str:
@@ -315,6 +322,10 @@ class TrackedRun:
         """Log parameters."""
         entities = [Param(name, str(value)) for name, value in params.items()]
         self._try(lambda: self._client.log_batch(self.run_id, params=entities))
+
+    def epoch(self, epoch: int, values: dict[str, float]) -> None:
+        """Log the losses and accuracies of one epoch, from 1: the curves, which the UI shows first."""
+        self.metrics({f"{CURVES}{name}": value for name, value in values.items()}, epoch)
 
     def metrics(self, values: dict[str, float], step: int = 0) -> None:
         """Log numbers of one epoch (`step`, from 1) or of the whole run (0)."""

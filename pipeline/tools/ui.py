@@ -9,8 +9,10 @@ import sys
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.lineage import project_root
+from pipeline.parts.params import read_params
 from pipeline.parts.ports import check_port
 from pipeline.parts.store import store_exists, store_uri
+from pipeline.parts.tracking import Tracker
 
 
 def main() -> None:
@@ -29,7 +31,8 @@ def main() -> None:
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     # Warnings of MLflow's own about its dependencies.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    print(f"MLflow UI, ready in some seconds: http://{arguments.host}:{arguments.port} (Ctrl-C stops it)", flush=True)
+    page = f"http://{arguments.host}:{arguments.port}{Tracker(read_params().dataset).page}"
+    print(f"MLflow UI, ready in some seconds (Ctrl-C stops it): {page}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--artifacts-destination", (project_root() / "mlartifacts").as_uri()]
     os.execv(sys.executable, [*command, "--host", arguments.host, "--port", str(arguments.port)])
