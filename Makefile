@@ -59,8 +59,8 @@ serve: $(VENV)/.runtime  ## serve the champion over HTTP (PORT=5001)
 demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by side (PORT=5002)
 	@python -m pipeline.tools.demo --port $(or $(PORT),5002)
 
-test: $(VENV)/.development  ## run the tests
-	pytest
+test: $(VENV)/.development  ## run the tests (ALL=1: the slow ones too)
+	pytest $(if $(ALL),-m "slow or not slow")
 
 check: $(VENV)/.development  ## run the linter, the formatter and the type checker
 	ruff check .

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import pytest
 from conftest import Project, commit_all
 
 COMPARE = ("python", "-m", "pipeline.tools.compare")
@@ -34,6 +35,7 @@ def test_a_commit_and_an_experiment_side_by_side(fresh_copy: Callable[[], Projec
     assert "both sides have the same models" in result.stderr
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_said(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     result = project.run(*COMPARE, "nowhere", check=False)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import pytest
 from conftest import Project, commit_all
 
 from pipeline.parts.lineage import md5, sha256
@@ -50,6 +51,7 @@ def test_an_unknown_run_is_said_with_the_nearest_name(trained_project: Project) 
     assert result.stderr.strip().endswith("the experiment gatewise-tiny has no run 'lstm2'; did you mean lstm-2?")
 
 
+@pytest.mark.slow
 def test_the_commands_bring_back_the_files_of_a_run_from_a_changed_tree(
     fresh_copy: Callable[[], Project], tmp_path: Path
 ) -> None:
@@ -78,6 +80,7 @@ def test_data_that_git_does_not_have_come_from_here(fresh_copy: Callable[[], Pro
     assert "data/sources/tiny holds other data now than this run read" in shown
 
 
+@pytest.mark.slow
 def test_data_that_dvc_knows_come_from_its_remote(fresh_copy: Callable[[], Project], tmp_path: Path) -> None:
     project = fresh_copy()
     data_out_of_git(project)

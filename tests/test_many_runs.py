@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import pytest
 from conftest import Project, clean_environment
 from mlflow.entities import Run
 
@@ -16,6 +17,7 @@ def runs_in(store: str) -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
 
 
+@pytest.mark.slow
 def test_experiments_in_temporary_folders_write_to_the_store_of_the_repository(
     fresh_copy: Callable[[], Project],
 ) -> None:
@@ -41,6 +43,7 @@ def test_experiments_in_temporary_folders_write_to_the_store_of_the_repository(
     assert all("/tmp/exps/" not in run.info.artifact_uri for run in new)
 
 
+@pytest.mark.slow
 def test_two_clones_can_write_to_one_store_at_once(trained_project: Project, tmp_path: Path) -> None:
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'shared.db'}"}
     clones = []
@@ -65,6 +68,7 @@ def test_two_clones_can_write_to_one_store_at_once(trained_project: Project, tmp
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+@pytest.mark.slow
 def test_mlflow_run_from_another_folder_nests_in_the_store_of_that_folder(
     fresh_copy: Callable[[], Project], tmp_path: Path
 ) -> None:

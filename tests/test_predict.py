@@ -56,6 +56,7 @@ def test_texts_on_the_command_line_are_answered_line_by_line(project: Project) -
     assert result.stderr == "model: gatewise-tiny version 1 (gru-2), the champion\n"
 
 
+@pytest.mark.slow
 def test_a_model_of_the_registry_or_of_a_run_answers_too(project: Project) -> None:
     run_id = mlflow.MlflowClient(project.store).get_model_version("gatewise-tiny", "1").run_id
     expected = project.run(*COMMAND, TEXTS[0]).stdout
@@ -64,6 +65,7 @@ def test_a_model_of_the_registry_or_of_a_run_answers_too(project: Project) -> No
         assert (result.stdout, result.stderr) == (expected, f"model: {uri}\n")
 
 
+@pytest.mark.slow
 def test_a_model_answers_with_the_code_that_it_was_logged_with(project: Project) -> None:
     """Not with that of the checkout, which may have moved on."""
     part = project.root / "pipeline" / "parts" / "tokens.py"

@@ -77,7 +77,7 @@ def page(trained_project: Project) -> str:
 def test_the_page_needs_nothing_but_itself(page: str) -> None:
     assert set(re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^>\"';,]*)", page)) == {"data:image/png"}
     assert "://" not in page
-    assert page.count("<img ") == 8
+    assert page.count("<img ") == 9
     assert "<script" not in page
 
 

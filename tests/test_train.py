@@ -13,7 +13,7 @@ from pipeline.parts import networks
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import TrainParams
 from pipeline.parts.scores import score
-from pipeline.parts.tokens import TokenizedSplits, clip, from_lists
+from pipeline.parts.tokens import TokenizedSplits, clip, from_lists, train_tokenizer
 from pipeline.parts.trained import Trained
 
 # Those of TINY_PARAMS, with 16 tokens at most and 16 texts in a batch.
@@ -85,7 +85,7 @@ def test_the_command_trains_the_same_network_again_without_mlflow(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(TINY_PARAMS)
-    Path("tokenizer.json").write_text("{}")
+    train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
     splits().save(Path("tokens.npz"))
     options = {"model": "lstm", "seed": "1", "tokens": "tokens.npz", "tokenizer": "tokenizer.json", "output": "again"}
     words = [word for name, value in options.items() for word in (f"--{name}", value)]

@@ -48,6 +48,7 @@ def test_a_network_repeats_bit_for_bit_and_nothing_of_the_user_is_touched(traine
     ("shift", "code", "summary"),
     [("0.0001", 0, "HEAD: 6 identical bytes, 1 equal numbers"), ("0.1", 1, "HEAD: 6 identical bytes, 1 different")],
 )
+@pytest.mark.slow
 def test_metrics_within_the_tolerance_are_equal_and_others_different(
     fresh_copy: Callable[[], Project], shift: str, code: int, summary: str
 ) -> None:
@@ -79,6 +80,7 @@ def test_without_the_recorded_files_the_metrics_in_git_decide(
     assert not _metrics_agree("preprocess", came, tmp_path / "again", reference, 0.005)
 
 
+@pytest.mark.slow
 def test_data_have_no_tolerance(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     change(
