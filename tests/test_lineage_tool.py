@@ -95,3 +95,16 @@ def test_data_that_dvc_knows_come_from_its_remote(fresh_copy: Callable[[], Proje
     assert "cp -R" not in shown
     assert "other data now" not in shown
     follow(project, tmp_path / "elsewhere", "gru-1")
+
+
+def test_a_name_means_the_model_on_disk(fresh_copy: Callable[[], Project]) -> None:
+    """Not the latest run of that name, which may be of other settings."""
+    project = fresh_copy()
+    client = mlflow.MlflowClient(project.store)
+    experiment = client.get_experiment_by_name("gatewise-tiny")
+    assert experiment is not None
+    later = client.create_run(experiment.experiment_id, run_name="gru-1")
+    client.set_terminated(later.info.run_id)
+    shown = project.run(*LINEAGE, "gru-1").stdout
+    assert later.info.run_id not in shown
+    assert f"SHA-256 {sha256(project.root / 'data/models/gru-1/model.keras')}" in shown

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project
@@ -54,13 +53,14 @@ def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts() 
 
 def test_the_words_are_those_of_the_verdict_with_what_is_known_of_the_costs() -> None:
     pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2))}
-    table = pd.DataFrame({"recurrent_parameters": [400, 300], "training_seconds": [20.0, 10.0]}, index=["lstm", "gru"])
+    times = [(20.0, 20.5), (10.0, 10.5)]
+    table = pd.DataFrame({"recurrent_parameters": [400, 300], "times": times}, index=["lstm", "gru"])
     (sentence,), warning = words("films", pairs, table)
     assert sentence.startswith("LSTM beats GRU on films by 10.0 points")
     assert sentence.endswith("the GRU is 2.0x faster to train with 25 % fewer recurrent parameters.")
     assert warning is not None
     assert warning.startswith("Only 2 seeds for LSTM and GRU")
-    (sentence,), _ = words("films", pairs, table.assign(training_seconds=np.nan))
+    (sentence,), _ = words("films", pairs, table.assign(times=[(20.0,), (10.0,)]))
     assert sentence.endswith("the GRU has 25 % fewer recurrent parameters than the LSTM.")
 
 

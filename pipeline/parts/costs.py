@@ -60,7 +60,8 @@ def costs(runs: Sequence[Trained], timings: Mapping[str, Mapping[str, float]]) -
 
     Returns:
         One row per model, in the order of the runs: `parameters`, `recurrent_parameters` (NaN for the baseline),
-        `epochs`, `training_seconds` and the latencies by `latency_name` (NaN: not known).
+        `epochs`, `training_seconds` and the latencies by `latency_name` (NaN: not known); and `times`, the training
+        seconds of its runs as a tuple.
     """
     latencies = [latency_name(size, percentile) for size in BATCH_SIZES for percentile in PERCENTILES]
     rows = []
@@ -69,16 +70,12 @@ def costs(runs: Sequence[Trained], timings: Mapping[str, Mapping[str, float]]) -
         row = {name: run.card.get(name, np.nan) for name in ("parameters", "recurrent_parameters")}
         row |= {"epochs": len(run.history) or np.nan, "training_seconds": known.get(TRAINING_SECONDS, np.nan)}
         rows.append({"model": run.model, **row, **{name: known.get(name, np.nan) for name in latencies}})
-    return pd.DataFrame(rows).groupby("model", sort=False).mean()
+    of_models = pd.DataFrame(rows).groupby("model", sort=False)
+    times = {model: tuple(seconds.dropna()) for model, seconds in of_models["training_seconds"]}
+    return of_models.mean().assign(times=pd.Series(times))
 
 
 def for_verdict(table: pd.DataFrame) -> dict[str, Cost]:
     """The costs of the networks as the verdict wants them."""
     networks = table.dropna(subset="recurrent_parameters")
-    return {
-        str(model): Cost(
-            None if np.isnan(row["training_seconds"]) else float(row["training_seconds"]),
-            int(row["recurrent_parameters"]),
-        )
-        for model, row in networks.iterrows()
-    }
+    return {str(model): Cost(row["times"], int(row["recurrent_parameters"])) for model, row in networks.iterrows()}

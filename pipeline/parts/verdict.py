@@ -12,15 +12,17 @@
 3. Networks come first: the most accurate one against every other one. Those others among themselves are left out.
 4. Differences are of accuracy, in points (per cent of the texts), the better model minus the worse.
 5. Costs follow where they are known for every network: the fastest to train against the most accurate one or, when
-   it is that one, against the second fastest. Where the ratio of the times rounds to 1.0 they are equally fast, and
-   the one with fewer recurrent parameters is named. Where a time is not known, the same is said of these parameters
-   alone.
+   it is that one, against the second fastest. One is faster when each of its runs was faster than each of the other's,
+   and the ratio of the means does not round to 1.0; otherwise they are equally fast, and the one with fewer recurrent
+   parameters is named. Where a network has fewer than two times, one of which would be chance, the same is said of
+   these parameters alone.
 6. The baseline comes last, against every network. With one network this is all there is.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import mean
 
 from pipeline.parts.statistics import FEW_SEEDS, SIGNIFICANCE, Difference, holm
 
@@ -38,11 +40,11 @@ class Cost:
     """What a network costs.
 
     Attributes:
-        training_seconds: mean over its seeds; above 0, or None if not known.
+        training_seconds: of its runs, as far as they are known; above 0.
         recurrent_parameters: of the recurrent layer alone; above 0.
     """
 
-    training_seconds: float | None
+    training_seconds: tuple[float, ...]
     recurrent_parameters: int
 
 
@@ -182,22 +184,26 @@ def _baseline(against: list[_Relation]) -> str:
 
 def _costs(networks: list[str], costs: Mapping[str, Cost]) -> str:
     """The network that is fastest to train, and how many recurrent parameters it has, against another one."""
-    times = {network: seconds for network in networks if (seconds := costs[network].training_seconds) is not None}
+    times = {network: costs[network].training_seconds for network in networks}
     sizes = {network: costs[network].recurrent_parameters for network in networks}
-    known = len(times) == len(networks)
-    cheapest, second, *_ = sorted(networks, key=lambda network: times[network] if known else sizes[network])
+    known = min(map(len, times.values())) > 1
+    means = {network: mean(times[network]) for network in networks} if known else sizes
+    cheapest, second, *_ = sorted(networks, key=means.__getitem__)
     pair = [cheapest, second if cheapest == networks[0] else networks[0]]
-    ratio = f"{times[pair[1]] / times[pair[0]]:.1f}" if known else "1.0"
-    if ratio == "1.0":
+    ratio = f"{means[pair[1]] / means[pair[0]]:.1f}"
+    faster = known and max(times[pair[0]]) < min(times[pair[1]]) and ratio != "1.0"
+    if not faster:
         pair.sort(key=sizes.__getitem__)
     share = sizes[pair[0]] / sizes[pair[1]]
     change = f"{100 * abs(share - 1):.0f} %"
     amount = "as many" if change == "0 %" else f"{change} {'fewer' if share < 1 else 'more'}"
+    if share >= 2:
+        amount = f"{share:.1f}x as many"
     name, other = (network.upper() for network in pair)
     if not known:
-        return f"the {name} has {amount} recurrent parameters {'as' if change == '0 %' else 'than'} the {other}"
+        return f"the {name} has {amount} recurrent parameters {'as' if 'as many' in amount else 'than'} the {other}"
     than = f" than the {other}" if len(networks) > 2 else ""
-    speed = f"trains as fast as the {other}" if ratio == "1.0" else f"is {ratio}x faster to train{than}"
+    speed = f"is {ratio}x faster to train{than}" if faster else f"trains as fast as the {other}"
     return f"the {name} {speed} with {amount} recurrent parameters"
 
 

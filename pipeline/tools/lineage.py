@@ -1,7 +1,7 @@
 """From a run to the files that made it, and from the files to their runs.
 
 python -m pipeline.tools.lineage                # what is on disk, and the run that made each
-python -m pipeline.tools.lineage lstm-1         # the latest run of that name: what it came from, and how to get it
+python -m pipeline.tools.lineage lstm-1         # the run of that model on disk (else the latest of that name)
 python -m pipeline.tools.lineage 4f9c12…        # a run by its id, or the beginning of it
 """
 
@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
@@ -71,6 +72,17 @@ def origin(record: RunRecord) -> Origin:
         pointers,
         changed=bool(files) and folder_md5(here) != record.dependencies[source],
     )
+
+
+def on_disk_or_named(tracker: Tracker, text: str) -> Any:
+    """The run of the model on disk that has this name, or the run that MLflow has under this name or id.
+
+    Raises:
+        InputError: there is none, or MLflow is out of reach.
+    """
+    folder = MODELS / text
+    found = tracker.find(Trained.load(folder).fingerprint) if (folder / CARD).exists() else None
+    return found or tracker.named(text)
 
 
 def on_disk(tracker: Tracker, models: Path, compared: Collection[str]) -> str:
@@ -152,7 +164,7 @@ def main() -> None:
     params = read_params()
     tracker = Tracker(params.dataset)
     if arguments.run:
-        record = tracker.describe(tracker.named(arguments.run))
+        record = tracker.describe(on_disk_or_named(tracker, arguments.run))
         print(described(record, origin(record)))
     else:
         print(on_disk(tracker, MODELS, [*params.networks, BASELINE]))
