@@ -21,8 +21,8 @@ from sklearn.multiclass import OneVsRestClassifier
 
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import progress, run
-from pipeline.parts.costs import TRAINING_SECONDS, latency
 from pipeline.parts.datasets import read_label_names, read_split
+from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
 from pipeline.parts.params import BaselineParams, read_params

@@ -20,8 +20,8 @@ from tokenizers import Tokenizer
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import progress, run
-from pipeline.parts.costs import TRAINING_SECONDS, latency
 from pipeline.parts.gates import Network
+from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.memory import TEXTS, Memory, remember, sample
 from pipeline.parts.params import TrainParams, read_params

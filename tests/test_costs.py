@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.parts.costs import BATCH_SIZES, costs, for_verdict, latency, latency_name
+from pipeline.parts.costs import costs, for_verdict
+from pipeline.parts.latency import BATCH_SIZES, latency, latency_name
 from pipeline.parts.trained import Trained
 from pipeline.parts.verdict import Cost
 

@@ -60,7 +60,7 @@ def test_the_words_are_those_of_the_verdict_with_what_is_known_of_the_costs() ->
     assert sentence.endswith("the GRU is 2.0x faster to train with 25 % fewer recurrent parameters.")
     assert warning is not None
     assert warning.startswith("Only 2 seeds for LSTM and GRU")
-    (sentence,), _ = words("films", pairs, table.assign(times=[(20.0,), (10.0,)]))
+    (sentence,), _ = words("films", pairs, table.assign(times=pd.Series({"lstm": (20.0,), "gru": (10.0,)})))
     assert sentence.endswith("the GRU has 25 % fewer recurrent parameters than the LSTM.")
 
 

@@ -263,3 +263,8 @@ def test_fewer_than_three_seeds_give_a_warning() -> None:
     assert warning(3, 5) is None
     assert warning(1, 3) == "Only 1 seed for LSTM: with fewer than 3, how much a seed matters is hardly known."
     assert str(warning(1, 2)).startswith("Only 1 to 2 seeds for LSTM and GRU: ")
+
+
+def test_one_seed_each_that_are_level_is_a_tie() -> None:
+    pair = {("gru", "lstm"): Difference(0.0, -0.02, 0.02, 1.0, (1, 1))}
+    assert verdict("mine", pair).startswith("GRU and LSTM cannot be told apart on mine (difference 0.0 points")

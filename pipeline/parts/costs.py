@@ -1,54 +1,13 @@
-"""What models cost: time to train and to answer, and size.
+"""What models cost: time to train and to answer, and size, as a table of all of them."""
 
-Times differ from run to run, so they are in MLflow and never in a file that DVC keeps.
-"""
-
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from pipeline.parts.latency import BATCH_SIZES, PERCENTILES, TRAINING_SECONDS, latency_name
 from pipeline.parts.trained import Trained
 from pipeline.parts.verdict import Cost
-
-BATCH_SIZES = (1, 256)
-PERCENTILES = (50, 95)
-TRAINING_SECONDS = "time/training_seconds"
-
-_WARM_UP = 3  # calls that are not timed: the first ones set things up
-_CALLS = {1: 100, 256: 12}
-
-
-def latency(predict: Callable[[list[str]], Any], texts: Sequence[str]) -> dict[str, float]:
-    """Time a model's answers to batches of raw texts.
-
-    Args:
-        predict: texts to anything.
-        texts: to draw the batches from.
-
-    Returns:
-        `latency_name` of every batch size and percentile to milliseconds for the whole batch.
-    """
-    rng = np.random.default_rng(0)
-    numbers = {}
-    for batch_size in BATCH_SIZES:
-        milliseconds = []
-        for call in range(_WARM_UP + _CALLS[batch_size]):
-            batch = [texts[place] for place in rng.integers(0, len(texts), batch_size)]
-            started = time.perf_counter()
-            predict(batch)
-            if call >= _WARM_UP:
-                milliseconds.append(1000 * (time.perf_counter() - started))
-        for percentile in PERCENTILES:
-            numbers[latency_name(batch_size, percentile)] = float(np.percentile(milliseconds, percentile))
-    return numbers
-
-
-def latency_name(batch_size: int, percentile: int) -> str:
-    """The name of a latency in MLflow."""
-    return f"time/latency_batch_{batch_size}_p{percentile}_ms"
 
 
 def costs(runs: Sequence[Trained], timings: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:

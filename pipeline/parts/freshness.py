@@ -17,6 +17,11 @@ def stamp(results: Path) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
+def fingerprint(results: Path) -> str:
+    """What MLflow's comparison run of these results is found by: SHA-256 of their statistics."""
+    return hashlib.sha256((results / "statistics.json").read_bytes()).hexdigest()
+
+
 def is_current(results: Path) -> bool:
     """Whether there is a report that was made from these results."""
     page = results / REPORT

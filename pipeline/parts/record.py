@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.parts import figures
-from pipeline.parts.lineage import sha256
-from pipeline.parts.results import STATISTICS
+from pipeline.parts.freshness import fingerprint
 from pipeline.parts.tracking import COMPARISON, FINGERPRINT, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
@@ -99,7 +98,7 @@ def record_comparison(
         tracked.files(results)
         tracked.describe(summary)
         # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
-        tracked.tags({FINGERPRINT.removeprefix("gatewise."): sha256(results / STATISTICS)})
+        tracked.tags({FINGERPRINT.removeprefix("gatewise."): fingerprint(results)})
 
 
 def _description(trained: Trained) -> str:

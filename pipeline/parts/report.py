@@ -17,8 +17,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
 from pipeline.parts import figures
-from pipeline.parts.costs import BATCH_SIZES, PERCENTILES, for_verdict, latency_name
+from pipeline.parts.costs import for_verdict
 from pipeline.parts.freshness import REPORT, STAMP, TEMPLATE, stamp
+from pipeline.parts.latency import BATCH_SIZES, PERCENTILES, latency_name
 from pipeline.parts.statistics import Difference
 from pipeline.parts.trained import BASELINE, Trained
 from pipeline.parts.verdict import seed_warning, verdict

@@ -7,8 +7,9 @@
    100 sentences about models that are equally good, 5 name a winner, however many models there are. Otherwise the two
    cannot be told apart, and where only the correction stands in the way, the sentence says so. The intervals are those
    of each pair alone.
-2. A network with one seed neither beats nor loses: it is ahead or behind, and one seed decides nothing. Fewer than
-   three seeds are called "only". The one run of the baseline counts, because no seed plays a part in it.
+2. A network with one seed neither beats nor loses: it is ahead or behind (or level, which is a tie), and one seed
+   decides nothing. Fewer than three seeds are called "only". The one run of the baseline counts, because no seed plays
+   a part in it.
 3. Networks come first: the most accurate one against every other one. Those others among themselves are left out.
 4. Differences are of accuracy, in points (per cent of the texts), the better model minus the worse.
 5. Costs follow where they are known for every network: the fastest to train against the most accurate one or, when
@@ -137,7 +138,7 @@ def _relations(
         seeds = [number for model, number in zip((first, second), difference.seeds, strict=True) if model != baseline]
         for model, other, seen in ((first, second, difference), (second, first, -difference)):
             better = seen.mean >= 0
-            if min(seeds) == 1:
+            if min(seeds) == 1 and seen.mean != 0:
                 words = _AHEAD if better else _BEHIND
             elif p_value < SIGNIFICANCE:
                 words = _BEATS if better else _LOSES

@@ -13,7 +13,8 @@ from typing import Any
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.costs import costs
-from pipeline.parts.lineage import md5, sha256
+from pipeline.parts.freshness import fingerprint
+from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
 from pipeline.parts.report import Provenance, settings_of, words, write_page
 from pipeline.parts.results import STATISTICS
@@ -41,7 +42,7 @@ def write_report(tracker: Tracker, names: list[str]) -> Path:
     runs = {name: run for name, run in found.items() if run is not None}
     table = costs(trained, {name: run.data.metrics for name, run in runs.items()})
     differences = read_differences(json.loads((RESULTS / STATISTICS).read_text(encoding="utf-8")))
-    evaluated = tracker.find(sha256(RESULTS / STATISTICS))
+    evaluated = tracker.find(fingerprint(RESULTS))
     record = tracker.describe(evaluated) if evaluated else None
     provenance = Provenance(
         tracker.dataset,
