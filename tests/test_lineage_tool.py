@@ -71,8 +71,12 @@ def data_out_of_git(project: Project) -> None:
 
 
 def test_data_that_git_does_not_have_come_from_here(fresh_copy: Callable[[], Project], tmp_path: Path) -> None:
+    """Nor does git have their description: a user who has not committed anything yet."""
     project = fresh_copy()
+    project.run("git", "rm", "--quiet", "--cached", "data/sources/tiny/source.yaml")
     data_out_of_git(project)
+    project.run("git", "rm", "--quiet", "--cached", "data/sources/tiny/source.yaml")
+    project.run("git", "commit", "--quiet", "--message", "the description out of git")
     project.run("python", "-m", "pipeline.tools.reproduce", "--units", "5", "--models", "gru", "--seeds", "1")
     follow(project, tmp_path / "else where", "gru-1")
     (project.root / "data/sources/tiny/reviews.csv").write_text("text,label,film\n")

@@ -72,7 +72,7 @@ def test_a_number_in_scientific_notation_is_a_number_as_it_is_for_dvc(params_fil
         ("\ntrain:", "\ntrian:", "unknown key trian; did you mean train?"),
         ("vocabulary: 200", "vocabulry: 200",
          "unknown key datasets.tiny.vocabulry; did you mean datasets.tiny.vocabulary?"),
-        ("dataset: tiny", "dataset: tinny", "datasets has no block 'tinny': did you mean tiny?"),
+        ("dataset: tiny", "dataset: tinny", "datasets has no block 'tinny'; did you mean tiny?"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old: str, new: str, nearest: str) -> None:
@@ -148,7 +148,7 @@ def test_setting_what_stands_there_already_does_not_touch_the_file(params_file: 
         ({"epochs": "2", "units": "{"}, r"the value of units cannot be read\. Received: '\{'"),
         ({"seeds": "1,1"}, "each may stand there once"),
         ({"models": "lstm,rnn"}, r"models\.1: .*Received: 'rnn'"),
-        ({"dataset": "tinny", "vocabulary": "99"}, r"no block 'tinny': did you mean tiny\?"),
+        ({"dataset": "tinny", "vocabulary": "99"}, r"no block 'tinny'; did you mean tiny\?"),
     ],
 )
 def test_a_bad_assignment_leaves_the_file_as_it_was(

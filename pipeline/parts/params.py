@@ -5,6 +5,7 @@ YAML is read with ruamel.yaml because DVC does so too: both must see the same va
 """
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -82,7 +83,7 @@ class Params(Block):
     @model_validator(mode="after")
     def _dataset_has_a_block(self) -> "Params":
         if self.dataset not in self.datasets:
-            raise ValueError(f"datasets has no block {self.dataset!r}: {did_you_mean(self.dataset, self.datasets)}")
+            raise ValueError(_no_block(self.dataset, self.datasets))
         return self
 
     @property
@@ -119,6 +120,11 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path} is not valid YAML: {_where(error)}") from None
 
 
+def _no_block(dataset: str, datasets: Iterable[str]) -> str:
+    near = did_you_mean(dataset, datasets)
+    return f"datasets has no block {dataset!r}; {near} For data of your own, add one (README, 'Your own text')"
+
+
 def _where(error: YAMLError | UnicodeDecodeError) -> str:
     """What is wrong, and in which line, without the parser's own terms around it."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
@@ -148,7 +154,7 @@ def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[st
     document = yaml.load(path.read_text(encoding="utf-8"))
     dataset = assignments.get("dataset", document["dataset"])
     if dataset not in document["datasets"]:
-        raise InputError(f"datasets has no block {dataset!r}: {did_you_mean(dataset, document['datasets'])}")
+        raise InputError(f"{path}: {_no_block(dataset, document['datasets'])}")
     changes = []
     for name, text in assignments.items():
         *blocks, key = _full_name(name, _leaves(document), dataset).split(".")

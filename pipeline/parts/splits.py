@@ -85,10 +85,17 @@ def _hold_out(reviews: pd.DataFrame, splits: pd.Series, name: str, share: float,
     group_count, (names, class_sizes) = len(np.unique(groups)), np.unique(labels, return_counts=True)
     if min(group_count, *class_sizes) < folds:
         size = int(min(class_sizes))
+        needed, came = [], []
+        if size < folds:
+            needed.append(f"{folds} texts or more of each label")
+            came.append(f"{_counted(size, 'text')} labelled {names[class_sizes.argmin()]!r}")
+        if group_count < min(folds, len(labels)):
+            needed.append(f"{folds} groups or more")
+            came.append(_counted(group_count, "group"))
+        left = " (once the test texts are taken away)" if name == "validation" else ""
         raise InputError(
-            f"a {name} share of {share} needs {folds} texts or more of each label, and {folds} groups or more."
-            f" Received: {_counted(group_count, 'group')}, and {_counted(size, 'text')} labelled"
-            f" {names[class_sizes.argmin()]!r}. Add texts, or set a larger `{name}` in params.yaml"
+            f"a {name} share of {share} needs {' and '.join(needed)}. Received{left}: {' and '.join(came)}."
+            f" Add texts, or set a larger `{name}` in params.yaml"
         )
     # Without groups the two are the same, and the one that knows of groups takes minutes on a million reviews.
     if group_count == len(labels):

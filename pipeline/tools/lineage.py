@@ -40,7 +40,8 @@ class Origin:
         repository: what to clone.
         has_remote: whether that repository names a default DVC remote, from which `--pull` takes what is there.
         source: the folder of the data set, from the top of the repository; None where the run does not say.
-        here: that folder on this machine, if it holds data that git does not have.
+        here: that folder on this machine.
+        untracked: what of its content git does not have: files, and folders with such files in them.
         pointers: the `.dvc` files by which DVC knows such data.
         changed: the folder holds other data now than when the run read it.
     """
@@ -48,7 +49,8 @@ class Origin:
     repository: str
     has_remote: bool
     source: str | None = None
-    here: Path | None = None
+    here: Path = Path()
+    untracked: tuple[str, ...] = ()
     pointers: tuple[str, ...] = ()
     changed: bool = False
 
@@ -61,14 +63,16 @@ def origin(record: RunRecord) -> Origin:
         return Origin(repository(), remote, source)
     here, tracked = project_root() / source, tracked_files(record.commit, source)
     files = [path.relative_to(project_root()).as_posix() for path in here.rglob("*") if path.is_file()]
-    # Both kinds of source.yaml are small and come with the commit or its patch.
+    # source.yaml is small, and comes with the commit or its patch.
     untracked = [name for name in files if name not in tracked and Path(name).name not in (SOURCE_FILE, ".gitignore")]
+    entries = sorted({name.removeprefix(f"{source}/").partition("/")[0] for name in untracked})
     pointers = tuple(sorted(name for name in tracked if name.endswith(".dvc")))
     return Origin(
         repository(),
         remote,
         source,
-        here if untracked else None,
+        here,
+        tuple(entries),
         pointers,
         changed=bool(files) and folder_md5(here) != record.dependencies[source],
     )
@@ -96,12 +100,14 @@ def on_disk(tracker: Tracker, models: Path, compared: Collection[str]) -> str:
     rows = []
     for folder in sorted(card.parent for card in models.glob(f"*/{CARD}")):
         trained = Trained.load(folder)
-        found = tracker.find(trained.fingerprint)
+        dataset = trained.card["dataset"]
+        found = (tracker if dataset == tracker.dataset else Tracker(dataset)).find(trained.fingerprint)
         record = tracker.describe(found) if found else None
         rows.append(
             {
                 "folder": folder.as_posix(),
-                "in params.yaml": "yes" if trained.name in compared else "no",
+                "data set": dataset,
+                "in params.yaml": "yes" if trained.name in compared and dataset == tracker.dataset else "no",
                 "model SHA-256": trained.fingerprint[:12],
                 "run": record.run_id if record else "none: `dvc repro -f -s evaluate` writes it",
                 "commit": record.commit_and_state if record else "",
@@ -139,17 +145,17 @@ def commands(record: RunRecord, origin: Origin) -> list[str]:
     """
     folder = f"{record.name}-{record.run_id[:8]}"
     lines = [f"git clone {shlex.quote(origin.repository)} {folder}", f"cd {folder}", f"git checkout {record.commit}"]
-    if origin.has_remote and origin.pointers:
-        lines.append(f"dvc pull {shlex.join(origin.pointers)}")
-    elif origin.here:
-        lines.append(f"cp -R {shlex.quote(str(origin.here))}/. {origin.source}  # the data, which git does not have")
-        lines.append(f"git checkout -- {origin.source}")
     if record.dirty:
         lines.append(
             f"MLFLOW_TRACKING_URI={record.store} mlflow artifacts download --run-id {record.run_id}"
             f" --artifact-path {PATCH} --dst-path .git"
         )
         lines.append(f"git apply .git/{PATCH}")
+    if origin.has_remote and origin.pointers:
+        lines.append(f"dvc pull {shlex.join(origin.pointers)}")
+    elif origin.untracked:
+        data = shlex.join(str(origin.here / entry) for entry in origin.untracked)
+        lines.append(f"mkdir -p {origin.source} && cp -R {data} {origin.source}  # the data, which git does not have")
     return [*lines, f"dvc repro {'--pull ' if origin.has_remote else ''}{record.stage}"]
 
 
