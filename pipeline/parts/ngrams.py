@@ -18,6 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from pipeline.parts.arrays import save_arrays
+
 Weighting = Literal["tfidf", "naive_bayes"]
 WEIGHTINGS: tuple[Weighting, ...] = ("tfidf", "naive_bayes")
 
@@ -103,16 +105,15 @@ class NgramModel:
         """Write an uncompressed .npz, the same bytes for the same model."""
         # One array of strings would give every n-gram the room of the longest one. None holds a line break.
         lines = "\n".join(self.vocabulary).encode()
-        np.savez(
-            path,
-            allow_pickle=False,
-            weighting=np.array(self.weighting),
-            longest=np.array(self.longest),
-            vocabulary=np.frombuffer(lines, np.uint8),
-            idf=self.idf,
-            weights=self.weights,
-            intercepts=self.intercepts,
-        )
+        arrays = {
+            "weighting": np.array(self.weighting),
+            "longest": np.array(self.longest),
+            "vocabulary": np.frombuffer(lines, np.uint8),
+            "idf": self.idf,
+            "weights": self.weights,
+            "intercepts": self.intercepts,
+        }
+        save_arrays(path, arrays)
 
     @classmethod
     def load(cls, path: Path) -> "NgramModel":

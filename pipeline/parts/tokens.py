@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from pipeline.parts.arrays import save_arrays
+
 PAD, UNKNOWN = 0, 1
 SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 
@@ -134,7 +136,7 @@ class TokenizedSplits:
         arrays |= {f"{split}_labels": labels for split, labels in self.labels.items()}
         arrays["label_names"] = np.array(self.label_names)
         arrays["vocabulary_size"] = np.array(self.vocabulary_size)
-        np.savez(path, allow_pickle=False, **arrays)
+        save_arrays(path, arrays)
 
     @classmethod
     def load(cls, path: Path) -> "TokenizedSplits":

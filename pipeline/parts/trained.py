@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.parts.arrays import save_arrays
 from pipeline.parts.command import InputError
 from pipeline.parts.lineage import sha256
 
@@ -63,7 +64,7 @@ class Trained:
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(self.history):
             self.history.to_csv(self.folder / HISTORY)
-        np.savez(self.folder / PREDICTIONS, allow_pickle=False, **self.predictions)
+        save_arrays(self.folder / PREDICTIONS, self.predictions)
         # The card comes last: a folder with a card is complete.
         (self.folder / CARD).write_text(json.dumps(self.card, indent=2) + "\n", encoding="utf-8")
 
