@@ -18,7 +18,7 @@ def test_a_commit_and_an_experiment_side_by_side(fresh_copy: Callable[[], Projec
     shown = project.run(*COMPARE, "main", "small").stdout
     assert shown.startswith("A is main, B is small.")
     assert "GRU (" in shown
-    assert "1 seed" in shown or "one seed" in shown
+    assert "only 1 to 2 seeds" in shown
     folder = project.root / "data/compare/main..small"
     metrics = json.loads((folder / "metrics.json").read_text())
     # Of the baseline, which is the same on both sides, there is one; the LSTM is on one side alone.
