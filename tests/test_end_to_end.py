@@ -156,6 +156,7 @@ def test_a_lost_store_is_written_again_from_the_files(fresh_copy: Callable[[], P
         assert new.data.metrics == kept
 
 
+@pytest.mark.slow
 def test_dvc_shows_experiments_differences_and_plots(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     project.run("dvc", "exp", "run", "--name", "small", "-S", "train.units=4", "-S", "models=[lstm]", "-S", "seeds=[1]")

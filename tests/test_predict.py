@@ -205,6 +205,7 @@ def test_an_error_leaves_the_old_output_and_nothing_beside_it(tmp_path: Path) ->
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.csv": "old"}
 
 
+@pytest.mark.slow
 def test_a_file_need_not_fit_into_memory(tmp_path: Path) -> None:
     """In a process of its own, whose memory at the peak is known; the model costs nothing."""
     path = tmp_path / "large.csv"
