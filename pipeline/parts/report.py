@@ -7,7 +7,7 @@ made from the files that DVC does keep and from what MLflow knows, and `make rep
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,6 @@ class Provenance:
         settings: model to the settings of its training.
         runs: run name to MLflow's id; empty where MLflow was away.
         environment: versions and processor.
-        notes: title to text of what else there is to say.
     """
 
     dataset: str
@@ -78,7 +77,6 @@ class Provenance:
     settings: dict[str, str]
     runs: dict[str, str]
     environment: dict[str, str]
-    notes: dict[str, str] = field(default_factory=dict)
 
 
 def words(
