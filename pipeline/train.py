@@ -78,7 +78,7 @@ def train(
         "labels": splits.label_names,
         "settings": _settings(settings, max_tokens, batch_size, splits.vocabulary_size),
         "parameters": network.count_params(),
-        "recurrent_parameters": network.get_layer(model).count_params(),
+        "recurrent_parameters": networks.recurrent_parameters(network),
         "best_epoch": int(table["validation_loss"].to_numpy().argmin()) + 1 if settings.patience else len(table),
         "validation": score(splits.labels["validation"], predictions["validation"]),
     }

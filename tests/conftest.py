@@ -14,6 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from filelock import FileLock
+from ruamel.yaml import YAML
+
+from pipeline.parts.params import TrainParams
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,7 +37,11 @@ preprocess:
 train:
   embedding_dim: 8
   units: 8
+  bidirectional: false
+  layers: 1
   dropout: 0.1
+  word_dropout: 0.0
+  output_dropout: 0.0
   pooling: max
   keep: tail
   learning_rate: 0.02
@@ -51,6 +58,11 @@ ARTIFACT_PATHS = [
     ("logged_models", "artifact_location"),
 ]
 TINY_SOURCE = "format: files\nlabels: [negative, positive]\ngroup: film\n"
+
+
+def train_params(**changes: object) -> TrainParams:
+    """The `train` block of TINY_PARAMS with some values changed."""
+    return TrainParams.model_validate(YAML(typ="safe").load(TINY_PARAMS)["train"] | changes)
 
 
 def tiny_reviews() -> pd.DataFrame:

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, clean_environment, tiny_reviews
+from conftest import ROOT, clean_environment, tiny_reviews, train_params
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.ngrams import NgramModel, vectorizer
 from pipeline.parts.ngrams import classifier as ngram_classifier
-from pipeline.parts.params import TrainParams
 from pipeline.parts.tokens import clip, encode, train_tokenizer
 
 MAX_TOKENS = 9  # cuts most reviews
@@ -28,9 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reviews = tiny_reviews()
     tokenizer = train_tokenizer(iter(reviews["text"]), "word", 100)
     tokenizer.save(str(folder / "tokenizer.json"))
-    settings = TrainParams(
-        embedding_dim=8, units=8, dropout=0.0, pooling="max", keep="head", learning_rate=0.05, epochs=6, patience=0
-    )
+    settings = train_params(dropout=0.0, keep="head", learning_rate=0.05, epochs=6, patience=0)
     tokens = clip(encode(tokenizer, reviews["text"].tolist()), MAX_TOKENS, "head")
     labels = (reviews["label"] == "positive").to_numpy(np.int32)
     networks.seed_everything(1)

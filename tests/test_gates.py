@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import Project
+from conftest import Project, train_params
 
 from pipeline.parts import gates, networks
 from pipeline.parts.command import InputError
@@ -18,8 +18,7 @@ VOCABULARY = 12
 
 
 def settings(pooling: str = "max") -> TrainParams:
-    values = {"embedding_dim": 6, "units": 5, "dropout": 0.1, "pooling": pooling, "keep": "tail"}
-    return TrainParams.model_validate({**values, "learning_rate": 0.05, "epochs": 1, "patience": 0})
+    return train_params(embedding_dim=6, units=5, pooling=pooling)
 
 
 def strong_network(cell: networks.CellName, classes: int, pooling: str) -> keras.Model:
@@ -98,7 +97,7 @@ def test_a_keeping_gate_of_one_keeps_and_of_zero_forgets(gate: str) -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_states_and_the_cell_agree_with_keras(cell: networks.CellName) -> None:
     model = strong_network(cell, 2, "last")
-    layer = model.get_layer(cell)
+    layer = model.get_layer(f"{cell}_1")
     vectors = np.random.default_rng(6).normal(0, 1, (3, 40, 6)).astype(np.float32)
     seen = gates.CELLS[cell](vectors, *layer.get_weights())
     np.testing.assert_allclose(seen["state"], np.asarray(layer(vectors)), atol=1e-5)
@@ -165,7 +164,7 @@ def test_log_odds_are_those_of_the_probabilities() -> None:
     ("change", "message"),
     [
         ({"pooling": "attention"}, "pooling attention"),
-        ({"stacked": True}, "embedding, lstm, lstm_2, probability"),
+        ({"stacked": True}, "embedding, lstm_1, lstm_2, probability"),
         ({"bias": False}, "not one of Keras' default build"),
     ],
 )
@@ -173,9 +172,9 @@ def test_another_build_is_refused(change: dict[str, object], message: str) -> No
     layers = networks.weights(networks.build("lstm", VOCABULARY, 2, settings()))
     if "stacked" in change:
         head = layers.pop("probability")
-        layers |= {"lstm_2": layers["lstm"], "probability": head}
+        layers |= {"lstm_2": layers["lstm_1"], "probability": head}
     if "bias" in change:
-        layers["lstm"] = layers["lstm"][:2]
+        layers["lstm_1"] = layers["lstm_1"][:2]
     with pytest.raises(InputError, match=message):
         Network.from_weights(layers, str(change.get("pooling", "max")))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from conftest import train_params
 
 from pipeline.parts import networks
 from pipeline.parts.batches import pad
@@ -18,8 +19,8 @@ VOCABULARY = 10
 
 
 def settings(**changes: object) -> TrainParams:
-    values = {"embedding_dim": 6, "units": 8, "dropout": 0.0, "pooling": "max", "keep": "tail"}
-    return TrainParams.model_validate({**values, "learning_rate": 0.05, "epochs": 12, "patience": 0, **changes})
+    values = {"embedding_dim": 6, "dropout": 0.0, "learning_rate": 0.05, "epochs": 12, "patience": 0}
+    return train_params(**{**values, **changes})
 
 
 def random_texts(count: int, longest: int) -> tuple[Tokens, np.ndarray]:
@@ -101,11 +102,21 @@ def test_the_seed_alone_decides_the_bytes_of_a_trained_network(learnt: Learnt, t
     assert saved(learn("gru", 8, seed=2).model) != saved(learnt.model)
 
 
-@pytest.mark.parametrize("pooling", ["last", "max", "mean"])
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(cell: networks.CellName, pooling: str) -> None:
+@pytest.mark.parametrize(
+    ("cell", "build"),
+    [
+        ("lstm", {"pooling": "last"}),
+        ("gru", {"pooling": "max"}),
+        ("lstm", {"pooling": "max+mean", "bidirectional": True, "layers": 2}),
+        ("gru", {"pooling": "last", "bidirectional": True, "layers": 2}),
+        ("gru", {"pooling": "attention", "bidirectional": True}),
+    ],
+)
+def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(
+    cell: networks.CellName, build: dict[str, object]
+) -> None:
     networks.seed_everything(1)
-    model = networks.build(cell, VOCABULARY, 2, settings(pooling=pooling))
+    model = networks.build(cell, VOCABULARY, 2, settings(**build))
     model.set_weights([8 * weight for weight in model.get_weights()])  # far from 0.5
     tokens, _ = random_texts(300, 40)  # more than one batch, several widths
     together = networks.predict(model, tokens)
@@ -126,23 +137,53 @@ def test_a_last_batch_of_another_width_is_predicted_as_well() -> None:
     assert abs(alone[0, 1] - alone[1, 1]) > 1e-4
 
 
-@pytest.mark.parametrize("pooling", ["last", "max", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "max", "mean", "max+mean", "attention"])
 def test_pooling_sees_the_states_of_words_and_never_of_padding(pooling: str) -> None:
     networks.seed_everything(2)
     model = networks.build("gru", VOCABULARY, 2, settings(pooling=pooling))
     texts = [[2, 3, 4], [5], [6, 7, 8, 9, 2, 3, 4, 5, 6]]
     batch = pad(from_lists(texts), np.arange(3))
     assert batch.shape == (3, 16)
-    recurrent = keras.Model(model.input, model.get_layer("gru").output)
+    recurrent = keras.Model(model.input, model.get_layer("gru_1").output)
     states = [words[: len(text)] for words, text in zip(recurrent.predict_on_batch(batch), texts, strict=True)]
     pooled = {
         "last": [words[-1] for words in states],
         "max": [words.max(axis=0) for words in states],
         "mean": [words.mean(axis=0) for words in states],
+        "max+mean": [np.concatenate([words.max(axis=0), words.mean(axis=0)]) for words in states],
+        "attention": [_attended(words, model) for words in states],
     }[pooling]
     kernel, bias = model.get_layer("probability").get_weights()
     expected = 1 / (1 + np.exp(-(np.stack(pooled) @ kernel + bias)))
     np.testing.assert_allclose(model.predict_on_batch(batch), expected, atol=1e-6)
+
+
+def _attended(words: np.ndarray, model: keras.Model) -> np.ndarray:
+    if not any(layer.name == "attention" for layer in model.layers):
+        return np.zeros(0)
+    (question,) = model.get_layer("attention").get_weights()
+    powers = np.exp(np.tanh(words) @ question)
+    return np.asarray((powers / powers.sum() * words).sum(axis=0), np.float32)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_backward_layer_reads_every_text_from_its_own_end(cell: networks.CellName) -> None:
+    networks.seed_everything(3)
+    model = networks.build(cell, VOCABULARY, 2, settings(bidirectional=True))
+    embedding, backward = (model.get_layer(name) for name in ("embedding", f"{cell}_1_backward"))
+    reversed_states = np.asarray(backward(embedding(np.array([[4, 3, 2]]))))[0]
+    states = keras.Model(model.input, backward.output).predict_on_batch(
+        pad(from_lists([[2, 3, 4], [5] * 9]), np.arange(2))
+    )
+    np.testing.assert_allclose(states[0, :3], reversed_states, atol=1e-6)
+
+
+def test_layers_lie_on_top_of_each_other() -> None:
+    model = networks.build("gru", VOCABULARY, 3, settings(bidirectional=True, layers=2, output_dropout=0.5))
+    sizes = {name: arrays[0].shape for name, arrays in networks.weights(model).items()}
+    # The second layer reads both directions of the first, 2 x 8 states; three gates of 8 units each.
+    assert sizes["gru_2"] == sizes["gru_2_backward"] == (16, 24)
+    assert networks.recurrent_parameters(model) == 2 * (3 * 8 * (6 + 8 + 2)) + 2 * (3 * 8 * (16 + 8 + 2))
 
 
 @pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3)])

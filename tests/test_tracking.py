@@ -20,7 +20,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import clean_environment, tiny_reviews
+from conftest import clean_environment, tiny_reviews, train_params
 from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
@@ -29,7 +29,6 @@ from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.lineage import PATCH, sha256
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
-from pipeline.parts.params import TrainParams
 from pipeline.parts.record import finish, record_comparison, restore
 from pipeline.parts.registry import Registry
 from pipeline.parts.store import store_uri
@@ -51,9 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder.mkdir()
     tokenizer = train_tokenizer(iter(tiny_reviews()["text"]), "word", 100)
     tokenizer.save(str(folder.parent / "tokenizer.json"))
-    settings = TrainParams(
-        embedding_dim=8, units=4, dropout=0.0, pooling="max", keep="tail", learning_rate=0.1, epochs=2, patience=0
-    )
+    settings = train_params(units=4, dropout=0.0, learning_rate=0.1, epochs=2, patience=0)
     networks.seed_everything(1)
     network = networks.build("gru", tokenizer.get_vocab_size(), 2, settings)
     network.set_weights([8 * weight for weight in network.get_weights()])  # far from 0.5

@@ -6,20 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_PARAMS
+from conftest import TINY_PARAMS, train_params
 
 from pipeline import train as stage
 from pipeline.parts import networks
 from pipeline.parts.lineage import md5
-from pipeline.parts.params import TrainParams
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import TokenizedSplits, clip, from_lists, train_tokenizer
 from pipeline.parts.trained import Trained
 
 # Those of TINY_PARAMS, with 16 tokens at most and 16 texts in a batch.
-SETTINGS = TrainParams(
-    embedding_dim=8, units=8, dropout=0.1, pooling="max", keep="tail", learning_rate=0.02, epochs=4, patience=2
-)
+SETTINGS = train_params()
 
 
 def splits() -> TokenizedSplits:
@@ -50,10 +47,7 @@ def test_the_card_says_what_was_trained_and_how(trained: Trained) -> None:
         "model": "lstm",
         "seed": 1,
         "labels": ["bad", "fair", "good"],
-        "settings": {
-            **{"embedding_dim": 8, "units": 8, "dropout": 0.1, "pooling": "max", "keep": "tail"},
-            **{"learning_rate": 0.02, "epochs": 4, "patience": 2, "max_tokens": 16, "batch_size": 16, "vocabulary": 5},
-        },
+        "settings": SETTINGS.model_dump() | {"max_tokens": 16, "batch_size": 16, "vocabulary": 5},
         "parameters": 40 + 544 + 27,  # 5 words of 8 numbers; 4 gates of (8 + 8 + 1) by 8; (8 + 1) by 3 classes
         "recurrent_parameters": 544,
         "best_epoch": int(trained.history["validation_loss"].to_numpy().argmin()) + 1,

@@ -146,12 +146,13 @@ class Network:
             InputError: the network is of another build than this module computes.
         """
         names = [name for name in layers if name not in ("embedding", *_HEADS)]
-        if len(layers) != 3 or len(names) != 1 or names[0] not in CELLS or pooling not in POOLINGS:
+        cells = [name.removesuffix("_1") for name in names]
+        if len(layers) != 3 or len(names) != 1 or cells[0] not in CELLS or pooling not in POOLINGS:
             raise InputError(
                 "the gates can be shown of an embedding, one LSTM or GRU, last, max or mean pooling, and a dense layer."
                 f" Received: {', '.join(layers)}; pooling {pooling}"
             )
-        (cell,) = names
+        (cell,) = cells
         (embedding,), recurrent, (kernel, bias) = ([_float64(array) for array in layer] for layer in layers.values())
         if len(recurrent) != 3 or recurrent[2].ndim != {"lstm": 1, "gru": 2}[cell]:
             raise InputError(f"the {cell.upper()} is not one of Keras' default build (biases; GRU: reset_after)")

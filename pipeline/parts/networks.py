@@ -1,9 +1,10 @@
 """The LSTM and the GRU: built, trained, saved and opened. Nothing else in the pipeline knows Keras.
 
-    tokens (B, T) -> embedding (B, T, E) -> dropout -> LSTM or GRU (B, T, U) -> pooling (B, U) -> probabilities
+    tokens (B, T) -> embedding (B, T, E) -> dropout -> LSTMs or GRUs (B, T, U) -> pooling (B, U) -> probabilities
 
-Texts are padded on the right and the recurrent layer runs unmasked: it reads left to right, so what stands before
-the padding never sees it. Only the pooling looks at the mask, which costs far less than masking every step.
+Texts are padded on the right and the recurrent layers run unmasked: they read left to right, so what stands before
+the padding never sees it. A layer that reads from the end gets each text reversed within its own length, so its
+padding comes last too. Only the pooling looks at the mask, which costs far less than masking every step.
 """
 
 import json
@@ -54,7 +55,7 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
     """Make the network, made only of what Keras brings, so that the saved file opens without this project.
 
     Args:
-        cell: the recurrent layer.
+        cell: the recurrent layers.
         vocabulary: token ids are below this.
         classes: two give one sigmoid output, p(class 1), (B, 1); more give a softmax, (B, classes).
         settings: the `train` block of params.yaml.
@@ -64,10 +65,19 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
     """
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     x = layers.Embedding(vocabulary, settings.embedding_dim, name="embedding")(tokens)
+    if settings.word_dropout:
+        # Whole words go: Iyyer et al. 2015, https://aclanthology.org/P15-1162/.
+        x = layers.Dropout(settings.word_dropout, noise_shape=(None, None, 1), name="word_dropout")(x)
     # The same mask for all tokens of a text: the input dropout of Gal & Ghahramani 2016, arXiv:1512.05287.
     x = layers.SpatialDropout1D(settings.dropout, name="dropout")(x)
-    x = CELLS[cell](settings.units, return_sequences=True, name=cell)(x)
-    x = _pool(x, ops.not_equal(tokens, PAD), settings.pooling)
+    mask = ops.not_equal(tokens, PAD)
+    for number in range(1, settings.layers + 1):
+        if number > 1 and settings.output_dropout:
+            x = layers.SpatialDropout1D(settings.output_dropout, name=f"dropout_{number}")(x)
+        x = _recurrent(cell, number, x, mask, settings)
+    x = _pool(x, mask, settings)
+    if settings.output_dropout:
+        x = layers.Dropout(settings.output_dropout, name="output_dropout")(x)
     if classes == 2:
         outputs = layers.Dense(1, activation="sigmoid", name="probability")(x)
     else:
@@ -75,16 +85,64 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
     return keras.Model(tokens, outputs, name=cell)
 
 
-def _pool(states: Any, mask: Any, pooling: Literal["last", "max", "mean"]) -> Any:
-    """Reduce the states of all tokens, (B, T, U), to one vector per text, (B, U), leaving padding out."""
-    mask = ops.expand_dims(mask, -1)  # (B, T, 1)
-    lengths = ops.sum(ops.cast(mask, "int32"), axis=1)  # (B, 1)
-    if pooling == "max":
-        return ops.max(ops.where(mask, states, -1.0), axis=1)  # states lie between -1 and 1
-    if pooling == "mean":
-        return ops.sum(ops.where(mask, states, 0.0), axis=1) / ops.cast(lengths, "float32")
-    last = ops.expand_dims(lengths - 1, -1)  # (B, 1, 1)
-    return ops.squeeze(ops.take_along_axis(states, last, axis=1), axis=1)
+def _recurrent(cell: CellName, number: int, x: Any, mask: Any, settings: "TrainParams") -> Any:
+    """One recurrent layer, (B, T, U); bidirectional (Schuster & Paliwal 1997), (B, T, 2 U), left to right first."""
+    name = f"{cell}_{number}"
+    forward = CELLS[cell](settings.units, return_sequences=True, name=name)(x)
+    if not settings.bidirectional:
+        return forward
+    places = _reversed_places(mask)
+    backward = CELLS[cell](settings.units, return_sequences=True, name=f"{name}_backward")(_taken(x, places))
+    return ops.concatenate([forward, _taken(backward, places)], axis=-1)
+
+
+def _reversed_places(mask: Any) -> Any:
+    """Where each token goes when every text is reversed within its own length, int32, (B, T); padding stays."""
+    real = ops.cast(mask, "int32")
+    places = ops.cumsum(ops.ones_like(real), axis=1) - 1
+    return ops.where(mask, ops.sum(real, axis=1, keepdims=True) - 1 - places, places)
+
+
+def _taken(vectors: Any, places: Any) -> Any:
+    """The vectors at these places, (B, T, U), from (B, T, U) and (B, T)."""
+    return ops.take_along_axis(vectors, ops.expand_dims(places, -1), axis=1)
+
+
+def _pool(states: Any, mask: Any, settings: "TrainParams") -> Any:
+    """Reduce the states of all tokens to one vector per text, leaving padding out.
+
+    Args:
+        states: of the top layer, (B, T, U), or (B, T, 2 U) where it is bidirectional.
+        mask: bool, (B, T).
+        settings: `pooling` counts: see params.yaml.
+
+    Returns:
+        (B, U), (B, 2 U) or, for `max+mean`, twice as many.
+    """
+    real = ops.expand_dims(mask, -1)  # (B, T, 1)
+    lengths = ops.sum(ops.cast(real, "int32"), axis=1)  # (B, 1)
+    if settings.pooling == "last":
+        # What a direction has when it has read all: the right end of the one, the left end of the other.
+        end = ops.squeeze(ops.take_along_axis(states, ops.expand_dims(lengths - 1, -1), axis=1), axis=1)
+        if not settings.bidirectional:
+            return end
+        return ops.concatenate([end[:, : settings.units], states[:, 0, settings.units :]], axis=-1)
+    if settings.pooling == "attention":
+        # One learnt question to all states: Yang et al. 2016, https://aclanthology.org/N16-1174/, less their layer.
+        scores = layers.Dense(1, use_bias=False, name="attention")(ops.tanh(states))
+        weights = ops.softmax(ops.where(real, scores, -1e9), axis=1)
+        return ops.sum(weights * states, axis=1)
+    pooled = []
+    if "max" in settings.pooling:
+        pooled.append(ops.max(ops.where(real, states, -1.0), axis=1))  # states lie between -1 and 1
+    if "mean" in settings.pooling:
+        pooled.append(ops.sum(ops.where(real, states, 0.0), axis=1) / ops.cast(lengths, "float32"))
+    return ops.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
+
+
+def recurrent_parameters(model: keras.Model) -> int:
+    """Weights of the recurrent layers alone."""
+    return sum(int(layer.count_params()) for layer in model.layers if isinstance(layer, (layers.LSTM, layers.GRU)))
 
 
 def seed_everything(seed: int) -> None:

@@ -21,6 +21,7 @@ _UNION_BRANCHES = ("literal['given']", "constrained-float")
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -48,8 +49,12 @@ class PreprocessParams(Block):
 class TrainParams(Block):
     embedding_dim: Count
     units: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    pooling: Literal["last", "max", "mean"]
+    bidirectional: bool
+    layers: Count
+    dropout: Dropout
+    word_dropout: Dropout
+    output_dropout: Dropout
+    pooling: Literal["last", "max", "mean", "max+mean", "attention"]
     keep: Literal["head", "tail"]
     learning_rate: Annotated[float, Field(gt=0)]
     epochs: Count
