@@ -38,6 +38,7 @@ from pipeline.parts.trained import PREDICTIONS, Trained
 CHAMPION, CHALLENGER = "champion", "challenger"
 MLFLOW_SCHEMES = ("models:/", "runs:/")
 
+_CODE_LOADER = "mlflow.pyfunc.loaders.code_model"  # of a model that is logged as code; others unpickle
 _FORMER = "gatewise.champions"
 _FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.dataset_digest", "gatewise.name"
 
@@ -198,7 +199,7 @@ class Registry:
             info = mlflow.models.get_model_info(uri)
         _check_columns(uri, info.signature)
         flavour = info.flavors.get("python_function", {})
-        if flavour.get("loader_module") != "mlflow.pyfunc.model" or "model_code_path" not in flavour:
+        if flavour.get("loader_module") != _CODE_LOADER or "model_code_path" not in flavour:
             raise InputError(f"{uri} is not logged as code; whatever it pickled would run when it is opened")
         return uri
 
