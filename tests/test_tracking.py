@@ -499,7 +499,8 @@ def test_a_server_takes_promotions_and_the_way_back(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     tracker, registry = Tracker("promoted"), Registry("promoted")
-    split = HeldOut("2" * 32, baseline.predictions["test"].argmax(axis=1), np.arange(len(TEXTS)))
+    labels = baseline.predictions["test"].argmax(axis=1)
+    split = HeldOut(TEXTS, labels, np.arange(len(TEXTS)), baseline.card["labels"])
     for number, one in enumerate((trained, baseline), start=1):
         restore(tracker, one, tokenizer)
         assert promote(registry, tracker, one, split, beat_baseline=False, compared=True)[0]
@@ -509,5 +510,5 @@ def test_a_server_takes_promotions_and_the_way_back(
     with registry.locked():
         restored, deposed = registry.roll_back()
     assert (restored.name, deposed.name) == ("gru-1", "baseline")
-    answers = registry.load(registry.champion_uri).predict(TEXTS)
+    answers = registry.load(registry.version_uri(restored)).predict(TEXTS)
     np.testing.assert_allclose(answers[["p_negative", "p_positive"]], trained.predictions["test"], atol=1e-6)
