@@ -512,5 +512,5 @@ def test_a_server_takes_promotions_and_the_way_back(
     with registry.locked():
         restored, deposed = registry.roll_back()
     assert (restored.name, deposed.name) == ("gru-1", "baseline")
-    answers = registry.load(registry.champion_uri).predict(TEXTS)
+    answers = registry.load(registry.version_uri(restored)).predict(TEXTS)
     np.testing.assert_allclose(answers[["p_negative", "p_positive"]], trained.predictions["test"], atol=1e-6)

@@ -9,11 +9,14 @@ there, the champion is compared with the expected one just before it is set and 
 promotions at the same moment at least one finds out and says so.
 """
 
+import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import mlflow
@@ -25,6 +28,7 @@ from filelock import FileLock
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
 
 from pipeline.parts.command import InputError
 from pipeline.parts.store import sqlite_file
@@ -34,6 +38,7 @@ from pipeline.parts.trained import PREDICTIONS, Trained
 CHAMPION, CHALLENGER = "champion", "challenger"
 MLFLOW_SCHEMES = ("models:/", "runs:/")
 
+_CODE_LOADER = "mlflow.pyfunc.loaders.code_model"  # of a model that is logged as code; others unpickle
 _FORMER = "gatewise.champions"
 _FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.dataset_digest", "gatewise.name"
 
@@ -69,11 +74,12 @@ class Registry:
     def __init__(self, dataset: str) -> None:
         self.model = EXPERIMENT.format(dataset=dataset)
         self.uri = connect()
+        # Whatever the environment says: nothing that a model file pickled is run, here or in what is started from here.
+        os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 
-    @property
-    def champion_uri(self) -> str:
-        """What MLflow's commands call the champion."""
-        return f"models:/{self.model}@{CHAMPION}"
+    def version_uri(self, version: Version) -> str:
+        """What MLflow's commands call a version."""
+        return f"models:/{self.model}/{version.number}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -104,10 +110,7 @@ class Registry:
         Raises:
             InputError: the run has no model.
         """
-        if not run.outputs or not run.outputs.model_outputs:
-            raise InputError(
-                f"the run of {trained.name} has no model; `dvc repro -f -s evaluate` writes what is missing"
-            )
+        model_id = model_of(run)
         tags = {_FINGERPRINT: trained.fingerprint, _DIGEST: digest, _NAME: trained.name}
         with self._asking() as client:
             if self._registered() is None:
@@ -116,7 +119,6 @@ class Registry:
                 if tags.items() <= version.tags.items():
                     return _as_version(version)
             client.log_artifact(run.info.run_id, str(trained.folder / PREDICTIONS), _folder(digest))
-            model_id = run.outputs.model_outputs[0].model_id
             source, run_id = f"models:/{model_id}", run.info.run_id
             return _as_version(
                 client.create_model_version(
@@ -179,37 +181,36 @@ class Registry:
         """Check that MLflow has a model that takes raw text, and say which one it is.
 
         Args:
-            uri: `models:/…` or `runs:/…`; of a run, its id is enough.
+            uri: `models:/…` or `runs:/…` (of a run, its id is enough), or the folder of an MLflow model.
 
         Returns:
-            A URI that MLflow's own commands take.
+            A URI that MLflow's own commands take, of the very model: an alias may move on.
 
         Raises:
-            InputError: there is no such model, or it takes something else.
+            InputError: there is no such model, it takes or gives something else, or opening it would unpickle.
         """
         kind, _, rest = uri.partition(":/")
         with self._asking() as client:
             if kind == "runs" and "/" not in rest:
-                outputs = client.get_run(rest).outputs
-                if not outputs or not outputs.model_outputs:
-                    raise InputError(f"the run {rest} has no model")
-                uri = f"models:/{outputs.model_outputs[0].model_id}"
-            signature = mlflow.models.get_model_info(uri).signature
-        names = signature.inputs.input_names() if signature and signature.inputs else []
-        if names != ["text"]:
-            raise InputError(
-                f"{uri} is no model that takes raw text. Its inputs: {', '.join(map(str, names)) or 'unknown'}"
-            )
+                uri = f"models:/{model_of(client.get_run(rest))}"
+            elif kind == "models" and "@" in rest:
+                name, _, alias = rest.partition("@")
+                uri = f"models:/{name}/{client.get_model_version_by_alias(name, alias).version}"
+            info = mlflow.models.get_model_info(uri)
+        _check_columns(uri, info.signature)
+        flavour = info.flavors.get("python_function", {})
+        if flavour.get("loader_module") != _CODE_LOADER or "model_code_path" not in flavour:
+            raise InputError(f"{uri} is not logged as code; whatever it pickled would run when it is opened")
         return uri
 
     def load(self, uri: str) -> "LoadedModel":
         """Open a model by its MLflow URI, as `resolve` takes it.
 
         Raises:
-            InputError: there is no such model, or it takes something else.
+            InputError: as `resolve`, or the model does not open.
         """
-        with self._asking(), _without_our_code():
-            return LoadedModel(mlflow.pyfunc.load_model(self.resolve(uri)))
+        with self._asking():
+            return LoadedModel(self.resolve(uri))
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
@@ -255,33 +256,74 @@ class Registry:
 
 
 class LoadedModel:
-    """A model as MLflow opened it, with the code that it was logged with."""
+    """A model as MLflow opens it, with the code that it was logged with, and not the one that is running."""
 
-    def __init__(self, model: mlflow.pyfunc.PyFuncModel) -> None:
-        self._model = model
+    def __init__(self, uri: str) -> None:
+        self._code = _Code()
+        with self._code:
+            self._model = mlflow.pyfunc.load_model(uri)
 
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:
         """As `Classifier.predict`."""
-        # Of objects, because half an emoji does not fit into a string column.
-        table: pd.DataFrame = self._model.predict(pd.DataFrame({"text": texts}, dtype=object))
-        return table
+        with self._code:
+            # Of objects, because half an emoji does not fit into a string column.
+            table: pd.DataFrame = self._model.predict(pd.DataFrame({"text": texts}, dtype=object))
+            return table
 
 
-@contextmanager
-def _without_our_code() -> Iterator[None]:
-    """Let a model import the copy of our code that it brings, and not the one that is running."""
-    package = __name__.partition(".")[0]
-    path = list(sys.path)
-    ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == package}
-    for name in ours:
-        del sys.modules[name]
-    try:
-        yield
-    finally:
-        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-            del sys.modules[name]
-        sys.modules.update(ours)
-        sys.path[:] = path
+class _Code:
+    """The copy of our package that a model brings: inside of the block, its modules stand in place of ours.
+
+    They have the same names, so only one model at a time is inside, and no other thread may import ours meanwhile.
+    """
+
+    _one_at_a_time = threading.RLock()
+
+    def __init__(self) -> None:
+        self._modules: dict[str, ModuleType] = {}
+        self._path = list(sys.path)
+
+    def __enter__(self) -> None:
+        self._one_at_a_time.acquire()
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+        self._one_at_a_time.release()
+
+    def _swap(self) -> None:
+        package = __name__.partition(".")[0]
+        present = [name for name in sys.modules if name.partition(".")[0] == package]
+        aside = {name: sys.modules.pop(name) for name in present}
+        sys.modules.update(self._modules)
+        self._modules = aside
+        self._path, sys.path[:] = list(sys.path), self._path
+
+
+def model_of(run: Run) -> str:
+    """The id of the model that a run logged.
+
+    Raises:
+        InputError: it logged none.
+    """
+    if not run.outputs or not run.outputs.model_outputs:
+        name = run.info.run_name or run.info.run_id
+        raise InputError(f"the run {name} has no model; `dvc repro -f -s evaluate` writes what is missing")
+    return str(run.outputs.model_outputs[0].model_id)
+
+
+def _check_columns(uri: str, signature: ModelSignature | None) -> None:
+    inputs, outputs = (
+        schema.input_names() if schema and schema.has_input_names() else []
+        for schema in ((signature.inputs, signature.outputs) if signature else (None, None))
+    )
+    if inputs != ["text"]:
+        raise InputError(f"{uri} is no model that takes raw text. Its inputs: {', '.join(inputs) or 'unknown'}")
+    if outputs[:1] != ["label"] or len(outputs) < 2 or not all(name.startswith("p_") for name in outputs[1:]):
+        raise InputError(
+            f"{uri} is no model that answers with label and probabilities (label, p_…)."
+            f" Its outputs: {', '.join(outputs) or 'unknown'}"
+        )
 
 
 def _as_version(version: ModelVersion) -> Version:
