@@ -226,7 +226,7 @@ def test_a_port_that_is_taken_is_one_line(server: Server, own_project: Project) 
 
 @pytest.mark.parametrize(
     ("model", "problem"),
-    [("gru-2", "--model must be models:/ or runs:/…. Received: gru-2"), ("models:/m-1", "m-1' not found")],
+    [("gru-9", "there is no model 'gru-9'"), ("models:/m-1", "m-1' not found")],
 )
 def test_a_model_that_is_not_there_is_one_line(own_project: Project, model: str, problem: str) -> None:
     result = own_project.run(*COMMAND, "--port", "0", "--model", model, check=False)

@@ -28,6 +28,7 @@ _JSON_NAMES = {
     float: "a number",
     bool: "a truth value",
     str: "text",
+    type(None): "null",
 }
 
 

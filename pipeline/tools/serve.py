@@ -1,7 +1,7 @@
 """Serve a model over HTTP: raw text in, label and probabilities out. What `make serve` does.
 
     python -m pipeline.tools.serve                          # the champion, on http://127.0.0.1:5001
-    python -m pipeline.tools.serve --model models:/m-… --port 8000
+    python -m pipeline.tools.serve --model gru-1 --port 8000
 
     curl localhost:5001/invocations -H "Content-Type: application/json" \
         -d '{"dataframe_records": [{"text": "A dull, lifeless film."}]}'
@@ -26,28 +26,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipeline.parts.choice import TextModel
-from pipeline.parts.command import InputError, run
+from pipeline.parts.choice import TextModel, served_uri
+from pipeline.parts.command import run
 from pipeline.parts.params import read_params
 from pipeline.parts.payloads import LONGEST, RefusedError, read_texts
 from pipeline.parts.ports import check_port, trusted_hosts
-from pipeline.parts.registry import MLFLOW_SCHEMES, Registry
-
-
-def served(wanted: str | None, registry: Registry) -> str:
-    """The MLflow URI of the model to serve: the very version, because the champion may change meanwhile.
-
-    Raises:
-        InputError: there is no champion, or no such model.
-    """
-    if wanted is not None:
-        if not wanted.startswith(MLFLOW_SCHEMES):
-            raise InputError(f"--model must be {' or '.join(MLFLOW_SCHEMES)}…. Received: {wanted}")
-        return registry.resolve(wanted)
-    champion = registry.champion()
-    if champion is None:
-        raise InputError(f"{registry.model} has no champion; name one with: make promote")
-    return f"models:/{registry.model}/{champion.number}"
+from pipeline.parts.registry import Registry
 
 
 def make_app(model: TextModel, hosts: list[str]) -> Starlette:
@@ -119,14 +103,14 @@ def _problem(status: int, sentence: str) -> Response:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve a model over HTTP: raw text in, label and probabilities out.")
-    parser.add_argument("--model", help="models:/… or runs:/… (default: the champion)")
+    parser.add_argument("--model", help="models:/…, runs:/…, a folder or a name in data/models (default: the champion)")
     parser.add_argument("--port", type=int, default=5001)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
     arguments = parser.parse_args()
     check_port(arguments.host, arguments.port)
-    registry = Registry(read_params().dataset)
-    uri = served(arguments.model, registry)
-    model = registry.load(uri)
+    dataset = read_params().dataset
+    uri = served_uri(arguments.model, dataset)
+    model = Registry(dataset).load(uri)
     model.predict([""])  # the first answer of a network takes a second
     app = make_app(model, trusted_hosts(arguments.host))
     print(f"serving {uri} on http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
