@@ -50,6 +50,16 @@ def test_texts_become_the_ids_of_their_words() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("line_break", ["<br />", "<BR>", "<br/><br />", "<br  /> "])
+def test_a_web_page_s_line_break_is_one_of_a_text(kind: TokenizerKind, line_break: str) -> None:
+    raw, plain = (f"the cat.{separator}A dog" for separator in (line_break, "\n"))
+    tokenizer = train_tokenizer(iter([raw] * 3), kind, 60)
+    assert tokenizer.get_vocab() == train_tokenizer(iter([plain] * 3), kind, 60).get_vocab()
+    assert ids(tokenizer, raw) == ids(tokenizer, plain)
+    assert tokenizer.encode(raw).offsets[-1][1] == len(raw)
+
+
 def test_the_vocabulary_ends_at_its_limit() -> None:
     tokenizer = word_tokenizer(4)
     assert tokenizer.get_vocab() == {"[PAD]": 0, "[UNK]": 1, "the": 2, "a": 3}

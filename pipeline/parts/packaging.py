@@ -18,7 +18,7 @@ from pipeline.parts.modelcard import model_card
 from pipeline.parts.trained import BASELINE, CARD, Trained
 
 # What a loaded model imports of ours, and of others. mlflow is what loads it.
-_PARTS = ("__init__", "parts/__init__", "parts/arrays", "parts/classifier")
+_PARTS = ("__init__", "parts/__init__", "parts/arrays", "parts/classifier", "parts/words")
 _PACKAGES = ("mlflow", "numpy", "pandas")
 _NETWORK_PARTS = ("parts/batches", "parts/networks", "parts/tokens")
 _NETWORK_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tokenizers")

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import zipfile
 import zlib
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.parts.command import InputError, did_you_mean
 from pipeline.parts.params import read_yaml
+from pipeline.parts.words import LINE_BREAK
 
 SOURCE_FILE = "source.yaml"
 SPLITS = ("train", "validation", "test", "unlabelled")
@@ -189,7 +191,7 @@ def _read_imdb(archive: Path) -> Iterator[pd.DataFrame]:
         folder, _, file = name.rpartition("/")
         split, _, kind = folder.partition("/")
         film = films[folder][int(file.partition("_")[0])]
-        text = data.decode().replace("<br />", "\n")
+        text = re.sub(LINE_BREAK, "\n", data.decode())
         rows.append((name, text, _IMDB_LABELS[kind], "unlabelled" if kind == "unsup" else split, film))
         if len(rows) == BATCH_ROWS:
             yield _table(rows)

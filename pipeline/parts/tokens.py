@@ -11,6 +11,7 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from pipeline.parts.arrays import save_arrays
+from pipeline.parts.words import LINE_BREAK, WORD
 
 PAD, UNKNOWN = 0, 1
 SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
@@ -46,8 +47,9 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
     """Learn the `vocabulary` most frequent words (or sub-words) of `texts`, two special tokens included.
 
     `word` splits as the tutorial does: lower case, a word is a run of letters, digits, `_` and apostrophes;
-    everything else separates. `bpe` (Sennrich et al. 2016, https://aclanthology.org/P16-1162/) splits rare words
-    into frequent parts, so that no word is unknown that is written in the characters of the training texts.
+    everything else separates, and so does `<br />`. `bpe` (Sennrich et al. 2016,
+    https://aclanthology.org/P16-1162/) splits rare words into frequent parts, so that no word is unknown that is
+    written in the characters of the training texts.
     """
     if kind == "word":
         tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL_TOKENS[UNKNOWN]))
@@ -57,8 +59,9 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
     else:
         tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
         trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, show_progress=False)
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    words = pre_tokenizers.Split(Regex(r"[\w']+"), behavior="removed", invert=True)
+    line_breaks = normalizers.Replace(Regex(LINE_BREAK), "\n")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), line_breaks])
+    words = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
     # `▁` tells a sub-word that begins a word from one inside. An end_of_word_suffix would too, but with it the
     # trainer numbers the last letters in the order of a randomly seeded hash map: other ids on every run.
     marked = pre_tokenizers.Sequence([words, pre_tokenizers.Metaspace(prepend_scheme="always")])
