@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,8 @@ from pipeline.parts.words import LINE_BREAK, WORD
 
 PAD, UNKNOWN = 0, 1
 SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+
+_ENCODED_AT_A_TIME = 1 << 20  # characters
 
 TokenizerKind = Literal["word", "bpe"]
 
@@ -74,6 +76,13 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     """Turn texts into token ids. A text without a single word becomes one unknown token, so that none is empty."""
+    # The tokenizer needs a hundred bytes for a token of which four are kept: some of the texts at a time.
+    ends = np.cumsum([len(text) for text in texts])
+    parts = groupby(zip(ends // _ENCODED_AT_A_TIME, texts, strict=True), key=lambda pair: pair[0])
+    return concatenate(_encode(tokenizer, [text for _, text in part]) for _, part in parts)
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> Tokens:
     # Half of an emoji, as JSON can hold it, is no Unicode text; the tokenizer would refuse the whole batch.
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     encodings = tokenizer.encode_batch_fast(clean, add_special_tokens=False)
