@@ -114,6 +114,17 @@ def clean_environment() -> dict[str, str]:
     return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
+def output_of(code: str, *arguments: str) -> str:
+    """What Python code prints that runs in a process of its own, whose peak of memory (`ru_maxrss`) is its own, too.
+
+    A process begins with the peak of the one that started it: here a shell, and not the tests.
+    """
+    command = ["sh", "-c", '"$0" "$@"; exit', sys.executable, "-c", code, *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
 def make_project(root: Path) -> Project:
     """Copy the files that git tracks (or would) into `root`, select the tiny data set, and commit."""
     listed = subprocess.run(

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.parts.command import InputError
 from pipeline.parts.datasets import Staging, read_label_names, read_split, write_reviews
-from pipeline.parts.sources import BATCH_ROWS, COLUMNS
+from pipeline.parts.sources import COLUMNS
+from pipeline.parts.tables import BATCH_ROWS
 
 
 def table(*texts: str | None) -> pd.DataFrame:

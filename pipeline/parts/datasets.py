@@ -17,8 +17,9 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from pipeline.parts.command import InputError
-from pipeline.parts.sources import BATCH_ROWS, COLUMNS
+from pipeline.parts.sources import COLUMNS
 from pipeline.parts.splits import text_digest
+from pipeline.parts.tables import BATCH_ROWS
 
 _LABEL_NAMES = b"label_names"
 _STAGED = pa.schema([(column, pa.string()) for column in COLUMNS])

@@ -23,7 +23,7 @@ _CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 _NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 # What a loaded model imports of ours, and of others. mlflow is what loads it.
-_PARTS = ("__init__", "parts/__init__", "parts/arrays", "parts/classifier")
+_PARTS = ("__init__", "parts/__init__", "parts/arrays", "parts/classifier", "parts/words")
 _PACKAGES = ("mlflow", "numpy", "pandas")
 _NETWORK_PARTS = ("parts/batches", "parts/networks", "parts/tokens")
 _NETWORK_PACKAGES = ("keras", "tokenizers")
