@@ -1,6 +1,7 @@
 """How every stage and tool starts and fails: one clear line and exit code 1, never a traceback, on bad input."""
 
 import difflib
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,7 +17,11 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command's `main` and turn an `InputError` into one line on standard error and exit code 1."""
+    """Run a command's `main` and turn an `InputError` into one line on standard error and exit code 1.
+
+    To be told to stop (`kill`) is to be interrupted: what was begun is tidied up.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except InputError as error:
