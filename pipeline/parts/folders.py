@@ -46,13 +46,19 @@ def filling(folder: Path) -> Iterator[Path]:
     Of a run that is killed, `<folder>.part` stays, and the next run removes it.
     """
     target = folder.resolve()
-    part = target.with_name(f"{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with scratch(target.with_name(f"{target.name}.part")) as part:
         yield part
         target.mkdir(exist_ok=True)
         for path in part.iterdir():
             path.replace(target / path.name)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder that goes when the block ends; what a killed run left of it goes before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
