@@ -149,15 +149,61 @@ def test_the_readme_names_only_commands_that_exist() -> None:
             assert words[0] in {"git", "cd", "dvc", "mlflow", "curl", "export"}, command
 
 
-def test_make_hands_every_parameter_on() -> None:
-    given = ["DATASET=imdb", "SEEDS=1,2", "train.units=3"]
-    # Without what the make that runs these tests hands on to a make below it.
+def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make, without what the make that runs these tests hands on to a make below it."""
     alone = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"}}
-    shown = subprocess.run(
-        ["make", "-n", "repro", *given], cwd=ROOT, capture_output=True, text=True, check=True, env=alone
-    ).stdout
-    (command,) = [line for line in shown.splitlines() if "pipeline.tools.reproduce" in line]
-    assert sorted(shlex.split(command)[3:]) == ["--dataset=imdb", "--seeds=1,2", "--train.units=3"]
+    return subprocess.run(
+        ["make", *words], cwd=ROOT, capture_output=True, text=True, check=False, env=alone | environment
+    )
+
+
+def command_of(module: str, *words: str, **environment: str) -> list[str]:
+    """The words behind `python -m <module>`, as the shell would hand them on."""
+    shown = make("-n", *words, **environment)
+    assert shown.returncode == 0, shown.stderr
+    (command,) = [line for line in shown.stdout.splitlines() if module in line]
+    return shlex.split(command)[3:]
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        (["DATASET=imdb", "SEEDS=1,2", "train.units=3"], ["--dataset=imdb", "--seeds=1,2", "--train.units=3"]),
+        (["datasets.MyData.test=0.3", "TRAIN.UNITS=3"], ["--datasets.MyData.test=0.3", "--train.units=3"]),
+        (["MODELS=it's", "UNITS=$(HOME) `id` $x", "FOO=1"], ["--foo=1", "--models=it's", "--units=$(HOME) `id` $x"]),
+        (["PYTHON=python3", "GPU=1"], []),
+    ],
+)
+def test_make_hands_every_parameter_on_as_it_was_typed(given: list[str], options: list[str]) -> None:
+    assert sorted(command_of("pipeline.tools.reproduce", "repro", *given)) == options
+
+
+def test_the_environment_changes_no_parameter() -> None:
+    assert command_of("pipeline.tools.reproduce", "repro", MODELS="lstm", DATASET="imdb", SEEDS="7") == []
+
+
+def test_a_parameter_without_a_value_is_refused() -> None:
+    result = make("-n", "repro", "FOO=", "UNITS=3")
+    assert result.returncode != 0
+    assert "FOO= has no value" in result.stderr
+
+
+def test_make_quotes_what_it_hands_to_a_tool() -> None:
+    assert command_of("pipeline.tools.verify", "verify", "STAGE=train@it's") == ["--stage", "train@it's"]
+    assert command_of("pipeline.tools.compare", "compare", "A=HEAD~1", "B=my branch") == ["HEAD~1", "my branch"]
+    assert command_of("pipeline.tools.promote", "promote") == []
+
+
+def test_an_environment_that_could_not_be_made_does_not_stay(tmp_path: Path) -> None:
+    """A Python whose `venv` ends half way, as Debian's does without its package."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -m ] || exit 0\nmkdir -p "$3/bin" && touch "$3/bin/python" && exit 1\n')
+    python.chmod(0o755)
+    venv = tmp_path / "venv"
+    result = make(f"{venv}/bin/python", f"VENV={venv}", f"PYTHON={python}", "UV=")
+    assert result.returncode != 0
+    assert f"error: {venv} could not be made, and is removed" in result.stderr + result.stdout
+    assert not venv.exists()
 
 
 def test_the_readme_explains_every_parameter() -> None:
