@@ -19,7 +19,8 @@ from tokenizers import Tokenizer
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
-from pipeline.parts.command import progress, run
+from pipeline.parts.command import InputError, progress, run
+from pipeline.parts.folders import check_files, check_ours
 from pipeline.parts.gates import Network
 from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
@@ -29,7 +30,7 @@ from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, decode
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import CARD, MEMORY, NETWORK, Trained
+from pipeline.parts.trained import CARD, FILES, MEMORY, NETWORK, Trained
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
 AfterBatch = Callable[[int, int], None]
@@ -107,6 +108,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     params = read_params()
+    if not 0 <= arguments.seed < 2**32:
+        raise InputError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
+    check_files(arguments.tokens, arguments.tokenizer)
+    check_ours(arguments.output, FILES)
     splits = TokenizedSplits.load(arguments.tokens)
     identity = {"dataset": params.dataset, "model": arguments.model, "seed": arguments.seed}
     name = arguments.output.name

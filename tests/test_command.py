@@ -34,6 +34,11 @@ def test_bad_input_is_one_line_and_exit_code_1(body: str, line: str) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (1, "", line)
 
 
+def test_to_be_told_to_stop_is_to_be_interrupted() -> None:
+    result = run_main("import os, signal; os.kill(os.getpid(), signal.SIGTERM); print('not reached')")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: interrupted\n")
+
+
 def test_a_subclass_of_input_error_is_bad_input_too() -> None:
     result = run_main("raise type('UnreachableError', (InputError,), {})('nobody there')")
     assert (result.returncode, result.stderr) == (1, "error: nobody there\n")

@@ -3,6 +3,7 @@
 import difflib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,7 +19,11 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command's `main` and turn an `InputError` into one line on standard error and exit code 1."""
+    """Run a command's `main` and turn an `InputError` into one line on standard error and exit code 1.
+
+    To be told to stop (`kill`) is to be interrupted: what was begun is tidied up.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal of few characters shows ? for the others
     try:

@@ -248,9 +248,14 @@ def _read_files(source: FilesSource, folder: Path) -> Iterator[pd.DataFrame]:
 def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name: str) -> pd.DataFrame:
     wanted = {"text": source.text, "label": source.label, "split": source.split, "group": source.group}
     table = pd.DataFrame({"name": name}, index=rows.index)
-    for ours, theirs in wanted.items():
-        table[ours] = None if theirs is None else rows[theirs].map(str, na_action="ignore")
-    table = table[COLUMNS].astype("str")
+    try:
+        for ours, theirs in wanted.items():
+            table[ours] = None if theirs is None else rows[theirs].map(str, na_action="ignore")
+        table = table[COLUMNS].astype("str")
+    except UnicodeEncodeError as error:  # JSON can write such
+        raise InputError(
+            f"{path} has half a character (a lone UTF-16 surrogate) in a text. Received: {error.object[:60]!r}"
+        ) from None
     unknown = set(table["split"].dropna()) - set(SPLITS)
     if unknown:
         raise InputError(f"{path}: split must be one of {', '.join(SPLITS)}. Received: {', '.join(sorted(unknown))}")
