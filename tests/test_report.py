@@ -51,7 +51,7 @@ def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts() 
 
 
 def test_the_words_are_those_of_the_verdict_with_what_is_known_of_the_costs() -> None:
-    pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2))}
+    pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2), 500)}
     times = [(20.0, 20.5), (10.0, 10.5)]
     table = pd.DataFrame({"recurrent_parameters": [400, 300], "times": times}, index=["lstm", "gru"])
     told = tell("films", pairs, costs=for_verdict(table))

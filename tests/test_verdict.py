@@ -17,9 +17,9 @@ COSTS = {"lstm": cost(60, 4000), "gru": cost(50, 3000)}
 
 
 def difference(
-    points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5)
+    points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5), groups: int = 500
 ) -> Difference:
-    return Difference(points / 100, interval[0] / 100, interval[1] / 100, p_value, seeds)
+    return Difference(points / 100, interval[0] / 100, interval[1] / 100, p_value, seeds, groups)
 
 
 def pair(points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5)) -> str:
@@ -266,5 +266,5 @@ def test_fewer_than_three_seeds_give_a_warning() -> None:
 
 
 def test_one_seed_each_that_are_level_is_a_tie() -> None:
-    pair = {("gru", "lstm"): Difference(0.0, -0.02, 0.02, 1.0, (1, 1))}
+    pair = {("gru", "lstm"): Difference(0.0, -0.02, 0.02, 1.0, (1, 1), 500)}
     assert verdict("mine", pair).startswith("GRU and LSTM cannot be told apart on mine (difference 0.0 points")

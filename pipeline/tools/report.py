@@ -62,7 +62,7 @@ def read_differences(statistics: dict[str, Any]) -> dict[tuple[str, str], Differ
     """The differences in statistics.json as they were computed."""
     return {
         (row["first"], row["second"]): Difference(
-            row["mean"], row["low"], row["high"], row["p_value"], (row["seeds"][0], row["seeds"][1])
+            row["mean"], row["low"], row["high"], row["p_value"], (row["seeds"][0], row["seeds"][1]), row["groups"]
         )
         for row in statistics["differences"]
     }
