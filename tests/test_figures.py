@@ -49,8 +49,8 @@ def accuracy_by_length() -> Figure:
 
 def differences() -> Figure:
     pairs = {
-        ("lstm", "gru"): Difference(-0.01, -0.03, 0.01, 0.3, (2, 2)),
-        ("lstm", "baseline"): Difference(0.02, 0.01, 0.03, 0.01, (2, 1)),
+        ("lstm", "gru"): Difference(-0.01, -0.03, 0.01, 0.3, (2, 2), 500),
+        ("lstm", "baseline"): Difference(0.02, 0.01, 0.03, 0.01, (2, 1), 500),
     }
     return figures.differences(pairs, "films: differences")
 

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-from pipeline.parts.costs import costs
+from pipeline.parts.costs import costs, for_verdict
 from pipeline.parts.freshness import is_current
 from pipeline.parts.lineage import md5
-from pipeline.parts.report import Provenance, summary, summary_table, words, write_page
+from pipeline.parts.report import Provenance, summary, summary_table, write_page
 from pipeline.parts.scores import METRICS
 from pipeline.parts.statistics import Difference
 from pipeline.parts.trained import Trained
+from pipeline.parts.verdict import Told, tell
 
 
 def metrics(mean: float, std: float | None, parameters: int, runs: int) -> dict[str, Any]:
@@ -42,25 +43,24 @@ def test_a_row_per_model_with_percentages_and_deviations() -> None:
 
 def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts() -> None:
     numbers = {"lstm": metrics(0.5, 0.0, 5, 2)}
-    sentence, warning, about, table = summary("films", ["LSTM beats GRU."], "Only 2 seeds.", 1200, numbers).split(
-        "\n\n"
-    )
-    assert (sentence, warning) == ("LSTM beats GRU.", "Only 2 seeds.")
+    told = Told(["LSTM beats GRU."], ["Only 2 seeds.", "Only 9 texts."])
+    sentence, *warnings, about, table = summary("films", told, 1200, numbers).split("\n\n")
+    assert (sentence, warnings) == (*told.sentences, told.warnings)
     assert about == "films, 1,200 test texts; mean ± standard deviation over seeds."
     assert cells(table.splitlines()[2])[:3] == ["lstm", "2", "50.00 ± 0.00"]
-    assert "None" not in summary("films", ["LSTM beats GRU."], None, 1200, numbers)
 
 
 def test_the_words_are_those_of_the_verdict_with_what_is_known_of_the_costs() -> None:
-    pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2))}
+    pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2), 500)}
     times = [(20.0, 20.5), (10.0, 10.5)]
     table = pd.DataFrame({"recurrent_parameters": [400, 300], "times": times}, index=["lstm", "gru"])
-    (sentence,), warning = words("films", pairs, table)
+    told = tell("films", pairs, costs=for_verdict(table))
+    (sentence,), (warning,) = told.sentences, told.warnings
     assert sentence.startswith("LSTM beats GRU on films by 10.0 points")
     assert sentence.endswith("the GRU is 2.0x faster to train with 25 % fewer recurrent parameters.")
-    assert warning is not None
     assert warning.startswith("Only 2 seeds for LSTM and GRU")
-    (sentence,), _ = words("films", pairs, table.assign(times=pd.Series({"lstm": (20.0,), "gru": (10.0,)})))
+    single = table.assign(times=pd.Series({"lstm": (20.0,), "gru": (10.0,)}))
+    (sentence,) = tell("films", pairs, costs=for_verdict(single)).sentences
     assert sentence.endswith("the GRU has 25 % fewer recurrent parameters than the LSTM.")
 
 
@@ -106,11 +106,12 @@ def test_text_from_the_data_is_escaped_and_what_is_not_known_is_a_dash(
     runs = [Trained.load(trained_project.root / "data/models" / name) for name in ("lstm-1", "gru-1", "baseline")]
     data = json.loads((trained_project.root / "data/processed/data.json").read_text())
     origin = Provenance("<tiny>", "5" * 32, "none", data, {"lstm": "units 8"}, {}, {})
-    page = write_page(results, ["LSTM > GRU."], None, costs(runs, {}), origin).read_text()
+    page = write_page(results, Told(["LSTM > GRU."], ["Only < 3."]), costs(runs, {}), origin).read_text()
     assert "<script>" not in page
     assert "<b>bold" not in page
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt;" in page
     assert "LSTM &gt; GRU." in page
+    assert "Only &lt; 3." in page
     assert "There is no text that all of them get wrong." in page
     assert "<td>LSTM</td><td>–</td>" in page
     assert is_current(results)

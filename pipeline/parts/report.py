@@ -17,12 +17,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
 from pipeline.parts import figures
-from pipeline.parts.costs import for_verdict
 from pipeline.parts.freshness import REPORT, STAMP, TEMPLATE, stamp
 from pipeline.parts.latency import BATCH_SIZES, PERCENTILES, latency_name
-from pipeline.parts.statistics import Difference
-from pipeline.parts.trained import BASELINE, Trained
-from pipeline.parts.verdict import seed_warning, verdict
+from pipeline.parts.trained import Trained
+from pipeline.parts.verdict import Told
 
 COSTS_PICTURE = "costs.png"
 
@@ -79,25 +77,15 @@ class Provenance:
     environment: dict[str, str]
 
 
-def words(
-    dataset: str, differences: Mapping[tuple[str, str], Difference], costs: pd.DataFrame
-) -> tuple[list[str], str | None]:
-    """The verdict, and the warning of few seeds, if there is one to give."""
-    told = verdict(dataset, differences, BASELINE, for_verdict(costs))
-    return [told], seed_warning(differences, BASELINE)
-
-
 def settings_of(runs: Sequence[Trained]) -> dict[str, str]:
     """Model to the settings that its runs were trained with."""
     return {run.model: ", ".join(f"{name} {value}" for name, value in run.card["settings"].items()) for run in runs}
 
 
-def summary(
-    dataset: str, sentences: list[str], warning: str | None, texts: int, metrics: dict[str, dict[str, Any]]
-) -> str:
+def summary(dataset: str, told: Told, texts: int, metrics: dict[str, dict[str, Any]]) -> str:
     """The verdict, what was compared on what, and the table."""
     about = f"{dataset}, {texts:,} test texts; mean ± standard deviation over seeds."
-    return "\n\n".join([*sentences, *filter(None, [warning]), about, summary_table(metrics)])
+    return "\n\n".join([*told.sentences, *told.warnings, about, summary_table(metrics)])
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
@@ -107,15 +95,12 @@ def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
     return tabulate(rows, headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True)
 
 
-def write_page(
-    results: Path, sentences: list[str], warning: str | None, costs: pd.DataFrame, provenance: Provenance
-) -> Path:
+def write_page(results: Path, told: Told, costs: pd.DataFrame, provenance: Provenance) -> Path:
     """Write the HTML page and the picture of the costs into the folder of the results.
 
     Args:
         results: the folder that `results.write_results` wrote.
-        sentences: the verdict.
-        warning: of few seeds.
+        told: the verdict and its warnings.
         costs: `costs.costs`.
         provenance: where the numbers come from.
 
@@ -136,8 +121,7 @@ def write_page(
     page = templates.get_template(TEMPLATE.name).render(
         stamp_name=STAMP,
         stamp=stamp(results),
-        sentences=sentences,
-        warning=warning,
+        told=told,
         scores=[{**row, "model": figures.title_of(row["model"])} for row in _score_rows(metrics, _ALL_COLUMNS)],
         statistics=statistics,
         differences=_difference_rows(statistics),

@@ -34,7 +34,7 @@ from pipeline.parts.results import Differences
 from pipeline.parts.statistics import holm, paired_difference
 from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import BASELINE, Trained
-from pipeline.parts.verdict import seed_warning, verdict
+from pipeline.parts.verdict import Told, seed_warning, verdict
 
 WORKSPACE = "workspace"
 MODELS, DATA, COMPARED = Path("data/models"), Path("data/processed"), Path("data/compare")
@@ -158,8 +158,8 @@ def differences_of(comparison: Comparison) -> Differences:
     return found
 
 
-def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame) -> tuple[list[str], str | None]:
-    """One verdict per network, for all of which the p-values are adjusted, and the warning of few seeds."""
+def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame) -> Told:
+    """One verdict per network, for all of which the p-values are adjusted, and the warnings."""
     adjusted = holm([difference.p_value for difference in differences.values()])
     networks = {
         pair: replace(difference, p_value=p_value)
@@ -167,7 +167,7 @@ def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataF
         if kind_of(pair[0]) != BASELINE
     }
     told = [verdict(dataset, {pair: seen}, costs=for_verdict(table)) for pair, seen in networks.items()]
-    return [sides, *told], seed_warning(networks) if networks else None
+    return Told([sides, *told], seed_warning(networks))
 
 
 def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path) -> str:
@@ -195,8 +195,8 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
         {name: run.info.run_id for name, run in runs.items() if run},
         environment(),
     )
-    write_page(output, *told, table, provenance)
-    return summary(second.dataset, *told, len(labels), comparison.metrics())
+    write_page(output, told, table, provenance)
+    return summary(second.dataset, told, len(labels), comparison.metrics())
 
 
 def main() -> None:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.parts.command import InputError, run
-from pipeline.parts.costs import costs
+from pipeline.parts.costs import costs, for_verdict
 from pipeline.parts.freshness import fingerprint
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
-from pipeline.parts.report import Provenance, settings_of, words, write_page
+from pipeline.parts.report import Provenance, settings_of, write_page
 from pipeline.parts.results import STATISTICS
 from pipeline.parts.statistics import Difference
 from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import BASELINE, Trained
+from pipeline.parts.verdict import tell
 
 DATA, MODELS, RESULTS = Path("data/processed"), Path("data/models"), Path("data/results")
 
@@ -53,14 +54,15 @@ def write_report(tracker: Tracker, names: list[str]) -> Path:
         {name: run.info.run_id for name, run in runs.items()},
         record.environment if record else {},
     )
-    return write_page(RESULTS, *words(tracker.dataset, differences, table), table, provenance)
+    told = tell(tracker.dataset, differences, BASELINE, for_verdict(table))
+    return write_page(RESULTS, told, table, provenance)
 
 
 def read_differences(statistics: dict[str, Any]) -> dict[tuple[str, str], Difference]:
     """The differences in statistics.json as they were computed."""
     return {
         (row["first"], row["second"]): Difference(
-            row["mean"], row["low"], row["high"], row["p_value"], (row["seeds"][0], row["seeds"][1])
+            row["mean"], row["low"], row["high"], row["p_value"], (row["seeds"][0], row["seeds"][1]), row["groups"]
         )
         for row in statistics["differences"]
     }
