@@ -17,8 +17,9 @@ CORRECT = {model: (p.argmax(axis=1) == LABELS)[np.newaxis] for model, p in PROBA
 
 def test_the_clearest_disagreement_comes_first() -> None:
     # Text 1: 0.8 against 0.9; text 3: 0.6 against 0.6. On the others they agree.
-    assert disagreements(*PROBABILITIES.values()).tolist() == [1, 3]
-    assert disagreements(*PROBABILITIES.values(), shown=1).tolist() == [1]
+    lstm, gru = PROBABILITIES.values()
+    assert disagreements(lstm, gru).tolist() == [1, 3]
+    assert disagreements(lstm, gru, shown=1).tolist() == [1]
 
 
 def test_what_all_get_wrong_is_shown_with_the_surest_mistake_first() -> None:

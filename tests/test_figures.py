@@ -177,7 +177,7 @@ def test_any_name_of_a_class_can_be_drawn(tmp_path: Path) -> None:
     figures.save(figure, tmp_path / "confusion.png")
     names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert names == ["$_$", "$x", "a name that goe…", "#4"]
-    assert "#1 is the first class" in figure.get_supxlabel()
+    assert "#n is the n-th class" in figure.get_supxlabel()
     assert confusion(labels[:3]).get_supxlabel() == ""
 
 
@@ -193,6 +193,15 @@ def test_lengths_of_several_magnitudes_are_written_out(tokens: list[float], tmp_
         <= set(shown)
         <= {"", *(f"{d}{'0' * e}" for d in (1, 2, 5) for e in range(5)), "1,000"} | {f"{d},000" for d in (1, 2, 5)}
     )
+
+
+def test_seconds_below_one_are_no_zeros(tmp_path: Path) -> None:
+    table = pd.DataFrame({"accuracy": [0.8, 0.7], "accuracy_std": np.nan, "parameters": 9}, index=["gru", "baseline"])
+    figure = figures.costs(table.assign(training_seconds=[5.0, 0.1]), "films")
+    figures.save(figure, tmp_path / "costs.png")
+    shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert {"0.1", "0.2", "0.5", "1", "2", "5"} <= set(shown)
+    assert "0" not in shown
 
 
 def test_the_legend_of_calibration_covers_no_curve() -> None:

@@ -126,7 +126,9 @@ def find_examples(
         pairs: of models whose disagreements are shown.
         reviews: reviews.parquet, which has the texts.
     """
-    differ = {pair: disagreements(*(probabilities[model] for model in pair)).tolist() for pair in pairs}
+    differ = {
+        (first, second): disagreements(probabilities[first], probabilities[second]).tolist() for first, second in pairs
+    }
     wrong = errors(probabilities, correct, labels).tolist()
     texts = _texts(reviews, {*wrong, *(place for places in differ.values() for place in places)})
 

@@ -182,13 +182,13 @@ def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], t
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axis.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=colour)
         shown = [names[tick] for tick in ticks]
-        look = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 3 else {}
+        look: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 3 else {}
         axis.set_xticks(ticks, shown, parse_math=False, **look)
         axis.set_yticks(ticks, shown, parse_math=False)
         axis.set(title=title_of(model), xlabel="predicted", ylabel="true")
         axis.title.set_color(colour_of(model))
     if any(name != label and "…" not in name for name, label in zip(names, labels, strict=True)):
-        figure.supxlabel("#1 is the first class of the data: the font here lacks letters of its name", fontsize="small")
+        figure.supxlabel("#n is the n-th class of the data: the font here lacks letters of its name", fontsize="small")
     return figure
 
 
@@ -264,7 +264,7 @@ def _spread(axis: Axes) -> None:
     """Give the numbers of several magnitudes on the x axis equal room; those at the ticks are written out."""
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axis.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
     axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 

@@ -1,5 +1,6 @@
 """What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from pipeline.parts import figures
 from pipeline.parts.freshness import fingerprint
 from pipeline.parts.tracking import COMPARISON, FINGERPRINT, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
+
+_NUMBERS = ("metrics.json", "statistics.json")
 
 
 def run_params(card: dict[str, Any]) -> dict[str, Any]:
@@ -71,16 +74,54 @@ def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict
     return {name: run for name, run in found.items() if run is not None}
 
 
-def comparison_metrics(
-    metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
-) -> dict[str, float]:
-    """The numbers of a comparison as MLflow takes them: those that are known, by name.
+def record_comparison(
+    tracker: Tracker,
+    costs: pd.DataFrame,
+    run_ids: Mapping[str, str],
+    dataset: tuple[str, str],
+    reviews: Path,
+    results: Path,
+    summary: str,
+) -> None:
+    """Log one run that links every run it compares and holds the summary, the numbers, the plots and the report.
 
     Args:
-        metrics: the content of metrics.json.
-        statistics: the content of statistics.json.
+        tracker: the experiment.
         costs: `costs.costs`.
+        run_ids: run name to MLflow's id, for every model compared.
+        dataset: name and digest of the data.
+        reviews: the file with that digest.
+        results: the folder with the results and the report.
+        summary: Markdown, shown above the run, with links to the runs compared.
     """
+    metrics, statistics = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
+    with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
+        tracked.params(_comparison_params(statistics))
+        tracked.metrics(_comparison_metrics(metrics, statistics, costs))
+        tracked.dataset(*dataset, reviews, "test")
+        tracked.files(results)
+        links = ", ".join(tracker.link(name, run_id) for name, run_id in run_ids.items())
+        tracked.describe(f"{summary}\n\nRuns compared: {links}.")
+        # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
+        tracked.tags({FINGERPRINT.removeprefix("gatewise."): fingerprint(results)})
+
+
+def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
+    """What was compared."""
+    models = statistics["models"]
+    seeds = dict.fromkeys(seed for model in models.values() for seed in model["seeds"])
+    settings = {
+        f"settings/{name}": ", ".join(f"{setting} {value}" for setting, value in model["settings"].items())
+        for name, model in models.items()
+    }
+    lists = {"models": ", ".join(models), "seeds": ", ".join(map(str, seeds)), "runs": len(statistics["runs"])}
+    return {"dataset": statistics["dataset"], **lists, **settings}
+
+
+def _comparison_metrics(
+    metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
+) -> dict[str, float]:
+    """What came out and is known."""
     numbers = {
         f"test over seeds/{model} {name} {part}": number
         for model, values in metrics.items()
@@ -99,39 +140,6 @@ def comparison_metrics(
         for name, number in row.items()
     }
     return {name: float(number) for name, number in numbers.items() if number is not None and not math.isnan(number)}
-
-
-def record_comparison(
-    tracker: Tracker,
-    params: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    run_ids: Mapping[str, str],
-    dataset: tuple[str, str],
-    reviews: Path,
-    results: Path,
-    summary: str,
-) -> None:
-    """Log one run that links every run it compares and holds the summary, the numbers, the plots and the report.
-
-    Args:
-        tracker: the experiment.
-        params: what was compared.
-        metrics: `comparison_metrics`.
-        run_ids: run name to MLflow's id, for every model compared.
-        dataset: name and digest of the data.
-        reviews: the file with that digest.
-        results: the folder with the results and the report.
-        summary: Markdown, shown above the run, with links to the runs compared.
-    """
-    with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
-        tracked.params({"dataset": tracker.dataset, **params})
-        tracked.metrics(dict(metrics))
-        tracked.dataset(*dataset, reviews, "test")
-        tracked.files(results)
-        links = ", ".join(tracker.link(name, run_id) for name, run_id in run_ids.items())
-        tracked.describe(f"{summary}\n\nRuns compared: {links}.")
-        # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
-        tracked.tags({FINGERPRINT.removeprefix("gatewise."): fingerprint(results)})
 
 
 def _description(trained: Trained) -> str:

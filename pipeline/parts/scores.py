@@ -122,7 +122,7 @@ def _curve_classes(labels: np.ndarray, probabilities: np.ndarray) -> Sequence[in
     present = np.unique(labels)
     if len(present) == 1:
         return []
-    return [1] if probabilities.shape[1] == 2 else present
+    return [1] if probabilities.shape[1] == 2 else present.tolist()
 
 
 def _mean_curve(curves: Sequence[np.ndarray]) -> np.ndarray:
