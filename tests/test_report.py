@@ -188,8 +188,8 @@ def test_twelve_classes_with_long_names_of_any_letters(tmp_path: Path) -> None:
     # Of many classes, what a wrong model thinks of the right one is no matter of course.
     wrong = examples["errors"][0]
     answer = wrong["answers"]["gru"]
-    expected = f"{escape(answer['predicted'])} {100 * answer['probability']:.1f} %</span>"
-    assert f"{expected}, {escape(wrong['label'])} {100 * answer['of_label']:.1f} %, 0 of 2 seeds right" in page
+    expected = f"{escape(answer['predicted'])} ({100 * answer['probability']:.1f} %)</span>"
+    assert f"{expected}, {escape(wrong['label'])} ({100 * answer['of_label']:.1f} %), 0 of 2 seeds right" in page
 
 
 def test_what_two_models_disagree_on_stands_under_their_names(tmp_path: Path) -> None:

@@ -222,6 +222,7 @@ def costs(table: pd.DataFrame, title: str) -> Figure:
             _spread(axis)
         if known.empty:
             axis.text(0.5, 0.5, "not known: MLflow has no timings", ha="center", transform=axis.transAxes)
+            axis.set(xticks=[], yticks=[])
     axes[1].legend(frameon=False)
     return figure
 
@@ -278,8 +279,9 @@ def _class_names(labels: Sequence[str]) -> list[str]:
 
 
 def _shorten(name: str) -> str:
-    """The name, or its beginning where it is long."""
-    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+    """The name, or its beginning and its end where it is long."""
+    half = _NAME_LENGTH // 2
+    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[1 - half :]}"
 
 
 def _axes(
