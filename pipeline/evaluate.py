@@ -21,7 +21,7 @@ from pipeline.parts.datasets import read_groups
 from pipeline.parts.lineage import environment, md5, state
 from pipeline.parts.memory import Memory, pooled
 from pipeline.parts.params import read_params
-from pipeline.parts.record import complete, record_comparison
+from pipeline.parts.record import complete, record_comparison, record_machine
 from pipeline.parts.report import Provenance, origin_of, summary, write_page
 from pipeline.parts.results import Differences, write_results
 from pipeline.parts.tracking import Tracker
@@ -64,11 +64,12 @@ def publish(tracker: Tracker, comparison: Comparison, differences: Differences, 
     table = costs(comparison.runs, {name: found.data.metrics for name, found in runs.items()})
     told = tell(tracker.dataset, differences, BASELINE, for_verdict(table))
     description = json.loads((data / "data.json").read_text(encoding="utf-8"))
-    origins = {name: origin_of(tracker.describe(found)) for name, found in runs.items()}
+    origins = {name: origin_of(tracker.record_of(found)) for name, found in runs.items()}
     write_page(output, told, table, Provenance(*dataset, state(), description, origins, environment()))
     text = summary(output, told)
     if len(runs) == len(comparison.runs):
         ids = {name: found.info.run_id for name, found in runs.items()}
+        record_machine(runs, output)
         record_comparison(tracker, table, ids, dataset, reviews, output, text)
     return text
 

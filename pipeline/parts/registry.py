@@ -38,8 +38,8 @@ from mlflow.models import ModelSignature
 
 from pipeline.parts.arrays import save_arrays
 from pipeline.parts.command import InputError
-from pipeline.parts.store import sqlite_file
-from pipeline.parts.tracking import EXPERIMENT, connect
+from pipeline.parts.store import EXPERIMENT, sqlite_file
+from pipeline.parts.tracking import connect
 from pipeline.parts.trained import PREDICTIONS, Trained
 
 CHAMPION, CHALLENGER = "champion", "challenger"

@@ -190,7 +190,7 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
         md5(second.data / "reviews.parquet"),
         f"A: {first.commit}; B: {second.commit}",
         data,
-        {name: origin_of(tracker.describe(run)) for name, run in runs.items() if run},
+        {name: origin_of(tracker.record_of(run)) for name, run in runs.items() if run},
         environment(),
     )
     write_page(output, told, table, provenance)

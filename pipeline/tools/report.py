@@ -16,6 +16,7 @@ from pipeline.parts.costs import costs, for_verdict
 from pipeline.parts.freshness import fingerprint
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
+from pipeline.parts.record import record_machine
 from pipeline.parts.report import Provenance, origin_of, write_page
 from pipeline.parts.results import STATISTICS, read_differences
 from pipeline.parts.tracking import Tracker
@@ -44,15 +45,17 @@ def write_report(tracker: Tracker, names: list[str]) -> Path:
     check_origin(statistics, tracker.dataset, digest, {model.name: model.fingerprint for model in trained})
     found = {model.name: tracker.find(model.fingerprint) for model in trained}
     runs = {name: run for name, run in found.items() if run is not None}
+    if len(runs) == len(trained):
+        record_machine(runs, RESULTS)
     table = costs(trained, {name: run.data.metrics for name, run in runs.items()})
     evaluated = tracker.find(fingerprint(RESULTS))
-    record = tracker.describe(evaluated) if evaluated else None
+    record = tracker.record_of(evaluated) if evaluated else None
     provenance = Provenance(
         tracker.dataset,
         digest,
         record.commit_and_state if record else "not known: MLflow has no comparison with these results",
         json.loads((DATA / "data.json").read_text(encoding="utf-8")),
-        {name: origin_of(tracker.describe(run)) for name, run in runs.items()},
+        {name: origin_of(tracker.record_of(run)) for name, run in runs.items()},
         record.environment if record else {},
     )
     told = tell(tracker.dataset, read_differences(statistics), BASELINE, for_verdict(table))
