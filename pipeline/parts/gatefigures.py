@@ -95,7 +95,8 @@ def unit_names(reading: Reading, title: str) -> str:
 
 def weights(readings: list[Reading]) -> np.ndarray:
     """What each token matters to the network that it matters most to, (T,)."""
-    return np.max([np.abs(reading.occlusion) for reading in readings], axis=0)
+    most: np.ndarray = np.max([np.abs(reading.occlusion) for reading in readings], axis=0)
+    return most
 
 
 def _reading_help(words: Words, readings: list[Reading]) -> str:
@@ -188,7 +189,7 @@ def scale(title: str, row: dict[str, str | None], readings: list[Reading]) -> tu
 
 
 def representatives(weight: np.ndarray, most: int) -> np.ndarray:
-    """The places of at most so many tokens: of each run of neighbours the one that weighs most, so that none is lost."""
+    """The places of at most so many tokens: of neighbours the one that weighs most, so that peaks stay."""
     parts = np.array_split(np.arange(len(weight)), min(most, len(weight)))
     return np.array([part[weight[part].argmax()] for part in parts])
 
@@ -200,7 +201,7 @@ def _name_tokens(axis: Axes, words: Words, readings: list[Reading]) -> None:
         weight = weights(readings)
         named = representatives(weight, 2 * _NAMED_OF_LONG)
         named = np.sort(named[np.argsort(-weight[named], kind="stable")[:_NAMED_OF_LONG]])
-    names = [f"{_drawn(words.tokens[place], place)}{'?' if words.unknown[place] else ''}" for place in named]
+    names = [f"{_drawn(words.tokens[place], int(place))}{'?' if words.unknown[place] else ''}" for place in named]
     axis.set_xticks(named + 0.5, names, rotation=60, ha="right", rotation_mode="anchor")
     hints = ["?: not in the vocabulary"] if words.unknown[named].any() else []
     if any(name.startswith("#") for name in names):

@@ -139,19 +139,20 @@ class Network:
         beginning is read again, as the text that it would be.
         """
         if not self.bidirectional:
-            return self._logits(self.pooled(self.top(self.run(vectors[None], kept=["state"]))))[0]
+            (logits,) = self._logits(self.pooled(self.top(self.run(vectors[None], kept=["state"]))))
+            return np.asarray(logits)
         ends = np.arange(1, len(vectors) + 1)
         parts = np.array_split(ends, -(-len(vectors) // self.texts_at_a_time(len(vectors))))
-        logits = []
+        found = []
         for part in parts:
             texts = np.repeat(vectors[None, : part[-1]], len(part), axis=0)
-            logits.append(self.logits(self.top(self.run(texts, part, kept=["state"])), part))
-        return np.concatenate(logits)
+            found.append(self.logits(self.top(self.run(texts, part, kept=["state"])), part))
+        return np.concatenate(found)
 
     def texts_at_a_time(self, tokens: int) -> int:
         """How many texts of so many tokens to read at once for their states, so that memory has a bound."""
         numbers = 2 * self.embedding.shape[1] + sum(2 * weights[0].shape[1] for weights in self.passes.values())
-        return max(1, _BYTES // (8 * numbers * tokens))
+        return int(max(1, _BYTES // (8 * numbers * tokens)))
 
     def top(self, passes: Passes) -> np.ndarray:
         """The states of the last layer, (B, T, D): forward first, then backward."""
@@ -216,7 +217,7 @@ class Network:
             return np.broadcast_to(by_pooled[:, None] / states.shape[1], states.shape)
         if self.pooling == "max+mean":
             parts = zip(("max", "mean"), np.split(by_pooled, 2, axis=1), strict=True)
-            return np.sum([self._with(pooling)._pooling_slopes(states, by) for pooling, by in parts], axis=0)
+            return np.asarray(sum(self._with(pooling)._pooling_slopes(states, by) for pooling, by in parts))
         weights = self._attended(states)
         weights = weights / weights.sum(axis=1, keepdims=True)
         by_pooled = by_pooled[:, None]

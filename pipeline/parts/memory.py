@@ -319,13 +319,11 @@ def summary(memory: Memory) -> dict[str, str]:
 def top_units(memory: Memory, kind: str, count: int = 3) -> list[dict[str, Any]]:
     """The units that words of a kind move most: `unit`, named as far as it must be, and by how much it is `moved`."""
     units = memory.units
-    order = units[kind].abs().sort_values(ascending=False, kind="stable").index[:count]
+    moved = units[kind]
+    order = moved.abs().sort_values(ascending=False, kind="stable").index[:count]
     named = [column for column in ("network", "layer") if units[column].nunique() > 1]
     return [
-        {
-            "unit": " ".join([*(units.loc[row, named]), str(units.loc[row, "unit"])]),
-            "moved": float(units.loc[row, kind]),
-        }
+        {"unit": " ".join(str(units.loc[row, column]) for column in [*named, "unit"]), "moved": float(moved[row])}
         for row in order
     ]
 

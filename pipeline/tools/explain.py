@@ -78,8 +78,8 @@ def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
     notes = []
     if rereading := [reading.name for reading in readings if reading.rereads]:
         notes.append(
-            f"{' and '.join(rereading)} also read from the end, so a verdict so far is no stop on the way: every beginning"
-            " is read again, as the text that it would be. Gates and states are those of the whole text."
+            f"{' and '.join(rereading)} also read from the end, so a verdict so far is no stop on the way: every"
+            " beginning is read again, as the text that it would be. Gates and states are those of the whole text."
         )
     if words.unread:
         end = "last" if words.keep == "tail" else "first"
@@ -129,10 +129,8 @@ def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> lis
         lines += ["", f"{_title(reading)}{where}: units {', '.join(map(str, units))}, those that matter most first"]
         scales = (f"{SYMBOLS[name].partition(',')[0]} {name}" for name in gates)
         lines.append(f"{', '.join(scales)}; gates ▁ 0 to █ 1, the rest ▁ negative, ▄ zero, █ positive up to:")
-        heads = (
-            SYMBOLS[name].partition(",")[0] + ("" if name.endswith("gate") else f" {limits[name]:.2f}")
-            for name in gates
-        )
+        ranges = {name: "" if name.endswith("gate") else f" {limits[name]:.2f}" for name in gates}
+        heads = (SYMBOLS[name].partition(",")[0] + ranges[name] for name in gates)
         lines.append(f"{'':{_TOKEN_WIDTH}}" + "".join(f"  {head:<{_UNITS}}" for head in heads).rstrip())
         for row in _rows_to_show(readings):
             cells = (_levels(values[row, units], name, limits[name]) for name, values in gates.items())
