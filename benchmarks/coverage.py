@@ -144,7 +144,7 @@ def main() -> None:
     for case in CASES:
         shares = measure(case, repetitions)
         row = {"seeds": "{}, {}".format(*case.seeds), "texts": case.texts}
-        row |= {"seed sd (points)": "{}, {}".format(*case.deviations), "texts per film": case.film}
+        row |= {"seed sd (points)": "{}, {}".format(*case.deviations), "texts per film": case.films}
         row |= {
             "coverage %": f"{100 * shares['covered']:.1f}",
             "plain %": f"{100 * measure_plain(case, repetitions):.1f}",

@@ -9,6 +9,7 @@ Writes  a folder as described in pipeline/parts/trained.py: card, history, netwo
 
 import argparse
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +22,10 @@ from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import InputError, progress, run
 from pipeline.parts.folders import check_files, check_ours
-from pipeline.parts.gates import Network
 from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.memory import TEXTS, Memory, remember, sample
+from pipeline.parts.opening import checked_network
 from pipeline.parts.params import TrainParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
@@ -87,11 +88,16 @@ def train(
 
 
 def measure_memory(trained: Trained, validation: Tokens, vocabulary: dict[str, int]) -> Memory:
-    """What the memory of a trained network does over the validation texts."""
+    """What the memory of a trained network does over the validation texts; nothing of a network that is not checked."""
     settings = trained.card["settings"]
     texts = clip(sample(validation, TEXTS), settings["max_tokens"], settings["keep"])
-    network = Network.from_weights(networks.weights(networks.load(trained.weights)), settings["pooling"])
-    return remember(network, texts, vocabulary)
+    longest = texts[int(texts.lengths.argmax())]
+    try:
+        network = checked_network(trained.weights, settings, longest)
+    except InputError as problem:  # no reason to lose what was trained
+        print(f"{trained.name}: its memory is not measured: {problem}", file=sys.stderr)
+        return Memory()
+    return remember(network, texts, vocabulary, trained.name)
 
 
 def _settings(settings: TrainParams, max_tokens: int, batch_size: int, vocabulary: int) -> dict[str, Any]:

@@ -1,52 +1,52 @@
 """Occlusion and gradient × input: against one another, against re-reading, and against Keras' own gradient."""
 
-import keras
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import train_params
+from samples import random_network
+from test_gates import TEXT, in_numpy, strong_network
 
-from pipeline.parts import importance, networks
-from pipeline.parts.gates import Network, log_odds
+from pipeline.parts import gates, networks
+from pipeline.parts.gates import log_odds
 from pipeline.parts.importance import gradient_times_input, occlusion
 
-TEXT = np.array([3, 7, 1, 7, 9, 2, 4])
 
-
-def strong_model(cell: networks.CellName, classes: int, pooling: str = "mean") -> keras.Model:
-    settings = train_params(embedding_dim=6, units=5, dropout=0.0, pooling=pooling)
-    networks.seed_everything(8)
-    model = networks.build(cell, 12, classes, settings)
-    rng = np.random.default_rng(9)
-    model.set_weights([3 * weight + rng.normal(0, 0.3, weight.shape) for weight in model.get_weights()])
-    return model
-
-
-def in_numpy(model: keras.Model, pooling: str = "mean") -> Network:
-    return Network.from_weights(networks.weights(model), pooling)
-
-
-@pytest.mark.parametrize(("cell", "classes"), [("lstm", 2), ("gru", 2), ("gru", 3)])
-def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(cell: networks.CellName, classes: int) -> None:
-    model = strong_model(cell, classes)
+@pytest.mark.parametrize("pooling", gates.POOLINGS)
+@pytest.mark.parametrize(("cell", "classes"), [("lstm", 2), ("gru", 3)])
+def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(
+    cell: networks.CellName, classes: int, pooling: str
+) -> None:
+    model = strong_network(cell, classes, pooling)
     layers = {layer.name: layer for layer in model.layers}
     vectors = tf.Variable(layers["embedding"](TEXT[None]))
     with tf.GradientTape() as tape:
-        pooled = tf.reduce_mean(layers[f"{cell}_1"](vectors), axis=1)
+        states = layers[f"{cell}_1"](vectors)
+        pooled = {
+            "last": lambda: states[:, -1],
+            "max": lambda: tf.reduce_max(states, axis=1),
+            "mean": lambda: tf.reduce_mean(states, axis=1),
+            "max+mean": lambda: tf.concat([tf.reduce_max(states, axis=1), tf.reduce_mean(states, axis=1)], axis=1),
+            "attention": lambda: tf.reduce_sum(
+                tf.nn.softmax(layers["attention"](tf.tanh(states)), axis=1) * states, axis=1
+            ),
+        }[pooling]()
         p = model.layers[-1](pooled)[0, -1]
         odds = tf.math.log(p / (1 - p))
     expected = tf.reduce_sum(tape.gradient(odds, vectors) * vectors, axis=-1)[0].numpy()
     assert np.abs(expected).max() > 0.05
-    np.testing.assert_allclose(gradient_times_input(in_numpy(model), TEXT, classes - 1), expected, atol=1e-4)
+    network = in_numpy(model, pooling)
+    np.testing.assert_allclose(gradient_times_input(network, TEXT, classes - 1), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("pooling", ["last", "max", "mean"])
-def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(pooling: str) -> None:
-    network = in_numpy(strong_model("lstm", 2, pooling), pooling)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("pooling", gates.POOLINGS)
+def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(pooling: str, bidirectional: bool) -> None:
+    network = random_network("lstm", 2, 3, pooling, 2, bidirectional)
 
     def read(vectors: np.ndarray) -> float:
-        logits = network.logits_so_far(network.run(vectors[None])["state"])
-        return float(log_odds(logits[0, -1], 1))
+        return float(log_odds(network.logits(network.top(network.run(vectors[None])))[0], 1))
 
     vectors = network.embedding[TEXT]
     expected = []
@@ -55,26 +55,29 @@ def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(pooling: str) 
         blanked[place] = 0
         expected.append(read(vectors) - read(blanked))
     np.testing.assert_allclose(occlusion(network, TEXT, 1), expected, atol=1e-12)
-    np.testing.assert_allclose(occlusion(network, TEXT, 1, np.array([5, 2])), [expected[5], expected[2]])
+    places = np.array([5, 2])
+    np.testing.assert_allclose(occlusion(network, TEXT, 1, places), np.array(expected)[places], atol=1e-12)
 
 
 def test_what_speaks_for_one_of_two_classes_speaks_against_the_other() -> None:
-    network = in_numpy(strong_model("gru", 2))
+    network = random_network("gru")
     for measure in (occlusion, gradient_times_input):
         np.testing.assert_allclose(measure(network, TEXT, 0), -measure(network, TEXT, 1), atol=1e-8)
 
 
 def test_both_agree_where_the_network_is_nearly_linear() -> None:
-    network = in_numpy(strong_model("lstm", 2))
-    small = Network("lstm", "mean", network.embedding * 1e-3, network.recurrent, network.head)
+    network = random_network("lstm", pooling="mean")
+    small = replace(network, embedding=network.embedding * 1e-3)
     blanked, slopes = (measure(small, TEXT, 1) for measure in (occlusion, gradient_times_input))
     np.testing.assert_allclose(blanked, slopes, rtol=0.05, atol=1e-6)
 
 
-def test_long_texts_are_read_in_parts_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = in_numpy(strong_model("gru", 3))
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_long_texts_are_read_in_parts_with_the_same_result(
+    bidirectional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = random_network("gru", 3, bidirectional=bidirectional)
     whole = occlusion(network, TEXT, 2)
-    monkeypatch.setattr(importance, "_TOKENS_AT_A_TIME", 3 * len(TEXT))
-    np.testing.assert_allclose(occlusion(network, TEXT, 2), whole)
-    monkeypatch.setattr(importance, "_TOKENS_AT_A_TIME", 1)
-    np.testing.assert_allclose(occlusion(network, TEXT, 2), whole)
+    for texts in (3, 1):
+        monkeypatch.setattr(gates, "_BYTES", texts * gates._BYTES // network.texts_at_a_time(len(TEXT)))
+        np.testing.assert_allclose(occlusion(network, TEXT, 2), whole, atol=1e-12)

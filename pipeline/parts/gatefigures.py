@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
 from pipeline.parts.figures import COLOURS
 from pipeline.parts.readings import Reading, Words
@@ -34,12 +35,15 @@ SYMBOLS = {
 # Both palettes are told apart by the colour-blind. Gates lie between 0 and 1; all else has a sign.
 GATE_COLOURS, SIGNED_COLOURS = "viridis", "PuOr"
 UNITS_SHOWN = 16
-_LABELLED_TOKENS = 40  # of longer texts, neighbouring tokens share a column and columns have numbers
-_MOST_COLUMNS = 80
+_LABELLED_TOKENS = 40  # of longer texts, only so many tokens are named: those that matter most
+_NAMED_OF_LONG = 16
+_MOST_COLUMNS = 80  # of longer texts, each column is the token that matters most of its neighbours
 
 
 def gate_maps(words: Words, readings: list[Reading], label: str, code: int, title: str) -> Figure:
     """The verdict so far, what each token matters, and gates and states of the most active units, side by side.
+
+    Every pass over the text has a group of rows.
 
     Args:
         words: the text.
@@ -48,17 +52,11 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
         code: its code.
         title: what is shown.
     """
-    rows = [row for row in ROWS if any(row[reading.cell] for reading in readings)]
+    rows = rows_of(readings)
     wide = float(np.clip(0.27 * len(words.ids), 4.2, 10))
     figure = Figure(figsize=(wide * len(readings) + 1, 3.4 + 1.15 * len(rows)), layout="constrained")
     figure.suptitle(title)
-    units = min(UNITS_SHOWN, len(readings[0].ranking))
-    merged = f"; columns are means over neighbouring tokens, {_MOST_COLUMNS} in all"
-    figure.supxlabel(
-        f"heat maps: the {units} units whose state moves the verdict most, the strongest on top"
-        + merged * (len(words.ids) > _MOST_COLUMNS),
-        size=9,
-    )
+    figure.supxlabel(_reading_help(words, readings), size=9)
     heights = [1.5, 1.5, *([1] * len(rows))]
     grid = figure.subplots(
         2 + len(rows), len(readings), squeeze=False, sharex=True, sharey="row", height_ratios=heights
@@ -66,12 +64,51 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
     for column, reading in enumerate(readings):
         _verdict(grid[0, column], reading, label, code)
         _importance(grid[1, column], reading)
-        _name_tokens(grid[-1, column], words)
-    for row, axes in zip(rows, grid[2:], strict=True):
-        _gate_row(figure, list(axes), row, readings)
+        _name_tokens(grid[-1, column], words, readings)
+    shown = representatives(weights(readings), _MOST_COLUMNS)
+    for (title_of_pass, row), axes in zip(rows, grid[2:], strict=True):
+        _gate_row(figure, list(axes), title_of_pass, row, readings, shown)
     for axis, name in zip(grid[:, 0], [f"p({label})\nso far", "log-odds\n(nats)"], strict=False):
         axis.set_ylabel(name)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a label or a token may hold dollar signs
     return figure
+
+
+def rows_of(readings: list[Reading]) -> list[tuple[str, dict[str, str | None]]]:
+    """Pass and kind of gate of every row, from top to bottom; of the last layer first, which the verdict is made of."""
+    passes = dict.fromkeys(title for reading in readings for title in reading.passes)
+    layers = sorted(passes, key=lambda title: (-int(title.split()[1]), title))
+    cells = {title: {reading.cell for reading in readings if title in reading.passes} for title in layers}
+    return [(title, row) for title in layers for row in ROWS if any(row[cell] for cell in cells[title])]
+
+
+def pass_label(title: str, readings: list[Reading]) -> str:
+    """The name of a pass, or nothing where there is one only."""
+    return "" if all(len(reading.passes) == 1 for reading in readings) else title
+
+
+def unit_names(reading: Reading, title: str) -> str:
+    """The numbers of the units that are shown of a pass, the strongest first."""
+    return ", ".join(str(unit) for unit in reading.rankings[title][:UNITS_SHOWN])
+
+
+def weights(readings: list[Reading]) -> np.ndarray:
+    """What each token matters to the network that it matters most to, (T,)."""
+    most: np.ndarray = np.max([np.abs(reading.occlusion) for reading in readings], axis=0)
+    return most
+
+
+def _reading_help(words: Words, readings: list[Reading]) -> str:
+    units = min(UNITS_SHOWN, *(len(ranking) for reading in readings for ranking in reading.rankings.values()))
+    lines = [f"heat maps: the {units} units whose states matter most to the verdict, the strongest on top"]
+    if len(words.ids) > _MOST_COLUMNS:
+        lines[0] += f"; {_MOST_COLUMNS} of the tokens: of neighbours, the one that matters most"
+    for reading in readings:
+        for title in reading.passes:
+            where = ", ".join(filter(None, [reading.name, pass_label(title, readings)]))
+            lines.append(f"units of {where}: {unit_names(reading, title)}")
+    return "\n".join(lines)
 
 
 def _verdict(axis: Axes, reading: Reading, label: str, code: int) -> None:
@@ -98,21 +135,27 @@ def _importance(axis: Axes, reading: Reading) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _gate_row(figure: Figure, axes: list[Axes], row: dict[str, str | None], readings: list[Reading]) -> None:
-    """The same kind of gate of all readings, on one scale."""
-    low, high = scale(row, readings)
+def _gate_row(
+    figure: Figure,
+    axes: list[Axes],
+    title: str,
+    row: dict[str, str | None],
+    readings: list[Reading],
+    shown: np.ndarray,
+) -> None:
+    """The same kind of gate of all readings, on one scale; `shown` are the tokens that have a column."""
+    low, high = scale(title, row, readings)
     for axis, reading in zip(axes, readings, strict=True):
         axis.set_yticks([])
         name = row[reading.cell]
-        if name is None:
-            why = INSTEAD[row["lstm"] or ""].replace(": ", ":\n")
-            axis.text(0.5, 0.5, why, ha="center", va="center", fontsize="small", transform=axis.transAxes)
+        if name is None or title not in reading.passes:
+            axis.text(0.5, 0.5, instead(title, row, reading).replace(": ", ":\n"), ha="center", va="center")
+            axis.texts[0].set(fontsize="small", transform=axis.transAxes)
             axis.set_frame_on(False)
             axis.tick_params(bottom=False)
             continue
-        values = columns(most_active(reading, name), _MOST_COLUMNS)
         image = axis.imshow(
-            values.T,
+            most_active(reading, title, name)[shown].T,
             aspect="auto",
             interpolation="nearest",
             extent=(0, len(reading.occlusion), 0, 1),
@@ -120,44 +163,58 @@ def _gate_row(figure: Figure, axes: list[Axes], row: dict[str, str | None], read
             vmin=low,
             vmax=high,
         )
-        axis.set_ylabel(f"{name}\n({SYMBOLS[name]})", fontsize="small")
+        where = pass_label(title, readings)
+        axis.set_ylabel(f"{where}\n{name}\n({SYMBOLS[name]})".strip(), fontsize="x-small" if where else "small")
     figure.colorbar(image, ax=axes, aspect=8, pad=0.01)
 
 
-def most_active(reading: Reading, gate: str) -> np.ndarray:
-    """A gate of the units whose state moves the verdict most, the strongest first, (T, units)."""
-    shown: np.ndarray = reading.gates[gate][:, reading.ranking[:UNITS_SHOWN]]
+def instead(title: str, row: dict[str, str | None], reading: Reading) -> str:
+    """What stands in the place of a gate that a network does not have."""
+    return INSTEAD[row["lstm"] or ""] if title in reading.passes else f"{reading.name} has no {title}"
+
+
+def most_active(reading: Reading, title: str, gate: str) -> np.ndarray:
+    """A gate of the units of a pass whose states matter most to the verdict, the strongest first, (T, units)."""
+    shown: np.ndarray = reading.passes[title][gate][:, reading.rankings[title][:UNITS_SHOWN]]
     return shown
 
 
-def scale(row: dict[str, str | None], readings: list[Reading]) -> tuple[float, float]:
+def scale(title: str, row: dict[str, str | None], readings: list[Reading]) -> tuple[float, float]:
     """The numbers that the colours of a row span: 0 to 1 for gates, as far as they go to both sides for the rest."""
     if "gate" in (row["lstm"] or ""):
         return 0.0, 1.0
-    limit = max(float(np.abs(most_active(reading, name)).max()) for reading in readings if (name := row[reading.cell]))
+    having = [(reading, name) for reading in readings if (name := row[reading.cell]) and title in reading.passes]
+    limit = max(float(np.abs(most_active(reading, title, name)).max()) for reading, name in having)
     return -(limit or 1.0), limit or 1.0
 
 
-def columns(values: np.ndarray, most: int) -> np.ndarray:
-    """Means of neighbouring tokens, (columns, U), so that no more than `most` columns are left of (T, U)."""
-    edges = np.linspace(0, len(values), min(most, len(values)) + 1).round().astype(int)[:-1]
-    means: np.ndarray = np.add.reduceat(values, edges) / np.diff(np.append(edges, len(values)))[:, None]
-    return means
+def representatives(weight: np.ndarray, most: int) -> np.ndarray:
+    """The places of at most so many tokens: of neighbours the one that weighs most, so that peaks stay."""
+    parts = np.array_split(np.arange(len(weight)), min(most, len(weight)))
+    return np.array([part[weight[part].argmax()] for part in parts])
 
 
-def _name_tokens(axis: Axes, words: Words) -> None:
-    if len(words.ids) > _LABELLED_TOKENS:
-        axis.set_xlabel("token")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return
-    names = [
-        f"{shortened(token, 16)}{'?' if unknown else ''}"
-        for token, unknown in zip(words.tokens, words.unknown, strict=True)
-    ]
-    axis.set_xticks(np.arange(len(names)) + 0.5, names, rotation=60, ha="right", rotation_mode="anchor")
-    for tick in axis.get_xticklabels():
-        tick.set_parse_math(False)  # a token may hold dollar signs
-    axis.set_xlabel("token (?: not in the vocabulary)" if words.unknown.any() else "token")
+def _name_tokens(axis: Axes, words: Words, readings: list[Reading]) -> None:
+    count = len(words.ids)
+    named = np.arange(count)
+    if count > _LABELLED_TOKENS:  # apart from each other, so that names can be read
+        weight = weights(readings)
+        named = representatives(weight, 2 * _NAMED_OF_LONG)
+        named = np.sort(named[np.argsort(-weight[named], kind="stable")[:_NAMED_OF_LONG]])
+    names = [f"{_drawn(words.tokens[place], int(place))}{'?' if words.unknown[place] else ''}" for place in named]
+    axis.set_xticks(named + 0.5, names, rotation=60, ha="right", rotation_mode="anchor")
+    hints = ["?: not in the vocabulary"] if words.unknown[named].any() else []
+    if any(name.startswith("#") for name in names):
+        hints.append("#: number of a token that this font cannot draw, see explanation.html")
+    if count > _LABELLED_TOKENS:
+        hints.append(f"named: those that matter most of {count}")
+    axis.set_xlabel(f"token ({'; '.join(hints)})" if hints else "token")
+
+
+def _drawn(token: str, place: int) -> str:
+    """A token as a picture can show it: shortened, or its number where the font lacks its letters."""
+    glyphs = get_font(findfont("DejaVu Sans")).get_charmap()
+    return shortened(token, 16) if all(ord(letter) in glyphs for letter in token) else f"#{place + 1}"
 
 
 def shortened(token: str, length: int) -> str:

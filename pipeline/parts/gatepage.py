@@ -10,13 +10,15 @@ from matplotlib.image import imsave
 from pipeline.parts.figures import COLOURS
 from pipeline.parts.gatefigures import (
     GATE_COLOURS,
-    INSTEAD,
-    ROWS,
     SIGNED_COLOURS,
     SYMBOLS,
     UNITS_SHOWN,
+    instead,
     most_active,
+    pass_label,
+    rows_of,
     scale,
+    unit_names,
 )
 from pipeline.parts.readings import Reading, Words
 
@@ -56,11 +58,14 @@ p { margin: 0 0 8px; }
 .strip th { position: sticky; left: 0; z-index: 1; background: var(--card); text-align: left; font-weight: 400;
   font-size: .75rem; line-height: 1.2; padding: 2px 8px 2px 0; min-width: 84px; }
 .strip td { padding: 2px 0; }
+.strip .units { color: var(--soft); font-size: .75rem; padding-top: 10px; }
+.strip .units span { position: sticky; left: 92px; }
 .strip .none { color: var(--soft); font-size: .8rem; }
 .tokens { display: flex; align-items: flex-end; padding-top: 6px; }
 .tokens span { writing-mode: vertical-rl; transform: rotate(180deg); display: flex; align-items: center;
   font-size: .8rem; white-space: nowrap; max-height: 9em; overflow: hidden; }
 .strip img, .strip svg { display: block; image-rendering: pixelated; }
+.scale { height: .8em; width: 6em; vertical-align: baseline; }
 details { margin-top: 14px; }
 summary { cursor: pointer; }
 .numbers { overflow-x: auto; }
@@ -93,10 +98,10 @@ def page(words: Words, readings: list[Reading], label: str, code: int, title: st
         + "".join(f'<p class="note">{escape(note)}</p>\n' for note in notes)
         + f"<p>{keys}</p>\n"
         + f'<div class="cards">{cards}</div>\n'
-        f'<p class="note">Heat maps: one line per unit, the {UNITS_SHOWN} whose state moves the verdict most, the '
-        "strongest on top. Gates run from 0 (dark) to 1 (bright): a forget or update gate of 1 keeps what the unit "
-        "remembers, 0 forgets it. Candidates and states run from negative (orange) through zero (white) to positive "
-        "(violet). Log-odds are in nats.</p>\n</body>\n</html>\n"
+        f'<p class="note">Heat maps: one line per unit, the {UNITS_SHOWN} of a layer whose states matter most to the '
+        f"verdict, the strongest on top. Gates: 0 {_scale_bar(0, 1)} 1; a forget or update gate of 1 keeps what the "
+        f"unit remembers, 0 forgets it. Candidates and states: negative {_scale_bar(-1, 1)} positive, white is zero; "
+        "how far they go stands beside each. Log-odds are in nats.</p>\n</body>\n</html>\n"
     )
 
 
@@ -157,18 +162,30 @@ def _strip(
     width = token_width * len(words.ids)
     rows = [f'<tr><th></th><td><div class="tokens" style="width:{width}px">{names}</div></td></tr>']
     rows.append(f"<tr><th>p({escape(label)}) so far</th><td>{_bars(leaning, token_width)}</td></tr>")
-    rows += [_gate_row(row, reading, readings, width) for row in ROWS if any(row[other.cell] for other in readings)]
+    before = None
+    for title, row in rows_of(readings):
+        if title != before:
+            rows.append(_pass_row(title, reading, readings))
+        rows.append(_gate_row(title, row, reading, readings, width))
+        before = title
     return f'<div class="strip" tabindex="0"><table>{"".join(rows)}</table></div>'
 
 
-def _gate_row(row: dict[str, str | None], reading: Reading, readings: list[Reading], width: int) -> str:
-    """One heat map, on the scale of all readings, or a word where the cell has no such gate."""
-    height = _UNIT_HEIGHT * min(UNITS_SHOWN, len(reading.ranking))
+def _pass_row(title: str, reading: Reading, readings: list[Reading]) -> str:
+    """The name of a pass, where there are several, and the units that its heat maps show."""
+    units = f"units, from the top: {unit_names(reading, title)}" if title in reading.passes else ""
+    return f'<tr><th><b>{pass_label(title, readings)}</b></th><td class="units"><span>{units}</span></td></tr>'
+
+
+def _gate_row(title: str, row: dict[str, str | None], reading: Reading, readings: list[Reading], width: int) -> str:
+    """One heat map, on the scale of all readings, or a word where the network has no such gate."""
     name = row[reading.cell]
-    if name is None:
-        return f'<tr><th></th><td class="none" style="height:{height + 4}px">{INSTEAD[row["lstm"] or ""]}</td></tr>'
-    low, high = scale(row, readings)
-    picture = _picture(most_active(reading, name), low, high)
+    if name is None or title not in reading.passes:
+        why = escape(instead(title, row, reading))
+        return f'<tr><th></th><td class="none" style="height:{_UNIT_HEIGHT * UNITS_SHOWN + 4}px">{why}</td></tr>'
+    height = _UNIT_HEIGHT * min(UNITS_SHOWN, len(reading.rankings[title]))
+    low, high = scale(title, row, readings)
+    picture = _picture(most_active(reading, title, name), low, high)
     return (
         f"<tr><th>{name}<br>({SYMBOLS[name]})<br>{f'±{high:.2f}' if low < 0 else '0 to 1'}</th>"
         f'<td><img alt="{name}" width="{width}" height="{height}" src="{picture}"></td></tr>'
@@ -192,6 +209,12 @@ def _picture(values: np.ndarray, low: float, high: float) -> str:
     png = io.BytesIO()
     imsave(png, values.T, cmap=SIGNED_COLOURS if low < 0 else GATE_COLOURS, vmin=low, vmax=high)
     return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+
+
+def _scale_bar(low: float, high: float) -> str:
+    """All colours of gates, or of numbers with a sign, from the lowest to the highest."""
+    picture = _picture(np.linspace(low, high, 64)[:, None], low, high)
+    return f'<img class="scale" alt="from {low:g} to {high:g}" src="{picture}">'
 
 
 def _numbers(words: Words, reading: Reading, label: str, so_far: np.ndarray) -> str:

@@ -8,16 +8,14 @@ network is bent there. Both are in log-odds (nats) of one class, and positive wh
 
 import numpy as np
 
-from pipeline.parts.gates import Network, log_odds
-
-# Step of the numerical derivative. In float64 this leaves an error of about 1e-9.
-_STEP = 1e-4
-# Tokens in memory at a time: with 64 units and all gates, 50 MB.
-_TOKENS_AT_A_TIME = 16_384
+from pipeline.parts.cells import CARRIED
+from pipeline.parts.gates import Network, Passes, Slopes, log_odds, log_odds_slopes
 
 
 def occlusion(network: Network, text: np.ndarray, code: int, places: np.ndarray | None = None) -> np.ndarray:
     """Log-odds of the class `code` that go when a token is blanked, float64, (places,).
+
+    A network that reads from left to right reads what stands before the first of the places once for all of them.
 
     Args:
         network: the network.
@@ -25,42 +23,37 @@ def occlusion(network: Network, text: np.ndarray, code: int, places: np.ndarray 
         code: the class.
         places: the tokens to try, from 0; all of them where None.
     """
-    whole = _log_odds_scaled(network, text, code, 1.0, np.array([0]))
-    lost: np.ndarray = whole - _log_odds_scaled(network, text, code, 0.0, _all_or(places, text))
+    places = np.arange(len(text)) if places is None else places
+    vectors = network.embedding[text]
+    whole = network.run(vectors[None], kept=CARRIED[network.cell])
+    odds = np.empty(len(places))
+    at_a_time = network.texts_at_a_time(len(text))
+    for start in range(0, len(places), at_a_time):
+        chunk = places[start : start + at_a_time]
+        odds[start : start + at_a_time] = log_odds(network.logits(_blanked(network, vectors, whole, chunk)), code)
+    lost: np.ndarray = log_odds(network.logits(network.top(whole)), code) - odds
     return lost
 
 
-def gradient_times_input(network: Network, text: np.ndarray, code: int, places: np.ndarray | None = None) -> np.ndarray:
-    """Gradient of the log-odds of `code` by the vector of a token, times that vector, float64, (places,).
-
-    By the chain rule this is the derivative by a factor in front of the vector, which is taken numerically.
-    Arguments as for `occlusion`.
-    """
-    places = _all_or(places, text)
-    more, less = (_log_odds_scaled(network, text, code, 1 + step, places) for step in (_STEP, -_STEP))
-    slope: np.ndarray = (more - less) / (2 * _STEP)
-    return slope
+def gradient_times_input(network: Network, text: np.ndarray, code: int) -> np.ndarray:
+    """Gradient of the log-odds of `code` by the vector of each token, times that vector, float64, (T,)."""
+    vectors = network.embedding[text][None]
+    by_vectors = slopes(network, network.run(vectors), code).vectors
+    products: np.ndarray = (by_vectors * vectors)[0].sum(axis=1)
+    return products
 
 
-def _all_or(places: np.ndarray | None, text: np.ndarray) -> np.ndarray:
-    return np.arange(len(text)) if places is None else places
+def slopes(network: Network, passes: Passes, code: int) -> Slopes:
+    """How fast the log-odds of `code` change with all that led to them, from all of `network.run`."""
+    return network.slopes(passes, log_odds_slopes(network.logits(network.top(passes)), code))
 
 
-def _log_odds_scaled(network: Network, text: np.ndarray, code: int, factor: float, places: np.ndarray) -> np.ndarray:
-    """Log-odds of a class, one number per place, with the vector of the token there multiplied by a factor.
-
-    What stands before the first of the places is read once for all of them.
-    """
-    whole = network.run(network.embedding[text][None])
-    odds = np.empty(len(places))
-    at_a_time = max(1, _TOKENS_AT_A_TIME // len(text))
-    for start in range(0, len(places), at_a_time):
-        chunk = places[start : start + at_a_time]
-        first = chunk.min()
-        vectors = np.repeat(network.embedding[text[first:]][None], len(chunk), axis=0)  # (B, T - first, E)
-        vectors[np.arange(len(chunk)), chunk - first] *= factor
-        before = {name: values[:, :first] for name, values in whole.items()}
-        after = network.run(vectors, before)["state"]
-        states = np.concatenate([np.repeat(before["state"], len(chunk), axis=0), after], axis=1)
-        odds[start : start + at_a_time] = log_odds(network.logits_so_far(states)[:, -1], code)
-    return odds
+def _blanked(network: Network, vectors: np.ndarray, whole: Passes, places: np.ndarray) -> np.ndarray:
+    """The states of the last layer over a text with one token blanked, (places, T, D)."""
+    # Who reads from the end has met the blank before it comes to the beginning.
+    first = 0 if network.bidirectional else int(places.min())
+    texts = np.repeat(vectors[None, first:], len(places), axis=0)
+    texts[np.arange(len(places)), places - first] = 0
+    before = {title: {name: values[:, :first] for name, values in gates.items()} for title, gates in whole.items()}
+    after = network.top(network.run(texts, before=before, kept=["state"]))
+    return np.concatenate([np.repeat(network.top(before), len(places), axis=0), after], axis=1)

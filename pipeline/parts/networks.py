@@ -294,3 +294,21 @@ def weights(model: keras.Model) -> dict[str, list[np.ndarray]]:
         Layer name to its arrays, in the order of the layers; layers without weights are left out.
     """
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def inside(model: keras.Model, text: np.ndarray) -> dict[str, np.ndarray]:
+    """What a network computes on the way to its verdict on one text, for checks of whoever computes it again.
+
+    Args:
+        model: what `build` made.
+        text: token ids, int32, (T,).
+
+    Returns:
+        Name of each recurrent layer to its states, float32, (T, U), in the order in which it read; `pooled`, (P,).
+    """
+    recurrent = [layer for layer in model.layers if isinstance(layer, (layers.LSTM, layers.GRU))]
+    ways = keras.Model(model.input, [*(layer.output for layer in recurrent), model.layers[-1].input])
+    with keras.device("cpu"):  # where products are of full precision
+        *states, pooled = ways(text[None])
+    named = {layer.name: np.asarray(values)[0] for layer, values in zip(recurrent, states, strict=True)}
+    return named | {"pooled": np.asarray(pooled)[0]}

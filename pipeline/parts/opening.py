@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.parts.command import InputError, did_you_mean
-from pipeline.parts.gates import Network, probabilities
+from pipeline.parts.gates import BACKWARD, Network, turned
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import Params
-from pipeline.parts.tokens import from_lists
 from pipeline.parts.trained import CARD, NETWORK
 
-# Between our float64 and the float32 of Keras, on probabilities.
-_TOLERANCE = 1e-4
+# Between our float64 and the float32 of Keras, on states, which lie between -1 and 1.
+_TOLERANCE = 1e-5
 # What decides which tokens a network reads of a text.
 _READ_BY = ("max_tokens", "keep")
 
@@ -60,23 +59,40 @@ def _card(folder: Path, name: str, tokenizer: Path) -> dict[str, Any]:
     return card
 
 
-def open_network(folder: Path, card: dict[str, Any], text: np.ndarray) -> Network:
+def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -> Network:
     """Open a network, and make sure on one text that what will be seen of it is what Keras computes.
 
+    Compared are the states of every recurrent layer and what is pooled of them, so that a difference cannot hide
+    behind a verdict that is sure either way.
+
     Args:
-        folder: of the trained model.
-        card: the content of its card.json.
+        weights: the file of the network.
+        settings: on the card of the model; `pooling` counts.
         text: token ids, int32, (T,).
 
     Raises:
-        InputError: it is built in a way that `gates` does not cover.
+        InputError: it is built in a way that `gates` does not cover, or not as its card says.
     """
     from pipeline.parts import networks  # slow: not before all else has been found in order
 
-    model = networks.load(folder / NETWORK)
-    network = Network.from_weights(networks.weights(model), card["settings"]["pooling"])
-    ours = probabilities(network.logits_so_far(network.run(network.embedding[text][None])["state"])[0, -1])
-    theirs = networks.predict(model, from_lists([text.tolist()]))[0]
-    if np.abs(ours - theirs).max() > _TOLERANCE:
-        raise InputError(f"{folder} is not built as its card says: came {ours.round(4)}, Keras says {theirs.round(4)}")
+    model = networks.load(weights)
+    network = Network.from_weights(networks.weights(model), settings["pooling"])
+    theirs = networks.inside(model, text)
+    for name, values in _computed(network, text).items():
+        difference = np.abs(values - theirs[name]).max() if values.shape == theirs[name].shape else np.inf
+        if not difference <= _TOLERANCE:  # which NaN is not
+            raise InputError(
+                f"{weights} is not built as its card says (pooling {network.pooling}), or its weights are no numbers:"
+                f" {name} differs by {difference:.2g} from what Keras computes"
+            )
     return network
+
+
+def _computed(network: Network, text: np.ndarray) -> dict[str, np.ndarray]:
+    """The same as `networks.inside` gives, by the same names."""
+    passes = network.run(network.embedding[text][None], kept=["state"])
+    states = {}
+    for title, gates in passes.items():
+        read = turned(gates["state"]) if title.endswith(BACKWARD) else gates["state"]
+        states[title.replace("layer ", f"{network.cell}_").replace(" ", "_")] = read[0]
+    return states | {"pooled": network.pooled(network.top(passes))[0, -1]}

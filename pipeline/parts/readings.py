@@ -7,8 +7,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from pipeline.parts.command import InputError
-from pipeline.parts.gates import Gates, Network, probabilities
-from pipeline.parts.importance import gradient_times_input, occlusion
+from pipeline.parts.gates import Network, Passes, probabilities
+from pipeline.parts.importance import occlusion, slopes
 from pipeline.parts.tokens import UNKNOWN, clip, encode
 
 
@@ -32,8 +32,8 @@ class Words:
 
     @property
     def tokens(self) -> list[str]:
-        """The tokens as they stand in the text."""
-        return [self.text[start:end] for start, end in self.spans]
+        """The tokens as they stand in the text; the mere beginning of a word, a sub-word without a letter, as `▁`."""
+        return [self.text[start:end] or "▁" for start, end in self.spans]
 
     @property
     def unknown(self) -> np.ndarray:
@@ -57,6 +57,9 @@ def split(text: str, tokenizer: Tokenizer, settings: dict[str, Any]) -> Words:
     if not spans:
         raise InputError(f"there is no word in the text. Received: {text[:40]!r}")
     ids = clip(encode(tokenizer, [text]), settings["max_tokens"], settings["keep"]).ids
+    # The sub-word `▁` that only begins a word claims the word's first letter, which belongs to the next one.
+    nexts = [*(start for start, _ in spans[1:]), len(text)]
+    spans = [(start, min(end, following)) for (start, end), following in zip(spans, nexts, strict=True)]
     kept = spans[: len(ids)] if settings["keep"] == "head" else spans[-len(ids) :]
     return Words(text, ids, kept, len(spans) - len(ids), settings["keep"])
 
@@ -69,38 +72,51 @@ class Reading:
         name: of the trained model, like `lstm-1`.
         cell: `lstm` or `gru`.
         verdicts: probability of every class had the text ended at each token, float64, (T, C).
-        gates: what `gates.Network.run` recorded, each (T, U).
+        passes: pass to its gates and states, each (T, U), in the order of the text.
         occlusion: log-odds of the class that is explained which go when a token is blanked, float64, (T,).
         gradient: gradient × input of the same log-odds, float64, (T,).
-        ranking: the units, those first whose state moves the verdict most, int, (U,).
+        rankings: pass to its units, those first whose states matter most to the verdict, int, (U,).
+        rereads: whether the network also reads from the end, so that every beginning had to be read again.
     """
 
     name: str
     cell: str
     verdicts: np.ndarray
-    gates: Gates
+    passes: Passes
     occlusion: np.ndarray
     gradient: np.ndarray
-    ranking: np.ndarray
+    rankings: dict[str, np.ndarray]
+    rereads: bool
 
 
 def read(network: Network, name: str, words: Words, code: int) -> Reading:
     """Read a text and keep everything, explaining the class `code`."""
-    gates = network.run(network.embedding[words.ids][None])
-    verdicts = probabilities(network.logits_so_far(gates["state"]))[0]
-    gates = {gate: values[0] for gate, values in gates.items()}
-    kernel, _ = network.head
-    weights = kernel[:, code] - np.delete(kernel, code, axis=1).mean(axis=1)
-    ranking = np.argsort(-np.abs(weights) * np.ptp(np.pad(gates["state"], ((1, 0), (0, 0))), axis=0), kind="stable")
-    blanked, slopes = (measure(network, words.ids, code) for measure in (occlusion, gradient_times_input))
-    return Reading(name, network.cell, verdicts, gates, blanked, slopes, ranking)
+    vectors = network.embedding[words.ids]
+    passes = network.run(vectors[None])
+    back = slopes(network, passes, code)
+    return Reading(
+        name,
+        network.cell,
+        probabilities(network.logits_so_far(vectors)),
+        {title: {gate: values[0] for gate, values in gates.items()} for title, gates in passes.items()},
+        occlusion(network, words.ids, code),
+        (back.vectors[0] * vectors).sum(axis=1),
+        {title: _ranking(gates["state"][0], back.states[title][0]) for title, gates in passes.items()},
+        network.bidirectional,
+    )
+
+
+def _ranking(states: np.ndarray, by_states: np.ndarray) -> np.ndarray:
+    """Units by the size of slope × state over all tokens, both (T, U): what would go if the unit said nothing."""
+    return np.argsort(-np.abs(states * by_states).sum(axis=0), kind="stable")
 
 
 def class_to_explain(networks: list[Network], words: Words) -> int:
     """The second of two classes; of more, the one that the networks together find most likely."""
     if networks[0].classes == 2:
         return 1
-    ends = [
-        network.logits_so_far(network.run(network.embedding[words.ids][None])["state"])[0, -1] for network in networks
+    shares = [
+        probabilities(network.logits(network.top(network.run(network.embedding[words.ids][None], kept=["state"]))))[0]
+        for network in networks
     ]
-    return int(np.mean([probabilities(end) for end in ends], axis=0).argmax())
+    return int(np.mean(shares, axis=0).argmax())

@@ -12,6 +12,9 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import combining, east_asian_width
+
+import numpy as np
 
 from pipeline.parts.command import InputError, run
 
@@ -24,6 +27,7 @@ TOKENIZER = Path("data/processed/tokenizer.json")
 # Tokens that the terminal shows: all of a short text, those that matter most of a longer one.
 _SHORT, _MOST = 40, 24
 _TOKEN_WIDTH, _HALF_BAR = 14, 8
+_UNITS, _LEVELS = 8, "▁▂▃▄▅▆▇█"  # units of a gate, and how high their bars can be
 _GREEN, _MAGENTA, _PLAIN = "\033[32m", "\033[35m", "\033[0m"
 
 
@@ -41,28 +45,42 @@ def explain(text: str, names: list[str], output: Path) -> str:
     Raises:
         InputError: no word in the text, a model that is not there or has no gates, or another tokenizer.
     """
+    from threadpoolctl import threadpool_limits
     from tokenizers import Tokenizer
 
     from pipeline.parts import figures, gatefigures, gatepage, opening
     from pipeline.parts.readings import class_to_explain, read, split
+    from pipeline.parts.trained import NETWORK
 
     cards = opening.cards(MODELS, names, TOKENIZER)
     labels, settings, dataset = cards[0]["labels"], cards[0]["settings"], cards[0]["dataset"]
     words = split(text, Tokenizer.from_file(str(TOKENIZER)), settings)
-    networks = [opening.open_network(MODELS / name, card, words.ids) for name, card in zip(names, cards, strict=True)]
-    code = class_to_explain(networks, words)
-    readings = [read(network, name, words, code) for network, name in zip(networks, names, strict=True)]
+    networks = [
+        opening.checked_network(MODELS / name / NETWORK, card["settings"], words.ids)
+        for name, card in zip(names, cards, strict=True)
+    ]
+    with threadpool_limits(
+        limits=1, user_api="blas"
+    ):  # on products as small as these, threads cost more than they bring
+        code = class_to_explain(networks, words)
+        readings = [read(network, name, words, code) for network, name in zip(networks, names, strict=True)]
     title = f"{dataset}: inside the gates"
-    notes = _notes(words)
+    notes = _notes(words, readings)
     output.mkdir(parents=True, exist_ok=True)
     figures.save(gatefigures.gate_maps(words, readings, labels[code], code, title), output / "explanation.png")
     page = gatepage.page(words, readings, labels[code], code, title, notes)
     (output / "explanation.html").write_text(page, encoding="utf-8")
-    return "\n".join([*notes, *_table(words, readings, labels[code], code)])
+    shown = [*notes, *_table(words, readings, labels[code], code)]
+    return "\n".join([*shown, *(line for reading in readings for line in _gates(words, readings, reading))])
 
 
-def _notes(words: "Words") -> list[str]:
+def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
     notes = []
+    if rereading := [reading.name for reading in readings if reading.rereads]:
+        notes.append(
+            f"{' and '.join(rereading)} also read from the end, so a verdict so far is no stop on the way: every"
+            " beginning is read again, as the text that it would be. Gates and states are those of the whole text."
+        )
     if words.unread:
         end = "last" if words.keep == "tail" else "first"
         notes.append(f"The networks read the {end} {len(words.ids)} of {len(words.ids) + words.unread} tokens.")
@@ -87,18 +105,58 @@ def _table(words: "Words", readings: "list[Reading]", label: str, code: int) -> 
     for previous, row in zip([-1, *rows], rows, strict=False):
         if row > previous + 1:
             lines.append(f"  … {row - previous - 1}")
-        token = words.tokens[row] + ("?" if words.unknown[row] else "")
-        token = token if len(token) <= _TOKEN_WIDTH else token[: _TOKEN_WIDTH - 1] + "…"
         cells = "".join(
             f"  {reading.verdicts[row, code]:.2f} {_bar(reading.verdicts[row, code], reading.verdicts.shape[1])}"
             f" {reading.occlusion[row]:+6.2f} "
             for reading in readings
         )
-        lines.append(f"{token:<{_TOKEN_WIDTH}}{cells}".rstrip())
+        lines.append(f"{_column(words, row)}{cells}".rstrip())
     if rows[-1] < len(words.ids) - 1:
         lines.append(f"  … {len(words.ids) - 1 - rows[-1]}")
     ends = (f"{_title(reading)} {reading.verdicts[-1, code]:.3f}" for reading in readings)
     return [*lines, "", f"p({label}) of the whole text: {', '.join(ends)}"]
+
+
+def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> list[str]:
+    """For every pass, a line per token with a bar per unit in every gate and state."""
+    from pipeline.parts.gatefigures import SYMBOLS
+
+    lines = []
+    for title, gates in reading.passes.items():
+        units = reading.rankings[title][:_UNITS]
+        limits = {name: 1.0 if name.endswith("gate") else float(np.abs(v[:, units]).max()) for name, v in gates.items()}
+        where = f", {title}" if len(reading.passes) > 1 else ""
+        lines += ["", f"{_title(reading)}{where}: units {', '.join(map(str, units))}, those that matter most first"]
+        scales = (f"{SYMBOLS[name].partition(',')[0]} {name}" for name in gates)
+        lines.append(f"{', '.join(scales)}; gates ▁ 0 to █ 1, the rest ▁ negative, ▄ zero, █ positive up to:")
+        ranges = {name: "" if name.endswith("gate") else f" {limits[name]:.2f}" for name in gates}
+        heads = (SYMBOLS[name].partition(",")[0] + ranges[name] for name in gates)
+        lines.append(f"{'':{_TOKEN_WIDTH}}" + "".join(f"  {head:<{_UNITS}}" for head in heads).rstrip())
+        for row in _rows_to_show(readings):
+            cells = (_levels(values[row, units], name, limits[name]) for name, values in gates.items())
+            lines.append(_column(words, row) + "".join(f"  {cell:<{_UNITS}}" for cell in cells).rstrip())
+    return lines
+
+
+def _levels(values: np.ndarray, name: str, limit: float) -> str:
+    """A bar per unit: of a gate from 0 to 1, of what has a sign from -limit to limit."""
+    shares = values if name.endswith("gate") else (values / (limit or 1.0) + 1) / 2
+    return "".join(_LEVELS[min(int(share * len(_LEVELS)), len(_LEVELS) - 1)] for share in shares)
+
+
+def _column(words: "Words", row: int) -> str:
+    """A token as wide as its column; letters of Chinese, Japanese and Korean are two wide, marks on letters none."""
+    token = "".join(letter for letter in words.tokens[row] if letter.isprintable())
+    mark = "?" if words.unknown[row] else ""
+    shown = token + mark
+    while _width(shown) > _TOKEN_WIDTH:
+        token = token[:-1]
+        shown = f"{token}…{mark}"
+    return shown + " " * (_TOKEN_WIDTH - _width(shown))
+
+
+def _width(text: str) -> int:
+    return sum(0 if combining(letter) else 1 + (east_asian_width(letter) in "WF") for letter in text)
 
 
 def _title(reading: "Reading") -> str:

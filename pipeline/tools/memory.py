@@ -28,6 +28,7 @@ def look(names: list[str], output: Path) -> str:
 
     from pipeline.parts import figures, memory, memoryfigures, opening
     from pipeline.parts.tokens import TokenizedSplits, clip
+    from pipeline.parts.trained import NETWORK
 
     cards = opening.cards(MODELS, names, TOKENIZER)
     if len({card["model"] for card in cards}) < len(cards):
@@ -38,8 +39,8 @@ def look(names: list[str], output: Path) -> str:
     vocabulary = Tokenizer.from_file(str(TOKENIZER)).get_vocab()
     memories = {}
     for name, card in zip(names, cards, strict=True):
-        network = opening.open_network(MODELS / name, card, texts[0])
-        memories[card["model"]] = memory.remember(network, texts, vocabulary)
+        network = opening.checked_network(MODELS / name / NETWORK, card["settings"], texts[0])
+        memories[card["model"]] = memory.remember(network, texts, vocabulary, name)
     title = f"{dataset}: the memory of {' and '.join(names)}, {len(texts):,} validation texts"
     figures.save(memoryfigures.memory_figure(memories, title), output / "memory.png")
     facts = pd.DataFrame({name: memory.summary(of) for name, of in zip(names, memories.values(), strict=True)})
