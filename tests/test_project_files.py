@@ -163,7 +163,7 @@ def test_make_hands_every_parameter_on() -> None:
 def test_the_readme_explains_every_parameter() -> None:
     readme = (ROOT / "README.md").read_text()
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    names = {key for block in ("preprocess", "train", "baseline") for key in params[block]}
+    names = {key for block in ("preprocess", "embeddings", "train", "baseline") for key in params[block]}
     names |= {"dataset", "models", "seeds", *params["datasets"][params["dataset"]]}
     assert {name for name in names if f"`{name}`" not in readme} == set()
 
