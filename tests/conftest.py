@@ -34,6 +34,11 @@ datasets:
 preprocess:
   tokenizer: word
   seed: 1
+embeddings:
+  vectors: none
+  passes: 2
+  window: 3
+  word2vec_seed: 1
 train:
   embedding_dim: 8
   units: 8
@@ -45,6 +50,9 @@ train:
   pooling: max
   keep: tail
   learning_rate: 0.02
+  decay: 1.0
+  clip_norm: 0.0
+  averaging: 0.0
   epochs: 4
   patience: 2
 baseline:

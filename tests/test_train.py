@@ -15,6 +15,7 @@ from pipeline.parts.lineage import md5
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import TokenizedSplits, clip, from_lists, train_tokenizer
 from pipeline.parts.trained import Trained
+from pipeline.parts.wordvectors import WordVectors
 
 # Those of TINY_PARAMS, with 16 tokens at most and 16 texts in a batch.
 SETTINGS = train_params()
@@ -40,7 +41,11 @@ def epochs() -> list[tuple[int, dict[str, float]]]:
 
 @pytest.fixture(scope="module")
 def trained(folder: Path, epochs: list[tuple[int, dict[str, float]]]) -> Trained:
-    return stage.train("lstm", 1, splits(), SETTINGS, 16, 16, folder, lambda *epoch: epochs.append(epoch))
+    none = WordVectors.none(5)
+    return stage.train("lstm", 1, splits(), none, SETTINGS, 16, 16, folder, lambda *epoch: epochs.append(epoch))
+
+
+FILES = {"tokens": "tokens.npz", "tokenizer": "tokenizer.json", "embeddings": "embeddings.npz"}
 
 
 def write_inputs() -> None:
@@ -48,10 +53,11 @@ def write_inputs() -> None:
     Path("params.yaml").write_text(TINY_PARAMS)
     train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
     splits().save(Path("tokens.npz"))
+    WordVectors.none(5).save(Path("embeddings.npz"))
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
-    options = {"model": "lstm", "seed": "1", "tokens": "tokens.npz", "tokenizer": "tokenizer.json", "output": "again"}
+    options = {"model": "lstm", "seed": "1", **FILES, "output": "again"}
     words = [word for name, value in {**options, **changes}.items() for word in (f"--{name}", value)]
     monkeypatch.setattr(sys, "argv", ["train", *words])
     stage.main()
@@ -98,7 +104,7 @@ def test_the_command_trains_the_same_network_again_without_mlflow(
     again = Trained.load(Path("again"))
     assert again.fingerprint == trained.fingerprint
     np.testing.assert_array_equal(again.predictions["test"], trained.predictions["test"])
-    inputs = {name: md5(Path(name)) for name in ("tokens.npz", "tokenizer.json")}
+    inputs = {name: md5(Path(name)) for name in FILES.values()}
     assert again.card == {**trained.card, "dataset": "tiny", "inputs": inputs}
     told, warned = capfd.readouterr()
     assert warned.count("warning: MLflow") == 1

@@ -3,6 +3,7 @@
     python -m pipeline.tools.reproduce                               # params.yaml as it is
     python -m pipeline.tools.reproduce --dataset imdb --seeds 1,2    # writes these into params.yaml first
     python -m pipeline.tools.reproduce --train.units 32 --epochs 1   # any parameter, by its full or its last name
+    python -m pipeline.tools.reproduce --dataset imdb --preset strong  # the parameters that presets.yaml has under it
 
 All names and values are checked before any work. `dvc repro` then runs what is not up to date.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.freshness import REPORT, fingerprint, is_current
-from pipeline.parts.params import read_params, set_params
+from pipeline.parts.params import read_params, read_preset, set_params
 from pipeline.parts.store import is_missing
 
 RESULTS = Path("data/results")
@@ -44,7 +45,10 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    changes = set_params(parse(sys.argv[1:]))
+    given = parse(sys.argv[1:])
+    preset = given.pop("preset", None)
+    # What is given by name beside a preset goes before it.
+    changes = set_params((read_preset(preset) if preset else {}) | given)
     for change in changes:
         print(f"params.yaml: {change}", flush=True)
     code = repro()
