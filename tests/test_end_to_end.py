@@ -115,6 +115,7 @@ def test_another_process_on_one_thread_and_without_test_labels_writes_the_same_b
     (project.root / "data/processed/test_labels.npy").unlink()
     command = "python -m pipeline.train --model lstm --seed 1 --output data/models/lstm-1"
     inputs = "--tokens data/processed/tokens.npz --tokenizer data/processed/tokenizer.json"
+    inputs += " --embeddings data/processed/embeddings.npz"
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     project.run(*command.split(), *inputs.split(), environment=threads)
     assert len(before) == 5
