@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -36,6 +37,11 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
+
+
+def search_path() -> str:
+    """`PATH` with this environment's commands first, for what starts `python` or another of them by its name."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
