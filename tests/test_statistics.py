@@ -105,6 +105,13 @@ def test_the_noise_of_few_groups_gives_students_interval(number: int) -> None:
     assert half_width(difference) == pytest.approx(expected, rel=0.12)
 
 
+def test_one_group_that_outweighs_all_others_leaves_everything_open() -> None:
+    first, second, _ = films(0.2, 0.3)
+    difference = paired_difference(first, second, np.repeat([0, 1, 2], [396, 2, 2]))
+    assert difference.low < -1 < 1 < difference.high
+    assert difference.p_value > 0.3
+
+
 @pytest.mark.parametrize(("number", "p_value"), [(2, 0.5), (5, 0.0625), (6, 0.03125), (12, 2 / 2**12)])
 def test_few_groups_that_differ_decide_no_more_than_a_sign_test(number: int, p_value: float) -> None:
     """All of them speak for the first model, equally: what is seen varies not at all."""

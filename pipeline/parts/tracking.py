@@ -66,6 +66,12 @@ def connect() -> str:
     return uri
 
 
+def environment_of(run: Run) -> dict[str, str]:
+    """The versions and the processor of a run, as `lineage.environment` has named them."""
+    tags = {name.removeprefix("gatewise."): value for name, value in run.data.tags.items()}
+    return {name: value for name, value in tags.items() if name.startswith("version.") or name == "cpu"}
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """Where a run comes from, as MLflow knows it.
@@ -216,7 +222,7 @@ class Tracker:
                 lambda: json.loads(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{DEPENDENCIES}"))
             )
             or {},
-            environment={name: value for name, value in tags.items() if name.startswith("version.") or name == "cpu"},
+            environment=environment_of(run),
         )
 
     def record_scores(self, run: Run, scores: dict[str, float], dataset: tuple[str, str]) -> None:

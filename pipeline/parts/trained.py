@@ -25,6 +25,11 @@ CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras",
 LINEAR, MEMORY = "model.npz", "memory.json"
 
 
+def kind_of(model: str) -> str:
+    """`lstm` of `lstm (A)`, as models of two revisions are called where they stand side by side."""
+    return model.partition(" ")[0]
+
+
 @dataclass(frozen=True)
 class Trained:
     """A trained model as its files tell it.

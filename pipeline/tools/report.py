@@ -19,7 +19,7 @@ from pipeline.parts.params import read_params
 from pipeline.parts.report import Provenance, settings_of, write_page
 from pipeline.parts.results import STATISTICS
 from pipeline.parts.statistics import Difference
-from pipeline.parts.tracking import Tracker
+from pipeline.parts.tracking import Tracker, environment_of
 from pipeline.parts.trained import BASELINE, Trained
 from pipeline.parts.verdict import tell
 
@@ -41,7 +41,8 @@ def write_report(tracker: Tracker, names: list[str]) -> Path:
     trained = [Trained.load(MODELS / name) for name in names]
     found = {model.name: tracker.find(model.fingerprint) for model in trained}
     runs = {name: run for name, run in found.items() if run is not None}
-    table = costs(trained, {name: run.data.metrics for name, run in runs.items()})
+    times = {name: run.data.metrics for name, run in runs.items()}
+    table = costs(trained, times, {name: environment_of(run) for name, run in runs.items()})
     differences = read_differences(json.loads((RESULTS / STATISTICS).read_text(encoding="utf-8")))
     evaluated = tracker.find(fingerprint(RESULTS))
     record = tracker.describe(evaluated) if evaluated else None
