@@ -109,8 +109,8 @@ def paired_difference(
       its degrees of freedom say how little is known about it (Welch 1947, Biometrika 34:28).
     - The noise of the texts is stretched from the normal to the t distribution with (groups - 1) degrees of freedom,
       and by the square root of groups / (groups - 1), by which resampled means vary too little. Of uneven groups, the
-      number that counts is that of even ones with the same sum of squares: (texts)² / sum of (texts per group)² (Kish
-      1965, Survey Sampling, section 8.2).
+      number that counts is that of even ones with the same sum of squares: (texts)² / sum of (texts per group)² (the
+      effective sample size of Kish 1965, Survey Sampling).
     - That a seed gets these texts right and those wrong shows up both in the noise of the seeds and in that of the
       texts (resampling both counts it three times: Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics
       1:386). The noise of the texts is scaled down to what is left without it.
