@@ -27,6 +27,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
+from pipeline.parts.figures import COLOURS
 from pipeline.parts.lineage import PATCH, sha256
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.params import TrainParams
@@ -40,6 +41,7 @@ from pipeline.tools.promote import HeldOut, promote
 
 REPOSITORY = Path(__file__).parent.parent
 TEXTS = ["the acting is superb", "i hated every minute", ""]
+ACCURACY = "validation/accuracy"
 SCORES = {"test_accuracy": 0.75, "test_log_loss": 0.5}
 CHANGED = ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
 
@@ -318,28 +320,72 @@ def test_scores_go_to_the_run_and_its_model_once(restored: tuple[Tracker, Run], 
 def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
-    (results / "statistics.json").write_text("{}")
-    (results / "roc.png").write_bytes(b"\x89PNG")
+    difference = {"first": "gru", "second": "baseline", "mean": -0.05, "low": -0.1, "high": 0.01, "p_value": 0.1}
+    statistics = {
+        "dataset": "tiny",
+        "models": {"gru": {"seeds": [1, 2], "settings": {"units": 8}}, "baseline": {"seeds": [], "settings": {}}},
+        "runs": {"gru-1": "1", "gru-2": "2", "baseline": "3"},
+        "differences": [difference | {"holm_p_value": 0.2}],
+    }
     metrics = {
         "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
         "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
     }
+    (results / "statistics.json").write_text(json.dumps(statistics))
+    (results / "metrics.json").write_text(json.dumps(metrics))
+    (results / "roc.png").write_bytes(b"\x89PNG")
     run_ids = {"gru-1": "a1", "gru-2": "b2", "baseline": "c3"}
     labels = tmp_path / "test_labels.npy"
-    record_comparison(Tracker("tiny"), metrics, run_ids, ("tiny", "2" * 32), labels, results, "| model |")
+    table = pd.DataFrame({"time/training_seconds": [2.5, np.nan], "times": [(2.5,), ()]}, index=["gru", "baseline"])
+    record_comparison(Tracker("tiny"), table, run_ids, ("tiny", "2" * 32), labels, results, "| model |")
     (run,) = mlflow.search_runs(experiment_names=["gatewise-tiny"], output_format="list")
     assert (run.info.run_name, run.info.status) == ("comparison", "FINISHED")
     assert {name: run.data.tags[f"gatewise.run.{name}"] for name in run_ids} == run_ids
+    settings = {"settings/gru": "units 8", "settings/baseline": ""}
+    assert run.data.params == {"dataset": "tiny", "models": "gru, baseline", "seeds": "1, 2", "runs": "3", **settings}
     assert run.data.metrics == {
         "test over seeds/gru accuracy mean": 0.75,
         "test over seeds/gru accuracy std": 0.01,
         "test over seeds/baseline accuracy mean": 0.8,
+        "difference/gru - baseline mean": -0.05,
+        "difference/gru - baseline low": -0.1,
+        "difference/gru - baseline high": 0.01,
+        "difference/gru - baseline holm_p_value": 0.2,
+        "costs/gru training_seconds": 2.5,
     }
-    assert run.data.tags["mlflow.note.content"] == "| model |"
+    page = f"#/experiments/{run.info.experiment_id}/runs"
+    links = [f"[{name}]({page}/{run_id}?workflowType=machine_learning)" for name, run_id in run_ids.items()]
+    assert run.data.tags["mlflow.note.content"] == f"| model |\n\nRuns compared: {', '.join(links)}."
     files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
-    assert sorted(file.path for file in files) == [DEPENDENCIES, "roc.png", "statistics.json"]
+    assert sorted(file.path for file in files) == [DEPENDENCIES, "metrics.json", "roc.png", "statistics.json"]
     # By which the report is connected with the run.
     assert found(Tracker("tiny"), sha256(results / "statistics.json")).info.run_id == run.info.run_id
+
+
+def test_the_ui_shows_models_seeds_and_scores_unaided(restored: tuple[Tracker, Run]) -> None:
+    tracker, run = restored
+    client = mlflow.MlflowClient(tracker.uri)
+    experiment = client.get_experiment(run.info.experiment_id)
+    key = tracker.page.rpartition("viewStateShareKey=")[2]
+    view = json.loads(experiment.tags[f"mlflow.sharedViewState.{key}"])
+    assert view["selectedColumns"] == view["columnOrder"] == [*view["columnWidths"]]
+    shown = [(kind, name.strip("`")) for kind, _, name in (column.partition(".") for column in view["selectedColumns"])]
+    assert shown == [*(("params", "model"), ("params", "seed")), *(("metrics", n) for n in ("test_accuracy", ACCURACY))]
+    # Those are names that runs have.
+    assert {"model", "seed"} <= run.data.params.keys()
+    assert ACCURACY in run.data.metrics
+    assert f"]({tracker.page.removeprefix('/')})" in experiment.tags["mlflow.note.content"]
+    assert run.data.tags["mlflow.runColor"] == COLOURS["gru"]
+
+
+def test_what_people_wrote_about_an_experiment_stays_and_what_is_missing_comes() -> None:
+    """So that the address of the table of an experiment from before has a view to name."""
+    client = mlflow.MlflowClient(store_uri())
+    client.create_experiment("gatewise-tiny", tags={"mlflow.note.content": "mine"})
+    Tracker("tiny")
+    tags = client.get_experiment_by_name("gatewise-tiny").tags
+    assert tags["mlflow.note.content"] == "mine"
+    assert "mlflow.sharedViewState.gatewise" in tags
 
 
 def test_the_logged_model_takes_raw_text_and_answers_as_the_classifier(

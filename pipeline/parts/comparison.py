@@ -150,4 +150,5 @@ def compare(
 
 
 def _labelled(run: Trained, table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(run=run.name, model=run.model, seed=run.card["seed"] or 0)
+    seeds = pd.array([run.card["seed"]] * len(table), "Int64")  # missing for the baseline
+    return table.assign(run=run.name, model=run.model, seed=seeds)

@@ -1,13 +1,19 @@
 """What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from pipeline.parts import figures
 from pipeline.parts.freshness import fingerprint
 from pipeline.parts.tracking import COMPARISON, FINGERPRINT, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
+
+_NUMBERS = ("metrics.json", "statistics.json")
 
 
 def run_params(card: dict[str, Any]) -> dict[str, Any]:
@@ -25,6 +31,7 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     """
     card = trained.card
     tracked.tags({"model": card["model"], "seed": str(card["seed"])})
+    tracked.colour(figures.colour_of(card["model"]))
     tracked.metrics({f"validation/{name}": value for name, value in card["validation"].items()})
     tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
     if "best_epoch" in card:
@@ -69,7 +76,7 @@ def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict
 
 def record_comparison(
     tracker: Tracker,
-    metrics: dict[str, dict[str, Any]],
+    costs: pd.DataFrame,
     run_ids: Mapping[str, str],
     dataset: tuple[str, str],
     reviews: Path,
@@ -80,25 +87,59 @@ def record_comparison(
 
     Args:
         tracker: the experiment.
-        metrics: the content of metrics.json.
+        costs: `costs.costs`.
         run_ids: run name to MLflow's id, for every model compared.
         dataset: name and digest of the data.
         reviews: the file with that digest.
         results: the folder with the results and the report.
-        summary: Markdown, shown above the run.
+        summary: Markdown, shown above the run, with links to the runs compared.
     """
+    metrics, statistics = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
     with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
-        tracked.params({"dataset": tracker.dataset, "runs": len(run_ids)})
-        for model, values in metrics.items():
-            for name, value in values.items():
-                if isinstance(value, dict):
-                    known = {part: number for part, number in value.items() if number is not None}
-                    tracked.metrics({f"test over seeds/{model} {name} {part}": v for part, v in known.items()})
+        tracked.params(_comparison_params(statistics))
+        tracked.metrics(_comparison_metrics(metrics, statistics, costs))
         tracked.dataset(*dataset, reviews, "test")
         tracked.files(results)
-        tracked.describe(summary)
+        links = ", ".join(tracker.link(name, run_id) for name, run_id in run_ids.items())
+        tracked.describe(f"{summary}\n\nRuns compared: {links}.")
         # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
         tracked.tags({FINGERPRINT.removeprefix("gatewise."): fingerprint(results)})
+
+
+def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
+    """What was compared."""
+    models = statistics["models"]
+    seeds = dict.fromkeys(seed for model in models.values() for seed in model["seeds"])
+    settings = {
+        f"settings/{name}": ", ".join(f"{setting} {value}" for setting, value in model["settings"].items())
+        for name, model in models.items()
+    }
+    lists = {"models": ", ".join(models), "seeds": ", ".join(map(str, seeds)), "runs": len(statistics["runs"])}
+    return {"dataset": statistics["dataset"], **lists, **settings}
+
+
+def _comparison_metrics(
+    metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
+) -> dict[str, float]:
+    """What came out and is known."""
+    numbers = {
+        f"difference/{row['first']} - {row['second']} {name}": row[name]
+        for row in statistics["differences"]
+        for name in ("mean", "low", "high", "holm_p_value")
+    }
+    numbers |= {
+        f"costs/{model} {str(name).rpartition('/')[2]}": number
+        for model, row in costs.select_dtypes("number").iterrows()
+        for name, number in row.items()
+    }
+    numbers |= {
+        f"test over seeds/{model} {name} {part}": number
+        for model, values in metrics.items()
+        for name, value in values.items()
+        if isinstance(value, dict)
+        for part, number in value.items()
+    }
+    return {name: float(number) for name, number in numbers.items() if number is not None and not math.isnan(number)}
 
 
 def _description(trained: Trained) -> str:

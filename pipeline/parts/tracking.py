@@ -41,8 +41,27 @@ DEPENDENCIES = "dependencies.json"
 
 _EXPERIMENT_NOTE = (
     "LSTM against GRU on one data set. One run per trained model and seed (`lstm-1`, `gru-3`, `baseline`) with its"
-    " learning curves, test scores and model; each `comparison` run links the runs it compares."
+    " learning curves, test scores and model; each `comparison` run links the runs it compares, and holds the report."
+    " [The table of runs with their scores]({page})."
 )
+_MODE = "workflowType=machine_learning"  # otherwise the UI opens in its GenAI mode, which shows no runs
+# By itself the UI's table shows neither models nor scores. A view that is shared is a tag of the experiment, which the
+# address names: the columns, with their widths in pixels.
+_VIEW = "gatewise"
+_COLUMNS = {
+    "params.`model`": 90,
+    "params.`seed`": 70,
+    "metrics.`test_accuracy`": 130,
+    "metrics.`validation/accuracy`": 150,
+}
+_EXPERIMENT_TAGS = {
+    # Without the kind, the UI takes us for a GenAI project and hides metrics and curves.
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": "test_accuracy",
+    f"mlflow.sharedViewState.{_VIEW}": json.dumps(
+        {"selectedColumns": [*_COLUMNS], "columnOrder": [*_COLUMNS], "columnWidths": _COLUMNS}
+    ),
+}
 
 # A server that does not answer is given up after seconds, not after MLflow's four minutes.
 _SETTINGS = {
@@ -247,9 +266,12 @@ class Tracker:
 
     @property
     def page(self) -> str:
-        """The runs of the experiment in the UI, below its address."""
-        # Otherwise the UI opens in its GenAI mode, which shows no runs.
-        return f"/#/experiments/{self._experiment_id}/runs?workflowType=machine_learning"
+        """The runs of the experiment in the UI with their models and scores, below its address."""
+        return _page(str(self._experiment_id))
+
+    def link(self, name: str, run_id: str) -> str:
+        """A link to a run, in Markdown for the UI."""
+        return f"[{name}](#/experiments/{self._experiment_id}/runs/{run_id}?{_MODE})"
 
     def where_to_look(self) -> str:
         """One line for the terminal: how to see the runs."""
@@ -273,10 +295,8 @@ class Tracker:
         self._client = mlflow.MlflowClient(self.uri)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            # Without the kind, the UI takes us for a GenAI project and hides metrics and curves.
-            tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _EXPERIMENT_NOTE}
             try:
-                return str(self._client.create_experiment(name, artifacts, tags))
+                experiment = self._client.get_experiment(self._client.create_experiment(name, artifacts))
             except MlflowException:  # another process was faster
                 experiment = self._client.get_experiment_by_name(name)
                 if experiment is None:
@@ -286,6 +306,10 @@ class Tracker:
                 f"the experiment {name} is deleted; `mlflow experiments restore -x {experiment.experiment_id}`"
                 " brings it back"
             )
+        note = _EXPERIMENT_NOTE.format(page=_page(experiment.experiment_id).removeprefix("/"))
+        for tag, value in {**_EXPERIMENT_TAGS, "mlflow.note.content": note}.items():
+            if tag not in experiment.tags:  # what people have changed stays as it is
+                self._client.set_experiment_tag(experiment.experiment_id, tag, value)
         return str(experiment.experiment_id)
 
     def _try(self, action: Callable[[], T]) -> T | None:
@@ -303,6 +327,10 @@ class Tracker:
             return None
 
 
+def _page(experiment_id: str) -> str:
+    return f"/#/experiments/{experiment_id}/runs?{_MODE}&viewStateShareKey={_VIEW}"
+
+
 class TrackedRun:
     """A run that is being written."""
 
@@ -315,6 +343,10 @@ class TrackedRun:
     def tags(self, tags: dict[str, str]) -> None:
         """Set tags; `gatewise.` is put before their names."""
         self._try(lambda: [self._client.set_tag(self.run_id, f"gatewise.{k}", v) for k, v in tags.items()])
+
+    def colour(self, colour: str) -> None:
+        """Set the colour (`#rrggbb`) of the run's dots and curves in the UI."""
+        self._try(lambda: self._client.set_tag(self.run_id, "mlflow.runColor", colour))
 
     def describe(self, markdown: str) -> None:
         """Set the text that the UI shows above the run."""

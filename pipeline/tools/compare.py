@@ -25,7 +25,6 @@ from dvc.scm import resolve_rev
 from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 
-from pipeline.evaluate import write
 from pipeline.parts.command import InputError, run
 from pipeline.parts.comparison import compare
 from pipeline.parts.costs import costs, for_verdict
@@ -34,8 +33,8 @@ from pipeline.parts.figures import title_of
 from pipeline.parts.freshness import REPORT
 from pipeline.parts.lineage import environment, md5, project_root, state, state_of
 from pipeline.parts.params import PARAMS_FILE, read_params
-from pipeline.parts.report import Provenance, settings_of, summary, write_page
-from pipeline.parts.results import Differences
+from pipeline.parts.report import Provenance, origin_of, summary, write_page
+from pipeline.parts.results import Differences, write_results
 from pipeline.parts.statistics import paired_difference
 from pipeline.parts.tracking import Tracker, environment_of
 from pipeline.parts.trained import BASELINE, Trained, kind_of
@@ -254,18 +253,17 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     times = {name: run.data.metrics for name, run in runs.items()}
     table = costs(models, times, {name: environment_of(run) for name, run in runs.items()})
     told = told_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table, notes)
-    write(comparison, differences, told, {}, second.dataset, second.data, output)
+    write_results(comparison, fingerprints, differences, told, {}, second.dataset, second.data, output)
     provenance = Provenance(
         second.dataset,
         "; ".join(dict.fromkeys(md5(side.data / "reviews.parquet") for side in (first, second))),
         f"A: {first.commit}; B: {second.commit}",
         data,
-        settings_of(models),
-        {name: run.info.run_id for name, run in runs.items()},
+        {name: origin_of(tracker.describe(run)) for name, run in runs.items()},
         environment(),
     )
     write_page(output, told, table, provenance)
-    return summary(second.dataset, told, len(labels), comparison.metrics())
+    return summary(output, told)
 
 
 def main() -> None:
