@@ -1,11 +1,11 @@
 """How often the interval of `paired_difference` covers the truth, on synthetic answers whose difference is known.
 
-For each number of seeds and texts and each noise of seeds, made-up models answer many times over: with one point
+For each number of seeds, texts and films and each noise of seeds, made-up models answer many times over: with one point
 between them, to count how often the 95 % interval covers that point, and with nothing between them, to count how often
 p < 0.05 all the same. `plain` is the coverage of the usual hierarchical bootstrap: seeds and texts drawn with
 replacement, and percentiles. The width is that of the interval, in points.
 
-    python -m benchmarks.coverage                # 1,000 repetitions: 3 minutes
+    python -m benchmarks.coverage                # 1,000 repetitions: 4 minutes of processor time, on all cores
     python -m benchmarks.coverage --repetitions 100
 """
 
