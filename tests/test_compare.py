@@ -13,7 +13,7 @@ from pipeline.parts.command import InputError
 from pipeline.parts.costs import costs
 from pipeline.parts.statistics import Difference
 from pipeline.parts.trained import Trained
-from pipeline.tools.compare import Side, data_of, pairs_of, side_by_side, told_of, without_same_models
+from pipeline.tools.compare import Side, check_same_test, data_of, pairs_of, side_by_side, told_of, without_same_models
 
 COMPARE = ("python", "-m", "pipeline.tools.compare")
 
@@ -42,6 +42,20 @@ def test_what_differs_is_there_twice_and_the_kinds_stay_together(tmp_path: Path)
     assert names(models) == ["lstm-1", "gru-1 (A)", "gru-1 (B)", "baseline"]
     assert [model.model for model in models] == ["lstm", "gru (A)", "gru (B)", "baseline"]
     assert fingerprints["gru-1 (B)"] == second.models[1].fingerprint != fingerprints["gru-1 (A)"]
+
+
+def test_the_order_of_the_seeds_is_no_difference(tmp_path: Path) -> None:
+    first, second = side(tmp_path / "a", gru_1="one", gru_2="two"), side(tmp_path / "b", gru_2="two", gru_1="one")
+    assert names(side_by_side(first, second)[0]) == ["gru-1", "gru-2"]
+
+
+def test_labels_in_another_order_are_no_common_ground(tmp_path: Path) -> None:
+    """The same codes would mean other labels."""
+    sides = [side(tmp_path / name, gru_1="one") for name in ("a", "b")]
+    for one, labels in zip(sides, (["bad", "good"], ["good", "bad"]), strict=True):
+        (one.data / "data.json").write_text(json.dumps({"labels": labels}))
+    with pytest.raises(InputError, match=r"the labels of a are bad, good, those of b good, bad$"):
+        check_same_test(*sides)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def side_by_side(first: Side, second: Side) -> tuple[list[Trained], dict[str, st
     models, fingerprints = [], {}
     for letter, side in (("A", first), ("B", second)):
         for model in side.models:
-            same = kinds[0].get(model.model) == kinds[1].get(model.model)
+            same = sorted(kinds[0].get(model.model, [])) == sorted(kinds[1].get(model.model, []))
             if same and letter == "B":
                 continue
             called = "" if same else f" ({letter})"
