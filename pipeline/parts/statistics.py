@@ -119,8 +119,8 @@ def paired_difference(
       is too much, with n < 6, the interval reaches to 0.
 
     In simulations (`python -m benchmarks.coverage`, with the table in docs/statistics.md) the interval covers the truth
-    in 94 to 99 of 100 cases with 2 to 5 seeds, and p < 0.05 for equal models in 5 at most; where one model has two seeds
-    that vary ten times as much as the other's five, these are 90 and 8.
+    in 94 to 99 of 100 cases with 2 to 5 seeds, and p < 0.05 for equal models in 5 at most; where one model has two
+    seeds that vary ten times as much as the other's five, these are 90 and 8.
 
     A model with a single run, such as the baseline, adds no noise of seeds. This is right where seeds play no part,
     and otherwise the interval is about this one run: see `Difference.seed_noise_known`.
