@@ -43,6 +43,7 @@ report: $(VENV)/.runtime  ## make data/results/report.html anew, with the times 
 	@python -m pipeline.tools.report
 
 compare: $(VENV)/.runtime  ## two commits or experiments side by side: A=HEAD~1 B=HEAD (default B: the files as they are)
+	@$(if $(A),,$(error say what to compare: make compare A=HEAD~1, or A=main B=small))
 	@python -m pipeline.tools.compare $(call given,,A) $(call given,,B)
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)

@@ -160,13 +160,6 @@ def _comparison_metrics(
 ) -> dict[str, float]:
     """What came out and is known."""
     numbers = {
-        f"test over seeds/{model} {name} {part}": number
-        for model, values in metrics.items()
-        for name, value in values.items()
-        if isinstance(value, dict)
-        for part, number in value.items()
-    }
-    numbers |= {
         f"difference/{row['first']} - {row['second']} {name}": row[name]
         for row in statistics["differences"]
         for name in ("mean", "low", "high", "holm_p_value")
@@ -175,6 +168,13 @@ def _comparison_metrics(
         f"costs/{model} {str(name).rpartition('/')[2]}": number
         for model, row in costs.select_dtypes("number").iterrows()
         for name, number in row.items()
+    }
+    numbers |= {
+        f"test over seeds/{model} {name} {part}": number
+        for model, values in metrics.items()
+        for name, value in values.items()
+        if isinstance(value, dict)
+        for part, number in value.items()
     }
     return {name: float(number) for name, number in numbers.items() if number is not None and not math.isnan(number)}
 
