@@ -59,7 +59,7 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
             artifacts={name: str(path) for name, path in artifacts.items()},
             code_paths=[str(_code(package, Path(folder), _BASELINE_PARTS if linear else _NETWORK_PARTS))],
             signature=_signature(trained.card["labels"]),
-            pip_requirements=_pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES + _BACKEND_PACKAGES[backend]),
+            pip_requirements=pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES + _BACKEND_PACKAGES[backend]),
             model_config=None if linear else {"keras_backend": backend},
             tags={"mlflow.note.content": card.read_text(encoding="utf-8")},
         )
@@ -79,12 +79,13 @@ def _signature(labels: list[str]) -> ModelSignature:
     return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(columns))
 
 
-def _pinned(packages: tuple[str, ...]) -> list[str]:
+def pinned(packages: tuple[str, ...]) -> list[str]:
+    """The requirements of a model, in the versions at hand; of packages that are not installed, none."""
     requirements = []
     for package in _PACKAGES + packages:
         try:
             pinned = f"=={version(package)}"
-        except PackageNotFoundError:  # tensorflow or tensorflow-cpu, whichever is installed
+        except PackageNotFoundError:  # of tensorflow and tensorflow-cpu, one is
             continue
         if package == "tensorflow-cpu":
             requirements += [f"{package}{pinned}; {_CPU_BUILD}", f"tensorflow{pinned}; {_NO_CPU_BUILD}"]
