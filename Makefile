@@ -10,11 +10,18 @@ UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What stands on the command line of `make repro`, and is not for make itself, is a parameter of params.yaml:
-# UNITS=32, or train.units=32. An unknown one is refused before any work.
-# (In the environment, only these four are taken to be meant.)
-GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))) \
-	$(foreach name,DATASET MODELS SEEDS EPOCHS,$(if $(filter environment,$(origin $(name))),$(name)))
-PARAMETERS = $(foreach name,$(filter-out PYTHON GPU VENV,$(GIVEN)),--$(shell echo '$(name)' | tr A-Z a-z)='$($(name))')
+# UNITS=32, or train.units=32. An unknown one is refused before any work. The environment sets none.
+GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+PARAMETERS = $(foreach name,$(filter-out PYTHON GPU VENV,$(GIVEN)),$(call option,$(name),$(call typed,$(name))))
+option = --$(call lowered,$(1))=$(call quoted,$(or $(2),$(error $(1)= has no value)))
+# A name in capitals is one in small letters (UNITS is units); any other is meant as it stands (datasets.MyData.test).
+lowered = $(shell printf %s $(call quoted,$(1)) | sed '/[a-z]/!y/ABCDEFGHIJKLMNOPQRSTUVWXYZ/abcdefghijklmnopqrstuvwxyz/')
+# As it was typed: what stands behind a $ is no variable.
+typed = $(value $(1))
+# As one word for the shell, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
+# An option of a tool with the variable's value, where there is one.
+given = $(if $(call typed,$(2)),$(1) $(call quoted,$(call typed,$(2))))
 
 # The text for `make explain`, as it was typed: what stands behind a $ is no variable.
 override TEXT := $(value TEXT)
@@ -36,25 +43,25 @@ report: $(VENV)/.runtime  ## make data/results/report.html anew, with the times 
 	@python -m pipeline.tools.report
 
 compare: $(VENV)/.runtime  ## two commits or experiments side by side: A=HEAD~1 B=HEAD (default B: the files as they are)
-	@python -m pipeline.tools.compare $(A) $(B)
+	@python -m pipeline.tools.compare $(call given,,A) $(call given,,B)
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
 	@python -m pipeline.tools.ui --port $(or $(PORT),5000)
 
 explain: $(VENV)/.runtime  ## see how LSTM and GRU read a text: TEXT="not good at all" (MODELS=lstm-1,gru-2)
-	@python -m pipeline.tools.explain $(if $(MODELS),--models $(MODELS)) -- "$$TEXT"
+	@python -m pipeline.tools.explain $(call given,--models,MODELS) -- "$$TEXT"
 
 verify: $(VENV)/.runtime  ## prove that the commit gives the results in its dvc.lock (STAGE=train@lstm-1 for a part)
-	@python -m pipeline.tools.verify $(if $(STAGE),--stage $(STAGE))
+	@python -m pipeline.tools.verify $(call given,--stage,STAGE)
 
 promote: $(VENV)/.runtime  ## make the best model the champion, if it is not worse than today's (MODEL=gru-2)
-	@python -m pipeline.tools.promote $(if $(MODEL),--model $(MODEL))
+	@python -m pipeline.tools.promote $(call given,--model,MODEL)
 
 rollback: $(VENV)/.runtime  ## make the former champion the champion again
 	@python -m pipeline.tools.promote --rollback
 
 serve: $(VENV)/.runtime  ## serve the champion over HTTP (PORT=5001)
-	@python -m pipeline.tools.serve --port $(or $(PORT),5001) $(if $(MODEL),--model $(MODEL))
+	@python -m pipeline.tools.serve --port $(or $(PORT),5001) $(call given,--model,MODEL)
 
 demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by side (PORT=5002)
 	@python -m pipeline.tools.demo --port $(or $(PORT),5002)
@@ -79,24 +86,31 @@ lock:  ## resolve the dependencies of pyproject.toml anew (needs uv)
 clean:  ## remove the environment; data, results and runs stay
 	rm -rf $(VENV)
 
-# uv is faster (10 s against 2 minutes); without it, pip does the same.
+# What is half made (by a Python without ensurepip, say) must not be taken for an environment by the next run.
+FORGET := { rm -rf $(VENV); echo "error: $(VENV) could not be made, and is removed"; exit 1; }
+
+# uv is faster; without it, pip does the same.
 ifdef UV
 $(VENV)/bin/python:
-	uv venv --quiet --python 3.11 $(VENV)
+	@uv venv --quiet --python 3.11 $(VENV) || $(FORGET)
+DURATION := some seconds
 INSTALL := uv pip install --quiet --python $(VENV)/bin/python --compile-bytecode --require-hashes
 else
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or newer is needed; name yours with make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || $(FORGET)
+DURATION := some minutes, and silently; with uv it takes seconds
 INSTALL := $(VENV)/bin/python -m pip install --quiet --require-hashes
 endif
 
 $(VENV)/.runtime: $(RUNTIME_LOCK) | $(VENV)/bin/python
-	@echo "installing $(RUNTIME_LOCK) into $(VENV) (once; a few minutes)"
-	$(INSTALL) -r $(RUNTIME_LOCK)
+	@echo "installing $(RUNTIME_LOCK) into $(VENV) (once; $(DURATION))"
+	@$(INSTALL) -r $(RUNTIME_LOCK)
 	@touch $@
 
 $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
-	$(INSTALL) -r requirements-dev.lock
+	@echo "installing requirements-dev.lock into $(VENV) (once)"
+	@$(INSTALL) -r requirements-dev.lock
 	@touch $@

@@ -27,24 +27,46 @@ SHARED, OWN, SINGLE = 0.5, 0.2, 0.3
 
 @dataclass(frozen=True)
 class Case:
-    """What is simulated: seeds per model, texts, standard deviation over seeds (points), texts per film."""
+    """What is simulated.
+
+    Attributes:
+        seeds: runs of each model.
+        texts: number of texts.
+        deviations: standard deviation of each model's accuracy over seeds, in points.
+        films: number of films that the texts are about; 0: each is on its own.
+        uneven: standard deviation of the logarithm of the number of texts per film; 0: all films have as many.
+    """
 
     seeds: tuple[int, int]
     texts: int
     deviations: tuple[float, float]
-    film: int = 1
+    films: int = 0
+    uneven: float = 0
 
     @property
-    def films(self) -> np.ndarray:
-        """The film of each text, (texts,)."""
-        return np.arange(self.texts) // self.film
+    def film_of_text(self) -> np.ndarray:
+        """A number per text, (texts,): the quantiles of a lognormal distribution are the sizes of the films."""
+        if not self.films:
+            return np.arange(self.texts)
+        sizes = np.exp(self.uneven * norm.ppf((np.arange(self.films) + 0.5) / self.films))
+        return np.searchsorted(sizes.cumsum() / sizes.sum() * self.texts, np.arange(self.texts) + 0.5)
 
 
 CASES = [
     *(Case((n, n), texts, (sd, sd)) for n in (2, 3, 5) for texts in (500, 2500) for sd in (0.5, 1.5)),
     Case((3, 3), 2500, (0.3, 2.0)),
+    Case((2, 5), 2500, (3.0, 0.3)),
+    Case((2, 5), 2500, (0.3, 3.0)),
+    Case((2, 5), 2500, (1.0, 1.0)),
     Case((3, 1), 2500, (1.0, 0.0)),
-    Case((3, 3), 2500, (0.5, 0.5), film=10),
+    Case((3, 3), 2500, (0.5, 0.5), films=250),
+    Case((3, 3), 2500, (0.5, 0.5), films=88, uneven=1.0),
+    Case((3, 3), 2500, (0.1, 0.1), films=88, uneven=1.0),
+    Case((3, 3), 2500, (0.5, 0.5), films=10),
+    Case((3, 3), 2500, (0.1, 0.1), films=10),
+    Case((3, 3), 2500, (0.1, 0.1), films=10, uneven=1.0),
+    Case((3, 3), 2500, (0.1, 0.1), films=5),
+    Case((3, 3), 30, (1.0, 1.0)),
 ]
 
 
@@ -65,7 +87,7 @@ def simulate(case: Case, accuracies: Sequence[float], rng: np.random.Generator) 
         # A point of accuracy in units of the sum, and the mean that gives the accuracy with this noise.
         spread = deviation / 100 / norm.pdf(norm.ppf(accuracy))
         mean = norm.ppf(accuracy) * np.sqrt(1 + spread**2)
-        own = rng.normal(0, OWN**0.5, case.texts)[case.films]
+        own = rng.normal(0, OWN**0.5, case.texts)[case.film_of_text]
         single = rng.normal(0, SINGLE**0.5, (seeds, case.texts))
         models.append(mean + rng.normal(0, spread, (seeds, 1)) + shared + own + single > 0)
     return models
@@ -74,7 +96,7 @@ def simulate(case: Case, accuracies: Sequence[float], rng: np.random.Generator) 
 def measure(case: Case, repetitions: int, resamples: int = 2000) -> dict[str, float]:
     """Shares of repetitions in which the interval covers the truth, and in which equal models differ; mean width."""
     rng = np.random.default_rng(1)
-    groups = case.films if case.film > 1 else None
+    groups = case.film_of_text if case.films else None
     covered, positives, width = 0, 0, 0.0
     for seed in range(repetitions):
         first, second = simulate(case, TRUTH, rng)
@@ -122,7 +144,7 @@ def main() -> None:
     for case in CASES:
         shares = measure(case, repetitions)
         row = {"seeds": "{}, {}".format(*case.seeds), "texts": case.texts}
-        row |= {"seed sd (points)": "{}, {}".format(*case.deviations), "texts per film": case.film}
+        row |= {"seed sd (points)": "{}, {}".format(*case.deviations), "texts per film": case.films}
         row |= {
             "coverage %": f"{100 * shares['covered']:.1f}",
             "plain %": f"{100 * measure_plain(case, repetitions):.1f}",

@@ -22,6 +22,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import progress, run
 from pipeline.parts.datasets import read_label_names, read_split
+from pipeline.parts.folders import check_files, check_ours
 from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
@@ -29,7 +30,7 @@ from pipeline.parts.params import BaselineParams, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, CARD, LINEAR, Trained
+from pipeline.parts.trained import BASELINE, CARD, FILES, LINEAR, Trained
 
 _SPLITS = ("train", "validation", "test")
 
@@ -46,11 +47,14 @@ def fit_baseline(reviews: Path, settings: BaselineParams, output: Path) -> Train
 
     Returns:
         All that belongs into `output`; the model is there already, `save` writes the rest.
+
+    Raises:
+        InputError: `reviews` is missing or no table of reviews; `output` is left as it was.
     """
+    names = read_label_names(reviews)
+    splits = {split: pd.concat(read_split(reviews, split, ["text", "label"])) for split in _SPLITS}
     shutil.rmtree(output, ignore_errors=True)  # an interrupted run must not leave old files beside new ones
     output.mkdir(parents=True)
-    splits = {split: pd.concat(read_split(reviews, split, ["text", "label"])) for split in _SPLITS}
-    names = read_label_names(reviews)
     candidates = list(_candidates(splits, settings))
     best = max(candidates, key=lambda candidate: (candidate.scores["accuracy"], -candidate.scores["log_loss"]))
     model = NgramModel.of(best.settings["weighting"], best.features, best.fitted)
@@ -104,6 +108,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     params = read_params()
+    check_files(arguments.reviews)
+    check_ours(arguments.output, FILES)
     with Tracker(params.dataset).run(arguments.output.name, "baseline") as tracked:
         started = time.perf_counter()
         trained = fit_baseline(arguments.reviews, params.baseline, arguments.output)

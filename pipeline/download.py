@@ -3,7 +3,7 @@
 Reads   data/sources/<dataset>/source.yaml (and the user's own files beside it)
 Writes  data/raw/: source.yaml and the archive, or a copy of the user's files
 
-    python -m pipeline.download --source data/sources/rotten_tomatoes --downloads data/downloads --output data/raw
+    python -m pipeline.download --sources data/sources --downloads data/downloads --output data/raw
 """
 
 import argparse
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pipeline.parts.command import InputError, run
 from pipeline.parts.fetching import MIRROR_VARIABLE, fetch
+from pipeline.parts.folders import filling
+from pipeline.parts.params import read_params
 from pipeline.parts.sources import SOURCE_FILE, FilesSource, find_files, read_source
 
 
@@ -20,30 +22,45 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
     """Leave in `output` what `sources.read` needs, and nothing else.
 
     Raises:
-        InputError: source.yaml is wrong, or the bytes cannot be had or are not those that it pins.
+        InputError: source.yaml is wrong, or the bytes cannot be had or are not those that it pins, or `output` is no
+            folder that an earlier run has written.
     """
     source = read_source(source_folder)
     if isinstance(source, FilesSource):
         find_files(source_folder)  # or the error would name the copy
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    if isinstance(source, FilesSource):
-        try:
-            shutil.copytree(source_folder, output, dirs_exist_ok=True)
-        except (OSError, shutil.Error) as error:
-            raise InputError(f"{source_folder} could not be copied to {output}: {error}") from None
-    else:
-        fetch(source, downloads, mirror, output / source.file)
-        shutil.copyfile(source_folder / SOURCE_FILE, output / SOURCE_FILE)
+    _check_output(output, source_folder, downloads)
+    try:
+        with filling(output) as folder:
+            if isinstance(source, FilesSource):
+                shutil.copytree(source_folder, folder, dirs_exist_ok=True)
+            else:
+                fetch(source, downloads, mirror, folder / source.file)
+                shutil.copyfile(source_folder / SOURCE_FILE, folder / SOURCE_FILE)
+            shutil.rmtree(output, ignore_errors=True)
+    except OSError as error:  # shutil.Error is one too
+        raise InputError(f"{source_folder} could not be copied to {output}: {error}") from None
+
+
+def _check_output(output: Path, source_folder: Path, downloads: Path) -> None:
+    """Data that a user has collected must not go because of a mistyped path."""
+    target, kept = output.resolve(), [source_folder.resolve().parent, downloads.resolve()]
+    if any(folder.is_relative_to(target) or target.is_relative_to(folder) for folder in kept):
+        raise InputError(
+            f"--output must lie outside the sources and the downloads, because it is replaced. Received: {output}"
+        )
+    if output.exists() and not (output.is_dir() and ((output / SOURCE_FILE).is_file() or not any(output.iterdir()))):
+        raise InputError(f"{output} would be replaced, but no download has written it: it has no {SOURCE_FILE}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fetch the verbatim bytes of a data set and check them.")
-    parser.add_argument("--source", type=Path, required=True, help="folder of the data set, with its source.yaml")
+    parser.add_argument("--sources", type=Path, required=True, help="folder with a folder per data set")
     parser.add_argument("--downloads", type=Path, required=True, help="where dropped and unfinished archives lie")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
-    download(arguments.source, arguments.downloads, os.environ.get(MIRROR_VARIABLE), arguments.output)
+    params = read_params()
+    source_folder = arguments.sources / params.dataset
+    download(source_folder, arguments.downloads, os.environ.get(MIRROR_VARIABLE), arguments.output)
 
 
 if __name__ == "__main__":

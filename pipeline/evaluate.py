@@ -16,18 +16,17 @@ import numpy as np
 
 from pipeline.parts.command import run
 from pipeline.parts.comparison import Comparison, compare
-from pipeline.parts.costs import costs
+from pipeline.parts.costs import costs, for_verdict
 from pipeline.parts.datasets import read_groups
-from pipeline.parts.examples import find_examples
 from pipeline.parts.lineage import environment, md5, state
 from pipeline.parts.memory import Memory, pooled
 from pipeline.parts.params import read_params
-from pipeline.parts.record import complete, record_comparison
-from pipeline.parts.report import Provenance, settings_of, summary, words, write_page
+from pipeline.parts.record import complete, record_comparison, record_machine
+from pipeline.parts.report import Provenance, origin_of, summary, write_page
 from pipeline.parts.results import Differences, write_results
-from pipeline.parts.tokens import TokenizedSplits
 from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import BASELINE, CARD, MEMORY, Trained
+from pipeline.parts.verdict import tell
 
 
 def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
@@ -51,22 +50,6 @@ def read_memories(comparison: Comparison) -> dict[str, Memory]:
     }
 
 
-def write(
-    comparison: Comparison,
-    differences: Differences,
-    told: tuple[list[str], str | None],
-    memories: dict[str, Memory],
-    dataset: str,
-    data: Path,
-    output: Path,
-) -> None:
-    """Write what is the same for the same files. `told` is the verdict, without times, and the warning."""
-    lengths = TokenizedSplits.load(data / "tokens.npz").tokens["test"].lengths
-    found = find_examples(comparison.probabilities(), comparison.labels, comparison.names, data / "reviews.parquet")
-    text = summary(dataset, *told, len(comparison.labels), comparison.metrics())
-    write_results(comparison, dataset, differences, lengths, found, text, memories, output)
-
-
 def publish(tracker: Tracker, comparison: Comparison, differences: Differences, data: Path, output: Path) -> str:
     """Complete MLflow's runs, write the report with the times that MLflow knows, and log the comparison.
 
@@ -79,14 +62,15 @@ def publish(tracker: Tracker, comparison: Comparison, differences: Differences, 
     for name, found in runs.items():
         tracker.record_scores(found, {f"test_{key}": value for key, value in comparison.scores[name].items()}, dataset)
     table = costs(comparison.runs, {name: found.data.metrics for name, found in runs.items()})
-    told = words(tracker.dataset, differences, table)
+    told = tell(tracker.dataset, differences, BASELINE, for_verdict(table))
     description = json.loads((data / "data.json").read_text(encoding="utf-8"))
-    ids = {name: found.info.run_id for name, found in runs.items()}
-    provenance = Provenance(*dataset, state(), description, settings_of(comparison.runs), ids, environment())
-    write_page(output, *told, table, provenance)
-    text = summary(tracker.dataset, *told, len(comparison.labels), comparison.metrics())
+    origins = {name: origin_of(tracker.record_of(found)) for name, found in runs.items()}
+    write_page(output, told, table, Provenance(*dataset, state(), description, origins, environment()))
+    text = summary(output, told)
     if len(runs) == len(comparison.runs):
-        record_comparison(tracker, comparison.metrics(), ids, dataset, reviews, output, text)
+        ids = {name: found.info.run_id for name, found in runs.items()}
+        record_machine(runs, output)
+        record_comparison(tracker, table, ids, dataset, reviews, output, text)
     return text
 
 
@@ -100,9 +84,12 @@ def main() -> None:
     names = [*params.networks, BASELINE]
     comparison = read_comparison(arguments.models, arguments.data, names)
     differences = comparison.differences()
-    told = words(params.dataset, differences, costs(comparison.runs, {}))
+    told = tell(params.dataset, differences, BASELINE, for_verdict(costs(comparison.runs, {})))
     memories = read_memories(comparison)
-    write(comparison, differences, told, memories, params.dataset, arguments.data, arguments.output)
+    fingerprints = {run.name: run.fingerprint for run in comparison.runs}
+    write_results(
+        comparison, fingerprints, differences, told, memories, params.dataset, arguments.data, arguments.output
+    )
     tracker = Tracker(params.dataset)
     print(publish(tracker, comparison, differences, arguments.data, arguments.output))
     others = sorted(card.parent.name for card in arguments.models.glob(f"*/{CARD}") if card.parent.name not in names)

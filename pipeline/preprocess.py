@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 
 from pipeline.parts.command import InputError, progress, run
 from pipeline.parts.datasets import Staging, read_split, write_reviews
+from pipeline.parts.folders import filling
 from pipeline.parts.lineage import sha256
 from pipeline.parts.params import read_params
 from pipeline.parts.sources import SPLITS, Source, read, read_source
@@ -57,9 +58,9 @@ def preprocess(
     Raises:
         InputError: the source's files are damaged or do not fit the settings.
     """
-    output.mkdir(parents=True, exist_ok=True)
     source = read_source(raw)
-    with Staging(output) as staging:
+    output.resolve().parent.mkdir(parents=True, exist_ok=True)
+    with Staging(output.resolve().parent) as staging:
         with progress(desc="read", unit=" reviews") as bar:
             reviews = staging.write(_counted(bar, read(source, raw)))
         empty = reviews["digest"].isna()
@@ -73,28 +74,21 @@ def preprocess(
         leaked = reviews["split"][leaks].value_counts()
         reviews = _in_order(reviews[~leaks])
         codes = _codes(reviews, label_names)
-        in_test = reviews["split"] == "test"
-        test_labels = output / "test_labels.npy"
-        np.save(test_labels, codes[in_test].to_numpy(np.int32))
-        table = reviews.assign(label=codes.mask(in_test))
-        write_reviews(output / "reviews.parquet", table, staging, label_names, sha256(test_labels))
-    tokenizer, tokens = _tokenize(output / "reviews.parquet", kind, vocabulary)
-    tokenizer.save(str(output / "tokenizer.json"))
-    labels = {split: codes[reviews["split"] == split].to_numpy(np.int32) for split in ("train", "validation")}
-    TokenizedSplits(tokens, labels, label_names, tokenizer.get_vocab_size()).save(output / "tokens.npz")
-    report = {
-        "labels": label_names,
-        "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
-        "vocabulary": tokenizer.get_vocab_size(),
-        "splits": {split: _described(split, reviews, label_names, tokens) for split in SPLITS},
-        "dropped": {
-            "empty": int(empty.sum()),
-            "train, text also held out": int(leaked.get("train", 0)),
-            "validation, text also in test": int(leaked.get("validation", 0)),
-        },
-        "groups in two splits": len(straddling),
-    }
-    (output / "data.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        with filling(output) as folder:
+            tokenizer, tokens = _write(reviews, codes, label_names, staging, kind, vocabulary, folder)
+            report = {
+                "labels": label_names,
+                "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
+                "vocabulary": tokenizer.get_vocab_size(),
+                "splits": {split: _described(split, reviews, label_names, tokens) for split in SPLITS},
+                "dropped": {
+                    "empty": int(empty.sum()),
+                    "train, text also held out": int(leaked.get("train", 0)),
+                    "validation, text also in test": int(leaked.get("validation", 0)),
+                },
+                "groups in two splits": len(straddling),
+            }
+            (folder / "data.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 
@@ -114,7 +108,11 @@ def summary(report: dict[str, Any]) -> str:
         if content["reviews"]
     ]
     dropped = ", ".join(f"{count} ({reason})" for reason, count in report["dropped"].items())
-    return f"{tabulate(rows, headers='keys')}\ndropped: {dropped}"
+    lines = [tabulate(rows, headers="keys"), f"dropped: {dropped}"]
+    if straddling := report["groups in two splits"]:
+        # Only splits that the data bring can do that; ours are made of whole groups.
+        lines.append(f"warning: texts of {straddling:,} groups stand in more than one split, as the data came split")
+    return "\n".join(lines)
 
 
 def _counted(bar: Any, tables: Any) -> Any:
@@ -154,6 +152,29 @@ def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
     return codes
 
 
+def _write(
+    reviews: pd.DataFrame,
+    codes: pd.Series,
+    label_names: list[str],
+    staging: Staging,
+    kind: TokenizerKind,
+    vocabulary: int,
+    folder: Path,
+) -> tuple[Tokenizer, dict[str, Tokens]]:
+    """Write all but data.json; what the table says of test texts ends at their split."""
+    in_test = reviews["split"] == "test"
+    test_labels = folder / "test_labels.npy"
+    np.save(test_labels, codes[in_test].to_numpy(np.int32))
+    table = reviews.assign(label=codes.mask(in_test))
+    write_reviews(folder / "reviews.parquet", table, staging, label_names, sha256(test_labels))
+    tokenizer, tokens = _tokenize(folder / "reviews.parquet", kind, vocabulary)
+    # Not `tokenizer.save`, whose errors are of no class that tells a full disk from a bug.
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
+    labels = {split: codes[reviews["split"] == split].to_numpy(np.int32) for split in ("train", "validation")}
+    TokenizedSplits(tokens, labels, label_names, tokenizer.get_vocab_size()).save(folder / "tokens.npz")
+    return tokenizer, tokens
+
+
 def _tokenize(reviews: Path, kind: TokenizerKind, vocabulary: int) -> tuple[Tokenizer, dict[str, Tokens]]:
     texts = (text for rows in read_split(reviews, "train", ["text"]) for text in rows["text"])
     tokenizer = train_tokenizer(iter(progress(texts, desc="learn words", unit=" reviews")), kind, vocabulary)
@@ -185,15 +206,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     params = read_params()
-    report = preprocess(
-        arguments.raw,
-        params.data.test,
-        params.data.validation,
-        params.preprocess.seed,
-        params.preprocess.tokenizer,
-        params.data.vocabulary,
-        arguments.output,
-    )
+    try:
+        report = preprocess(
+            arguments.raw,
+            params.data.test,
+            params.data.validation,
+            params.preprocess.seed,
+            params.preprocess.tokenizer,
+            params.data.vocabulary,
+            arguments.output,
+        )
+    except OSError as error:  # a full disk, most likely
+        raise InputError(f"{arguments.output} could not be written: {error}") from None
     print(summary(report))
 
 

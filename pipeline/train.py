@@ -1,10 +1,11 @@
 """Train one network with one seed.
 
-Reads   tokens.npz (which holds no test labels), tokenizer.json (logged with the model)
+Reads   tokens.npz (which holds no test labels), embeddings.npz, tokenizer.json (logged with the model)
 Writes  a folder as described in pipeline/parts/trained.py: card, history, network, memory, predictions
 
     python -m pipeline.train --model lstm --seed 1 --tokens data/processed/tokens.npz \
-        --tokenizer data/processed/tokenizer.json --output data/models/lstm-1
+        --tokenizer data/processed/tokenizer.json --embeddings data/processed/embeddings.npz \
+        --output data/models/lstm-1
 """
 
 import argparse
@@ -21,6 +22,7 @@ from tokenizers import Tokenizer
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import InputError, progress, run
+from pipeline.parts.folders import check_files, check_ours
 from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.memory import TEXTS, Memory, remember, sample
@@ -30,7 +32,8 @@ from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, decode
 from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import CARD, MEMORY, NETWORK, Trained
+from pipeline.parts.trained import CARD, FILES, MEMORY, NETWORK, Trained
+from pipeline.parts.wordvectors import WordVectors
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
 AfterBatch = Callable[[int, int], None]
@@ -40,6 +43,7 @@ def train(
     model: networks.CellName,
     seed: int,
     splits: TokenizedSplits,
+    vectors: WordVectors,
     settings: TrainParams,
     max_tokens: int,
     batch_size: int,
@@ -53,6 +57,7 @@ def train(
         model: the cell.
         seed: of weights, dropout and the order of batches.
         splits: the content of tokens.npz.
+        vectors: the content of embeddings.npz.
         settings: the `train` block of params.yaml.
         max_tokens: longer texts are cut.
         batch_size: texts per step of training.
@@ -69,6 +74,8 @@ def train(
     train_split, validation_split = ((tokens[split], splits.labels[split]) for split in ("train", "validation"))
     networks.seed_everything(seed)
     network = networks.build(model, splits.vocabulary_size, len(splits.label_names), settings)
+    if vectors.known.any():
+        networks.start_from(network, vectors.vectors, vectors.known)
     history = networks.fit(network, train_split, validation_split, settings, batch_size, seed, after_epoch, after_batch)
     networks.save(network, output / NETWORK)
     predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
@@ -110,9 +117,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--tokens", type=Path, required=True, help="tokens.npz that preprocess wrote")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json that preprocess wrote")
+    parser.add_argument("--embeddings", type=Path, required=True, help="embeddings.npz that embed wrote")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     params = read_params()
+    inputs = (arguments.tokens, arguments.tokenizer, arguments.embeddings)
+    if not 0 <= arguments.seed < 2**32:
+        raise InputError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
+    check_files(*inputs)
+    check_ours(arguments.output, FILES)
     splits = TokenizedSplits.load(arguments.tokens)
     identity = {"dataset": params.dataset, "model": arguments.model, "seed": arguments.seed}
     name = arguments.output.name
@@ -139,6 +152,7 @@ def main() -> None:
             arguments.model,
             arguments.seed,
             splits,
+            WordVectors.load(arguments.embeddings),
             params.train,
             params.data.max_tokens,
             params.data.batch_size,
@@ -149,7 +163,7 @@ def main() -> None:
         bar.close()
         trained.card.update(
             dataset=params.dataset,
-            inputs={path.as_posix(): md5(path) for path in (arguments.tokens, arguments.tokenizer)},
+            inputs={path.as_posix(): md5(path) for path in inputs},
         )
         tokenizer, validation = Tokenizer.from_file(str(arguments.tokenizer)), splits.tokens["validation"]
         memory = measure_memory(trained, validation, tokenizer.get_vocab())

@@ -34,6 +34,11 @@ datasets:
 preprocess:
   tokenizer: word
   seed: 1
+embeddings:
+  vectors: none
+  passes: 2
+  window: 3
+  word2vec_seed: 1
 train:
   embedding_dim: 8
   units: 8
@@ -45,6 +50,9 @@ train:
   pooling: max
   keep: tail
   learning_rate: 0.02
+  decay: 1.0
+  clip_norm: 0.0
+  averaging: 0.0
   epochs: 4
   patience: 2
 baseline:
@@ -112,6 +120,17 @@ def clean_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def output_of(code: str, *arguments: str) -> str:
+    """What Python code prints that runs in a process of its own, whose peak of memory (`ru_maxrss`) is its own, too.
+
+    A process begins with the peak of the one that started it: here a shell, and not the tests.
+    """
+    command = ["sh", "-c", '"$0" "$@"; exit', sys.executable, "-c", code, *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
 def make_project(root: Path) -> Project:

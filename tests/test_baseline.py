@@ -1,12 +1,16 @@
 """The baseline stage: it chooses on the validation split, repeats itself and leaves what an evaluation needs."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import TINY_PARAMS
 
+from pipeline import baseline as stage
 from pipeline.baseline import fit_baseline
+from pipeline.parts.command import InputError
 from pipeline.parts.datasets import Staging, write_reviews
 from pipeline.parts.ngrams import NgramModel
 from pipeline.parts.params import BaselineParams
@@ -104,6 +108,30 @@ def test_the_model_on_disk_predicts_what_the_stage_predicted(tmp_path: Path, cla
     model = NgramModel.load(trained.weights)
     texts = [text for text, _ in TEST]
     np.testing.assert_allclose(model.predict(texts), trained.predictions["test"], atol=1e-6)
+
+
+def test_a_mistyped_input_does_not_cost_the_model_of_the_last_run(tmp_path: Path) -> None:
+    output = tmp_path / "baseline"
+    output.mkdir()
+    (output / "card.json").touch()
+    with pytest.raises(InputError, match=r"typo\.parquet cannot be read"):
+        fit_baseline(tmp_path / "typo.parquet", settings(STRONG), output)
+    assert [path.name for path in output.iterdir()] == ["card.json"]
+
+
+def test_the_command_refuses_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(TINY_PARAMS)
+    Path("reviews.parquet").touch()
+    Path("thesis").mkdir()
+    Path("thesis", "chapter.tex").touch()
+    for reviews_file, message in (("typo.parquet", "typo.parquet is missing"), ("reviews.parquet", "thesis would be")):
+        monkeypatch.setattr(sys, "argv", ["baseline", "--reviews", reviews_file, "--output", "thesis"])
+        with pytest.raises(InputError, match=message):
+            stage.main()
+    assert [path.name for path in Path("thesis").iterdir()] == ["chapter.tex"]
 
 
 def test_an_interrupted_run_leaves_nothing_beside_the_new_files(tmp_path: Path) -> None:

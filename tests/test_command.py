@@ -1,5 +1,6 @@
 """How commands fail: one line and exit code 1 on bad input, a traceback on a bug."""
 
+import os
 import subprocess
 import sys
 
@@ -9,12 +10,14 @@ from conftest import ROOT, clean_environment
 from pipeline.parts.command import did_you_mean
 
 
-def run_main(body: str) -> subprocess.CompletedProcess[str]:
+def run_main(body: str, stdout: int = subprocess.PIPE, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     """Run a command whose `main` has this body, as a process of its own."""
     code = f"from pipeline.parts.command import InputError, run\ndef main():\n    {body}\nrun(main)\n"
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=clean_environment() | {"PYTHONIOENCODING": encoding}, encoding=encoding,
+        stdout=stdout, stderr=subprocess.PIPE, check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,11 @@ def run_main(body: str) -> subprocess.CompletedProcess[str]:
 def test_bad_input_is_one_line_and_exit_code_1(body: str, line: str) -> None:
     result = run_main(body)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", line)
+
+
+def test_to_be_told_to_stop_is_to_be_interrupted() -> None:
+    result = run_main("import os, signal; os.kill(os.getpid(), signal.SIGTERM); print('not reached')")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: interrupted\n")
 
 
 def test_a_subclass_of_input_error_is_bad_input_too() -> None:
@@ -46,6 +54,20 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_success_adds_nothing_to_the_output() -> None:
     result = run_main("print('done')")
     assert (result.returncode, result.stdout, result.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("body", ["print('much')", "print('much', flush=True)"])
+def test_an_output_that_nobody_reads_any_more_is_no_bug(body: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run_main(body, stdout=writer)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")
+
+
+def test_what_a_terminal_cannot_show_is_a_question_mark() -> None:
+    result = run_main(r"print('na\u00efve \U0001f600 half \ud83d')", encoding="latin-1")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "naïve ? half ?\n", "")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,16 @@ def test_predictions_for_other_data_are_refused(
         compare([trained(tmp_path, "lstm-1")], labels, names)
 
 
+@pytest.mark.parametrize(
+    ("texts", "groups", "found"),
+    [(1, None, "1 text in 1 group;"), (0, None, "0 texts in 0 groups;"), (3, [7, 7, 7], "3 texts in 1 group;")],
+)
+def test_a_test_split_of_one_group_is_refused(texts: int, groups: list[int] | None, found: str) -> None:
+    run = Trained(Path("lstm-1"), {"model": "lstm", "seed": 1}, {"test": np.ones((texts, 2), np.float32) / 2})
+    with pytest.raises(InputError, match=f"the test split has {found} a comparison needs texts of two groups or more"):
+        compare([run], np.zeros(texts, np.int32), NAMES, None if groups is None else np.array(groups))
+
+
 def test_accuracy_by_length_has_bins_of_as_many_texts() -> None:
     correct = np.arange(16) % 4 < 3  # texts 3, 7, 11 and 15 are wrong
     of_class = np.eye(2, dtype=np.float32)[(~correct).astype(int)]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, clean_environment
+from conftest import ROOT, TINY_PARAMS, clean_environment
 from test_sources import imdb_archive, imdb_files
 
 from pipeline.download import download
@@ -23,8 +23,8 @@ def imdb(tmp_path: Path) -> Path:
     """A data set whose archive lies in the folder `mirror` beside it, and whose home is out of reach."""
     (tmp_path / "mirror").mkdir()
     archive = imdb_archive(tmp_path / "mirror" / "reviews.tar.gz", imdb_files())
-    folder = tmp_path / "imdb"
-    folder.mkdir()
+    folder = tmp_path / "sources" / "imdb"
+    folder.mkdir(parents=True)
     (folder / "source.yaml").write_text(
         f"format: imdb\nurl: http://127.0.0.1:9/reviews.tar.gz\nsize: {archive.stat().st_size}\n"
         f"md5: {hashlib.md5(archive.read_bytes()).hexdigest()}\ncontent_sha256: {content_sha256(archive)}\n"
@@ -33,15 +33,16 @@ def imdb(tmp_path: Path) -> Path:
 
 
 def run_stage(source: Path, output: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline.download", "--source", str(source), "--output", str(output)]
+    """The command, in a folder whose params.yaml selects the data set."""
+    (output.parent / "params.yaml").write_text(TINY_PARAMS.replace("tiny", source.name))
+    command = [sys.executable, "-m", "pipeline.download", "--sources", str(source.parent), "--output", str(output)]
     command += ["--downloads", str(output.with_name("downloads"))]
-    return subprocess.run(
-        command, cwd=ROOT, env=clean_environment() | environment, capture_output=True, text=True, check=False
-    )
+    everything = clean_environment() | {"PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(command, cwd=output.parent, env=everything, capture_output=True, text=True, check=False)
 
 
 def test_the_users_files_are_copied_with_their_folders(tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
+    mine = tmp_path / "sources" / "mine"
     (mine / "good").mkdir(parents=True)
     (mine / "source.yaml").write_text("format: files\n")
     (mine / "good" / "1.txt").write_text("fine")
@@ -52,8 +53,8 @@ def test_the_users_files_are_copied_with_their_folders(tmp_path: Path) -> None:
 
 
 def test_nothing_of_an_earlier_data_set_stays(tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
+    mine = tmp_path / "sources" / "mine"
+    mine.mkdir(parents=True)
     (mine / "source.yaml").write_text("format: files\n")
     (mine / "a.csv").write_text("text,label\nfine,good\n")
     download(mine, tmp_path / "downloads", None, tmp_path / "raw")
@@ -62,19 +63,56 @@ def test_nothing_of_an_earlier_data_set_stays(tmp_path: Path) -> None:
     assert names(tmp_path / "raw") == ["b.csv", "source.yaml"]
 
 
+@pytest.mark.parametrize("output", [".", "sources", "sources/mine", "sources/other", "downloads", "downloads/raw"])
+def test_neither_sources_nor_downloads_are_ever_replaced(tmp_path: Path, output: str) -> None:
+    for name in ("mine", "other"):
+        (tmp_path / "sources" / name).mkdir(parents=True)
+        (tmp_path / "sources" / name / "source.yaml").write_text("format: files\n")
+        (tmp_path / "sources" / name / "a.csv").write_text("text,label\nfine,good\n")
+    before = names(tmp_path)
+    with pytest.raises(InputError, match=rf"--output must lie outside .* Received: {tmp_path / output}"):
+        download(tmp_path / "sources" / "mine", tmp_path / "downloads", None, tmp_path / output)
+    assert names(tmp_path) == before
+
+
+def test_a_folder_that_no_download_has_written_is_not_replaced(tmp_path: Path) -> None:
+    mine, models = tmp_path / "sources" / "mine", tmp_path / "models"
+    for folder in (mine, models):
+        folder.mkdir(parents=True)
+    (mine / "source.yaml").write_text("format: files\n")
+    (mine / "a.csv").write_text("text,label\nfine,good\n")
+    (models / "lstm").touch()
+    for output in (models, models / "lstm"):
+        with pytest.raises(InputError, match="would be replaced, but no download has written it"):
+            download(mine, tmp_path / "downloads", None, output)
+    assert names(models) == ["lstm"]
+
+
+def test_files_that_cannot_be_copied_do_not_cost_those_of_the_last_run(tmp_path: Path) -> None:
+    mine = tmp_path / "sources" / "mine"
+    mine.mkdir(parents=True)
+    (mine / "source.yaml").write_text("format: files\n")
+    (mine / "a.csv").write_text("text,label\nfine,good\n")
+    download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    (mine / "b.csv").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"could not be copied to .*b\.csv"):
+        download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    assert names(tmp_path) == ["raw/a.csv", "raw/source.yaml", "sources/mine/a.csv", "sources/mine/source.yaml"]
+
+
 def test_a_wrong_description_does_not_cost_the_files_of_the_last_run(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.csv").write_text("text,label\n")
     with pytest.raises(InputError, match=r"source\.yaml does not exist"):
-        download(tmp_path / "nowhere", tmp_path / "downloads", None, tmp_path / "raw")
+        download(tmp_path / "sources" / "nowhere", tmp_path / "downloads", None, tmp_path / "raw")
     assert names(tmp_path / "raw") == ["a.csv"]
 
 
 def test_a_folder_without_data_is_named_and_does_not_cost_the_files_of_the_last_run(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.csv").write_text("text,label\n")
-    mine = tmp_path / "mine"
-    mine.mkdir()
+    mine = tmp_path / "sources" / "mine"
+    mine.mkdir(parents=True)
     (mine / "source.yaml").write_text("format: files\n")
     (mine / "reviews.xlsx").write_text("")
     with pytest.raises(InputError, match=r"/mine holds no data: expected \.csv.* It has: source\.yaml, reviews\.xlsx"):

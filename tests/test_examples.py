@@ -1,33 +1,70 @@
-"""Which texts are shown, on probabilities made for it."""
+"""Which texts are shown and what is said of them, on probabilities made for it."""
+
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from pipeline.parts.examples import disagreements, errors
+from pipeline.parts.datasets import Staging, write_reviews
+from pipeline.parts.examples import Answer, disagreements, errors, find_examples
 
 LABELS = np.array([0, 0, 1, 1, 0])
 # p(class 1) of every text. Both are wrong about texts 2 and 4.
 POSITIVE = {"lstm": [0.1, 0.8, 0.3, 0.6, 0.7], "gru": [0.4, 0.1, 0.1, 0.4, 0.9]}
 PROBABILITIES = {model: np.stack([1 - np.array(p), np.array(p)], axis=1) for model, p in POSITIVE.items()}
+CORRECT = {model: (p.argmax(axis=1) == LABELS)[np.newaxis] for model, p in PROBABILITIES.items()}
 
 
 def test_the_clearest_disagreement_comes_first() -> None:
     # Text 1: 0.8 against 0.9; text 3: 0.6 against 0.6. On the others they agree.
-    assert disagreements(PROBABILITIES).tolist() == [1, 3]
-    assert disagreements(PROBABILITIES, shown=1).tolist() == [1]
-
-
-def test_of_three_models_any_two_may_disagree() -> None:
-    third = np.array([[0.0, 1.0]] * 5)
-    assert disagreements(PROBABILITIES | {"baseline": third}).tolist() == [0, 1, 2, 3]
+    lstm, gru = PROBABILITIES.values()
+    assert disagreements(lstm, gru).tolist() == [1, 3]
+    assert disagreements(lstm, gru, shown=1).tolist() == [1]
 
 
 def test_what_all_get_wrong_is_shown_with_the_surest_mistake_first() -> None:
     # Means of p(label): text 2 has 0.2, and so has text 4; of equal ones the first comes first.
-    assert errors(PROBABILITIES, LABELS).tolist() == [2, 4]
-    assert errors({"lstm": PROBABILITIES["lstm"]}, LABELS).tolist() == [1, 2, 4]
+    assert errors(PROBABILITIES, CORRECT, LABELS).tolist() == [2, 4]
+    assert errors({"lstm": PROBABILITIES["lstm"]}, {"lstm": CORRECT["lstm"]}, LABELS).tolist() == [1, 2, 4]
+
+
+def test_a_text_that_one_seed_gets_right_is_no_error_of_all() -> None:
+    """Although the mean over the seeds is wrong about it."""
+    another_seed = np.array([[False, False, True, False, False]])
+    correct = CORRECT | {"gru": np.concatenate([CORRECT["gru"], another_seed])}
+    assert errors(PROBABILITIES, correct, LABELS).tolist() == [4]
 
 
 def test_models_that_agree_and_are_right_leave_nothing_to_show() -> None:
-    right = {"lstm": np.eye(2)[LABELS], "gru": np.eye(2)[LABELS]}
-    assert disagreements(right).tolist() == []
-    assert errors(right, LABELS).tolist() == []
+    right = np.eye(2)[LABELS]
+    assert disagreements(right, right).tolist() == []
+    assert errors({"lstm": right}, {"lstm": np.ones((1, 5), bool)}, LABELS).tolist() == []
+
+
+def test_every_pair_has_its_texts_with_what_each_model_makes_of_them(tmp_path: Path) -> None:
+    texts = [f"text {place}" for place in range(5)]
+    rows = pd.DataFrame({"name": "x", "text": texts, "label": None, "split": None, "group": None})
+    table = rows.assign(split="test", label=pd.array([None] * 5, "Int32"))
+    with Staging(tmp_path) as staging:
+        staging.write([rows.astype("str").where(rows.notna())])
+        write_reviews(tmp_path / "reviews.parquet", table, staging, ["bad", "good"], "5" * 64)
+    # The baseline hangs in the balance on every text: the first class is predicted.
+    probabilities = PROBABILITIES | {"baseline": np.full((5, 2), 0.5)}
+    correct = {
+        "lstm": np.concatenate([CORRECT["lstm"], np.ones((1, 5), bool)]),
+        "gru": CORRECT["gru"],
+        "baseline": (LABELS == 0)[np.newaxis],
+    }
+    pairs = [("lstm", "gru"), ("gru", "baseline")]
+    found = find_examples(probabilities, correct, LABELS, ["bad", "good"], pairs, tmp_path / "reviews.parquet")
+    shown = {pair.models: [(one.place, one.text, one.label) for one in pair.texts] for pair in found.disagreements}
+    assert shown == {
+        ("lstm", "gru"): [(1, "text 1", "bad"), (3, "text 3", "good")],
+        ("gru", "baseline"): [(4, "text 4", "bad")],
+    }
+    assert found.errors == []
+    assert found.disagreements[0].texts[0].answers == {
+        "lstm": Answer("good", 0.8, 1 - 0.8, 1, 2),
+        "gru": Answer("bad", 1 - 0.1, 1 - 0.1, 1, 1),
+        "baseline": Answer("bad", 0.5, 0.5, 1, 1),
+    }

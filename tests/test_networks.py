@@ -212,3 +212,29 @@ def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> N
     assert log_loss(model, *validation) == pytest.approx(losses[best], abs=1e-5)
     assert seen == list(enumerate(history, start=1))
     assert list(history[0]) == ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+
+
+def test_with_averaging_the_average_is_validated_and_kept() -> None:
+    train, validation = praising_texts(8), random_texts(17, 8)
+    networks.seed_everything(1)
+    averaged = settings(averaging=0.9, epochs=3, patience=3)
+    model = networks.build("gru", VOCABULARY, 2, averaged)
+    history = networks.fit(model, train, validation, averaged, 16, 1)
+    losses = [epoch["validation_loss"] for epoch in history]
+    assert log_loss(model, *validation) == pytest.approx(min(losses), abs=1e-5)
+    networks.seed_everything(1)
+    plain = settings(epochs=3, patience=3)
+    other = networks.fit(networks.build("gru", VOCABULARY, 2, plain), train, validation, plain, 16, 1)
+    # The weights themselves take the same way; only what is looked at differs.
+    assert [e["train_loss"] for e in history] == pytest.approx([e["train_loss"] for e in other], abs=1e-4)
+    assert losses != pytest.approx([epoch["validation_loss"] for epoch in other], abs=1e-3)
+
+
+def test_the_learning_rate_decays_from_epoch_to_epoch_and_long_gradients_are_cut() -> None:
+    train, validation = praising_texts(8), random_texts(17, 8)
+    slow = settings(learning_rate=0.1, decay=0.001, clip_norm=1e-9, epochs=2)
+    networks.seed_everything(1)
+    model = networks.build("gru", VOCABULARY, 2, slow)
+    networks.fit(model, train, validation, slow, 16, 1)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1 * 0.001**2, rel=1e-3)
+    assert model.optimizer.global_clipnorm == 1e-9

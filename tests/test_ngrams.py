@@ -42,6 +42,12 @@ def test_an_ngram_is_a_run_of_words_found_in_enough_texts(ngrams: int, min_texts
     assert features.get_feature_names_out().tolist() == expected
 
 
+@pytest.mark.parametrize("line_break", ["<br />", "<BR>", "<br/><br />"])
+def test_a_web_page_s_line_break_is_one_of_a_text(line_break: str) -> None:
+    features = vectorizer("naive_bayes", 2, 1).fit([f"Fine.{line_break}A film"])
+    assert features.get_feature_names_out().tolist() == ["a", "a film", "film", "fine", "fine a"]
+
+
 def test_naive_bayes_counts_a_repeated_word_once_and_tfidf_by_its_logarithm() -> None:
     texts = ["good good good film"]
     assert vectorizer("naive_bayes", 1, 1).fit_transform(texts).toarray().tolist() == [[1, 1]]

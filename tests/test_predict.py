@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, Project, clean_environment
+from conftest import Project, clean_environment, output_of
 
 from pipeline.parts.command import InputError
-from pipeline.parts.sources import BATCH_ROWS
+from pipeline.parts.tables import BATCH_ROWS
 from pipeline.tools.predict import joined, main, open_output, read_texts
 
 TEXTS = ["the acting is superb", "i hated every minute", ""]
@@ -127,7 +126,10 @@ def test_a_file_of_any_kind_goes_in_and_out(
         (["a text", "--file", "x.csv"], "expected either texts or --file"),
         (["--file", "none.csv"], "none.csv does not exist"),
         (["--file", "params.yaml"], "--file must end in .csv, .tsv, .jsonl, .parquet, .txt, or be -"),
-        (["--file", "data/sources/tiny/reviews.csv", "--column", "texts"], "no column 'texts'; did you mean text?"),
+        (
+            ["--file", "data/sources/tiny/reviews.csv", "--column", "texts"],
+            "no column 'texts' (see --column and --keep); did you mean text?",
+        ),
         (["a text", "--output", "x.xlsx"], "--output must end in .csv, .tsv, .jsonl, .parquet. Received: x.xlsx"),
         (["a text", "--keep", "id"], "--keep needs --output"),
         (["a text", "--model", "gru-7"], "there is no model 'gru-7'"),
@@ -207,7 +209,7 @@ def test_an_error_leaves_the_old_output_and_nothing_beside_it(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_file_need_not_fit_into_memory(tmp_path: Path) -> None:
-    """In a process of its own, whose memory at the peak is known; the model costs nothing."""
+    """The model costs nothing."""
     path = tmp_path / "large.csv"
     with path.open("w") as file:
         file.write("text\n")
@@ -222,12 +224,10 @@ def test_a_file_need_not_fit_into_memory(tmp_path: Path) -> None:
         "        return pd.DataFrame({'label': ['a'] * len(texts), 'p_a': [1.0] * len(texts)})\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "tables = predict.read_texts(sys.argv[1], 'text', [])\n"
-        "print(predict._answer(Model(), tables, 'text', Path(sys.argv[1]).with_suffix('.parquet')))\n"
+        "print(predict._answer(Model(), tables, 'text', Path(sys.argv[1]).with_suffix('.parquet'), None))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    command = [sys.executable, "-c", code, str(path)]
-    result = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True)
-    number, grown = map(int, result.stdout.split())
+    number, grown = map(int, output_of(code, str(path)).split())
     assert number == 300_000
     assert grown * 1024 < path.stat().st_size / 2
 

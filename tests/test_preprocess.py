@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,47 @@ def test_the_command_takes_its_numbers_from_params_and_prints_the_counts(
     assert [(tmp_path / "out" / name).read_bytes() == (output / name).read_bytes() for name in FILES] == [True] * 5
 
 
+def command_on(folder: Path) -> dict[str, Any]:
+    """How to start the command on `folder/raw`, into `folder/data/processed`."""
+    (folder / "params.yaml").write_text(TINY_PARAMS)
+    command = [sys.executable, "-m", "pipeline.preprocess", "--raw", "raw", "--output", "data/processed"]
+    return {"args": command, "cwd": folder, "env": clean_environment() | {"PYTHONPATH": str(ROOT)}}
+
+
+def test_a_run_that_is_killed_while_it_reads_leaves_nothing(tmp_path: Path) -> None:
+    raw_csv(tmp_path / "raw", pd.concat([tiny_reviews()] * 1000), TINY_SOURCE)
+    with subprocess.Popen(**command_on(tmp_path)) as process:
+        while not (tmp_path / "data").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.kill()
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_costs_nothing_of_the_last_run(tmp_path: Path) -> None:
+    raw_csv(tmp_path / "raw", tiny_reviews(), TINY_SOURCE)
+    (tmp_path / "data" / "processed").mkdir(parents=True)
+    (tmp_path / "data" / "processed" / "data.json").write_text("of the last run")
+    how = command_on(tmp_path)
+    limited = ["sh", "-c", 'ulimit -f 16 && exec "$@"', "sh", *how.pop("args")]  # 8 or 16 KiB a file
+    result = subprocess.run(limited, **how, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: data/processed could not be written: ")
+    assert result.stderr.count("\n") == 1
+    files = [path.relative_to(tmp_path / "data").as_posix() for path in (tmp_path / "data").rglob("*")]
+    assert sorted(files) == ["processed", "processed/data.json"]
+
+
+def test_half_a_character_is_one_line_that_names_the_file_and_the_text(tmp_path: Path) -> None:
+    raw_csv(tmp_path / "raw", tiny_reviews()[:0], TINY_SOURCE)
+    line = json.dumps({"text": "fine \ud83d film", "label": "positive", "film": "a"})
+    (tmp_path / "raw" / "more.jsonl").write_text(line)
+    with pytest.raises(InputError, match=r"more\.jsonl .* half a character.* Received: 'fine \\ud83d film'"):
+        preprocess(tmp_path / "raw", 0.25, 0.25, 1, "word", 200, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+
+
 @pytest.mark.parametrize("prefix", ["aclImdb/", "./aclImdb/"])
 def test_the_order_of_the_archive_changes_no_byte(tmp_path: Path, prefix: str) -> None:
     files = imdb_files(films=12)
@@ -192,6 +234,14 @@ def test_the_description_orders_the_classes(tmp_path: Path) -> None:
     report, table = run_given(tmp_path, given_splits(), "labels: [good, bad]\n")
     assert report["labels"] == ["good", "bad"]
     assert table[table["text"] == "fine film of train 0"]["label"].tolist() == [0]
+
+
+def test_groups_that_the_data_split_are_warned_of(tmp_path: Path) -> None:
+    table = given_splits().assign(film=lambda rows: rows["text"].str[-1])  # the same films in every split
+    report, _ = run_given(tmp_path, table, "group: film\n")
+    assert report["groups in two splits"] == 2
+    assert "warning: texts of 2 groups stand in more than one split, as the data came split" in summary(report)
+    assert "warning" not in summary({**report, "groups in two splits": 0})
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.config import parse_warning_filter
 from conftest import ROOT
 from ruamel.yaml import YAML
 
@@ -21,22 +23,28 @@ PIPELINE_FILES = sorted((ROOT / "pipeline").rglob("*.py"))
 LIGHT_STAGES = ["download", "preprocess"]
 
 
-def imports(path: Path) -> Iterator[Path]:
+@cache
+def imports(path: Path) -> set[Path]:
     """The files of this project that a file names in import statements."""
+    found = {ROOT / f"{name.replace('.', '/')}.py" for name in imported_names(path)}
+    return {file for file in found if file.is_file()}
+
+
+@cache
+def imported_names(path: Path) -> set[str]:
+    """The modules, and what is taken from them, that a file names in import statements."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            file = ROOT / f"{name.replace('.', '/')}.py"
-            if file.is_file():
-                yield file
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
+@cache
 def all_imports(path: Path) -> set[Path]:
-    """The same, with what the imported files import in turn."""
+    """The same as `imports`, with what the imported files import in turn."""
     found: set[Path] = set()
     waiting = [path]
     while waiting:
@@ -47,21 +55,22 @@ def all_imports(path: Path) -> set[Path]:
     return found
 
 
-def params_read(path: Path) -> set[str]:
-    """What a stage's script reads of params.yaml, in the words of dvc.yaml: every `params.a.b` in its code."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        parts: list[str] = []
-        inner: ast.expr | ast.AST = node
-        while isinstance(inner, ast.Attribute):
-            parts.insert(0, inner.attr)
-            inner = inner.value
-        if parts and isinstance(inner, ast.Name) and inner.id == "params":
-            found.add(".".join(parts).replace("data.", "datasets.${dataset}."))
+def params_read(code: str) -> set[str]:
+    """What a stage's script reads of params.yaml, in the words of dvc.yaml: every `params.a.b` in its code.
+
+    A block that is handed on whole (`params.data`) counts as a whole, and so would all of `params`.
+    """
+    chains, inner = [], set()
+    for node in ast.walk(ast.parse(code)):  # the outermost attribute of a chain comes first
+        if isinstance(node, ast.Attribute):
+            chains += [node] if id(node) not in inner else []
+            inner.add(id(node.value))
+        elif isinstance(node, ast.Name) and node.id == "params" and isinstance(node.ctx, ast.Load):
+            assert id(node) in inner, "params is handed on whole: this test cannot see what is read of it"
+    found = {name.removeprefix("params.") for name in map(ast.unparse, chains) if name.startswith("params.")}
     if "networks" in found:  # the names of the runs
-        found |= {"models", "seeds"}
-    # `params.train` is part of `params.train.units`: only the longest chains are what is read.
-    return {name for name in found if not any(other.startswith(f"{name}.") for other in found)} - {"data", "networks"}
+        found = found - {"networks"} | {"models", "seeds"}
+    return {re.sub(r"^data\b", "datasets.${dataset}", name) for name in found}
 
 
 def text_commands(markdown: str) -> list[str]:
@@ -83,7 +92,22 @@ def test_each_stage_depends_on_its_script_and_all_it_imports(stage: str) -> None
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_stage_declares_exactly_the_parameters_that_it_reads(stage: str) -> None:
-    assert set(DVC["stages"][stage].get("params", [])) == params_read(ROOT / "pipeline" / f"{stage}.py")
+    assert set(DVC["stages"][stage].get("params", [])) == params_read((ROOT / "pipeline" / f"{stage}.py").read_text())
+
+
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        ("f(params.train.units, params.dataset)", {"train.units", "dataset"}),
+        ("settings = params.data; settings.batch_size", {"datasets.${dataset}"}),
+        ("params.data.batch_size; g(params.train)", {"datasets.${dataset}.batch_size", "train"}),
+        ("for name in params.networks: name.upper()", {"models", "seeds"}),
+    ],
+)
+def test_what_a_script_reads_is_seen(code: str, read: set[str]) -> None:
+    assert params_read(code) == read
+    with pytest.raises(AssertionError, match="handed on whole"):
+        params_read(f"{code}; h(params)")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -132,38 +156,120 @@ def test_stages_that_need_no_framework_do_not_import_one(stage: str) -> None:
     assert heavy.isdisjoint({file.name for file in all_imports(ROOT / "pipeline" / f"{stage}.py")})
 
 
+def fits(words: list[str]) -> bool:
+    """Whether DVC or MLflow have this subcommand with these options: their own parsers say so."""
+    try:
+        if words[0] == "dvc":
+            from dvc.cli.parser import get_main_parser
+
+            get_main_parser().parse_args(words[1:])
+        else:
+            from mlflow.cli import cli
+
+            name, command, rest = cli.resolve_command(cli.make_context("mlflow", [], resilient_parsing=True), words[1:])
+            command.make_context(name, rest)
+    except Exception as problem:
+        print(problem)
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("command", "fitting"),
+    [
+        ("dvc exp run -S train.units=32", True),
+        ("dvc expo run", False),
+        ("dvc params diff --everything", False),
+        ("mlflow run . --env-manager local -P units=32", True),
+        ("mlflow run . --environment local", False),
+        ("mlflow ruin .", False),
+    ],
+)
+def test_commands_of_others_are_parsed_as_they_would(command: str, fitting: bool) -> None:
+    assert fits(command.split()) == fitting
+
+
 def test_the_readme_names_only_commands_that_exist() -> None:
     commands = text_commands((ROOT / "README.md").read_text())
     targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     entry_points = set(YAML(typ="safe").load((ROOT / "MLproject").read_text())["entry_points"])
     assert any(command.startswith("make repro") for command in commands)
     for command in commands:
-        words = [word for word in shlex.split(command) if not re.match(r"[A-Z_]+=", word)]
+        words = [word for word in shlex.split(command, comments=True) if not re.match(r"[A-Z_]+=", word)]
         if words[0] == "make":
             assert set(words[1:]) <= targets, command
         elif words[:2] == ["python", "-m"]:
             assert (ROOT / f"{words[2].replace('.', '/')}.py").is_file(), command
-        elif words[:2] == ["mlflow", "run"] and "-e" in words:
-            assert words[words.index("-e") + 1] in entry_points, command
+        elif words[:2] == ["mlflow", "run"]:
+            assert fits(words), command
+            assert "-e" not in words or words[words.index("-e") + 1] in entry_points, command
+        elif words[0] in ("dvc", "mlflow"):
+            assert fits(words), command
         else:
-            assert words[0] in {"git", "cd", "dvc", "mlflow", "curl", "export"}, command
+            assert words[0] in {"git", "cd", "curl", "export"}, command
 
 
-def test_make_hands_every_parameter_on() -> None:
-    given = ["DATASET=imdb", "SEEDS=1,2", "train.units=3"]
-    # Without what the make that runs these tests hands on to a make below it.
+def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make, without what the make that runs these tests hands on to a make below it."""
     alone = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"}}
-    shown = subprocess.run(
-        ["make", "-n", "repro", *given], cwd=ROOT, capture_output=True, text=True, check=True, env=alone
-    ).stdout
-    (command,) = [line for line in shown.splitlines() if "pipeline.tools.reproduce" in line]
-    assert sorted(shlex.split(command)[3:]) == ["--dataset=imdb", "--seeds=1,2", "--train.units=3"]
+    return subprocess.run(
+        ["make", *words], cwd=ROOT, capture_output=True, text=True, check=False, env=alone | environment
+    )
+
+
+def command_of(module: str, *words: str, **environment: str) -> list[str]:
+    """The words behind `python -m <module>`, as the shell would hand them on."""
+    shown = make("-n", *words, **environment)
+    assert shown.returncode == 0, shown.stderr
+    (command,) = [line for line in shown.stdout.splitlines() if module in line]
+    return shlex.split(command)[3:]
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        (["DATASET=imdb", "SEEDS=1,2", "train.units=3"], ["--dataset=imdb", "--seeds=1,2", "--train.units=3"]),
+        (["datasets.MyData.test=0.3", "TRAIN.UNITS=3"], ["--datasets.MyData.test=0.3", "--train.units=3"]),
+        (["MODELS=it's", "UNITS=$(HOME) `id` $x", "FOO=1"], ["--foo=1", "--models=it's", "--units=$(HOME) `id` $x"]),
+        (["PYTHON=python3", "GPU=1"], []),
+    ],
+)
+def test_make_hands_every_parameter_on_as_it_was_typed(given: list[str], options: list[str]) -> None:
+    assert sorted(command_of("pipeline.tools.reproduce", "repro", *given)) == options
+
+
+def test_the_environment_changes_no_parameter() -> None:
+    assert command_of("pipeline.tools.reproduce", "repro", MODELS="lstm", DATASET="imdb", SEEDS="7") == []
+
+
+def test_a_parameter_without_a_value_is_refused() -> None:
+    result = make("-n", "repro", "FOO=", "UNITS=3")
+    assert result.returncode != 0
+    assert "FOO= has no value" in result.stderr
+
+
+def test_make_quotes_what_it_hands_to_a_tool() -> None:
+    assert command_of("pipeline.tools.verify", "verify", "STAGE=train@it's") == ["--stage", "train@it's"]
+    assert command_of("pipeline.tools.compare", "compare", "A=HEAD~1", "B=my branch") == ["HEAD~1", "my branch"]
+    assert command_of("pipeline.tools.promote", "promote") == []
+
+
+def test_an_environment_that_could_not_be_made_does_not_stay(tmp_path: Path) -> None:
+    """A Python whose `venv` ends half way, as Debian's does without its package."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -m ] || exit 0\nmkdir -p "$3/bin" && touch "$3/bin/python" && exit 1\n')
+    python.chmod(0o755)
+    venv = tmp_path / "venv"
+    result = make(f"{venv}/bin/python", f"VENV={venv}", f"PYTHON={python}", "UV=")
+    assert result.returncode != 0
+    assert f"error: {venv} could not be made, and is removed" in result.stderr + result.stdout
+    assert not venv.exists()
 
 
 def test_the_readme_explains_every_parameter() -> None:
     readme = (ROOT / "README.md").read_text()
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    names = {key for block in ("preprocess", "train", "baseline") for key in params[block]}
+    names = {key for block in ("preprocess", "embeddings", "train", "baseline") for key in params[block]}
     names |= {"dataset", "models", "seeds", *params["datasets"][params["dataset"]]}
     assert {name for name in names if f"`{name}`" not in readme} == set()
 
@@ -184,7 +290,23 @@ def test_every_direct_dependency_is_imported_somewhere() -> None:
     direct = re.findall(
         r'^  "([a-z-]+)[>=]', pyproject.partition("dependencies = [")[2].partition("]")[0], re.MULTILINE
     )
-    modules = {"scikit-learn": "sklearn", "ruamel-yaml": "ruamel", "pip": '"pip"', "dvc": '"dvc"'}
-    code = "\n".join(file.read_text() for file in PIPELINE_FILES)
+    modules = {"scikit-learn": "sklearn", "ruamel-yaml": "ruamel"}
+    imported = {name.partition(".")[0] for file in PIPELINE_FILES for name in imported_names(file)}
+    run = set(re.findall(r'"-m", "(\w+)"', "\n".join(file.read_text() for file in PIPELINE_FILES)))
     assert len(direct) > 10
-    assert [name for name in direct if modules.get(name, name) not in code] == []
+    assert [name for name in direct if modules.get(name, name) not in imported | run] == []
+
+
+def test_the_stages_of_mlproject_are_those_of_dvc() -> None:
+    entry_points = YAML(typ="safe").load((ROOT / "MLproject").read_text())["entry_points"]
+    for stage, content in DVC["stages"].items():
+        assert entry_points[stage]["command"].strip() == content["cmd"].strip().replace("${item.", "{")
+
+
+def test_only_deprecated_calls_of_our_own_fail_a_test(pytestconfig: pytest.Config) -> None:
+    with warnings.catch_warnings():
+        for line in pytestconfig.getini("filterwarnings"):
+            warnings.filterwarnings(*parse_warning_filter(line, escape=False))
+        warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, module="keras.pipeline")
+        with pytest.raises(DeprecationWarning):
+            warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, module="pipeline.parts.tokens")

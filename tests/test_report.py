@@ -8,21 +8,70 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project
 
-from pipeline.parts.costs import costs
+from pipeline.parts.command import InputError
+from pipeline.parts.comparison import compare
+from pipeline.parts.costs import costs, for_verdict
+from pipeline.parts.datasets import Staging, write_reviews
+from pipeline.parts.figures import COLOURS
 from pipeline.parts.freshness import is_current
 from pipeline.parts.lineage import md5
-from pipeline.parts.report import Provenance, summary, summary_table, words, write_page
+from pipeline.parts.report import Provenance, summary, summary_table, write_page
+from pipeline.parts.results import read_differences, write_results
 from pipeline.parts.scores import METRICS
 from pipeline.parts.statistics import Difference
+from pipeline.parts.tokens import TokenizedSplits, Tokens
 from pipeline.parts.trained import Trained
+from pipeline.parts.verdict import Told, tell
+from pipeline.tools.report import check_origin
 
 
 def metrics(mean: float, std: float | None, parameters: int, runs: int) -> dict[str, Any]:
     return {name: {"mean": mean, "std": std} for name in METRICS} | {"parameters": parameters, "runs": runs}
+
+
+def made_up(folder: Path, labels: list[str]) -> tuple[Path, list[Trained]]:
+    """Results of random predictions for 60 texts, all wrong on the last two, mostly right on others; and the models."""
+    data, results = folder / "processed", folder / "results"
+    data.mkdir()
+    texts = pd.DataFrame({"name": "x", "text": [f"text {place}" for place in range(60)], "label": None, "split": None})
+    texts["group"] = None
+    with Staging(data) as staging:
+        staging.write([texts.astype("str").where(texts.notna())])
+        table = texts.assign(split="test", label=pd.array([None] * 60, "Int32"))
+        write_reviews(data / "reviews.parquet", table, staging, labels, "5" * 64)
+    tokens = Tokens(np.zeros(60 * 61 // 2, np.int32), np.arange(61).cumsum())  # text 0 has 0 of them, and so on
+    nothing = np.zeros(60, np.int32)
+    splits = dict.fromkeys(("train", "validation", "test"), tokens)
+    TokenizedSplits(splits, dict.fromkeys(("train", "validation"), nothing), labels, 1).save(data / "tokens.npz")
+    truth = (np.arange(60) % len(labels)).astype(np.int32)
+    history = pd.DataFrame(
+        {f"{split}_{name}": [0.7, 0.6] for split in ("train", "validation") for name in ("loss", "accuracy")},
+        index=pd.RangeIndex(1, 3, name="epoch"),
+    )
+    rng = np.random.default_rng(0)
+    models = []
+    for model, seed in [("lstm", 1), ("lstm", 2), ("gru", 1), ("gru", 2), ("baseline", None)]:
+        logits = rng.normal(0, 1, (60, len(labels)))
+        logits[np.arange(60), truth] += np.where((rng.random(60) < 0.8) & (np.arange(60) < 58), 4, -4)
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        settings = {"units": 8, "epochs": 2} if seed else {"ngrams": 2}
+        card = {"model": model, "seed": seed, "parameters": 9, "settings": settings}
+        name = f"{model}-{seed}" if seed else model
+        models.append(
+            Trained(
+                folder / name, card, {"test": probabilities.astype(np.float32)}, history if seed else pd.DataFrame()
+            )
+        )
+    comparison = compare(models, truth, labels)
+    fingerprints = {one.name: "0" * 64 for one in models}
+    told = Told(["It is a tie."], [])
+    write_results(comparison, fingerprints, comparison.differences(), told, {}, "news", data, results)
+    return results, models
 
 
 def cells(line: str) -> list[str]:
@@ -40,27 +89,46 @@ def test_a_row_per_model_with_percentages_and_deviations() -> None:
     ]
 
 
-def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts() -> None:
-    numbers = {"lstm": metrics(0.5, 0.0, 5, 2)}
-    sentence, warning, about, table = summary("films", ["LSTM beats GRU."], "Only 2 seeds.", 1200, numbers).split(
-        "\n\n"
-    )
-    assert (sentence, warning) == ("LSTM beats GRU.", "Only 2 seeds.")
-    assert about == "films, 1,200 test texts; mean ± standard deviation over seeds."
-    assert cells(table.splitlines()[2])[:3] == ["lstm", "2", "50.00 ± 0.00"]
-    assert "None" not in summary("films", ["LSTM beats GRU."], None, 1200, numbers)
+def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts(tmp_path: Path) -> None:
+    results, _ = made_up(tmp_path, ["bad", "good"])
+    told = Told(["LSTM beats GRU."], ["Only 2 seeds.", "Only 9 texts."])
+    sentence, first, second, about, scores, pairs, trained = summary(results, told).split("\n\n")
+    assert (sentence, first, second) == (*told.sentences, *told.warnings)
+    assert about == "news, 60 test texts; mean ± standard deviation over seeds."
+    assert [cells(row)[:2] for row in scores.splitlines()[2:]] == [["lstm", "2"], ["gru", "2"], ["baseline", "1"]]
+    statistics = json.loads((results / "statistics.json").read_text())
+    assert [cells(row) for row in pairs.splitlines()[2:]] == [
+        [
+            names,
+            f"{100 * row['mean']:+.2f}",
+            f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
+            f"{row['p_value']:.4f}",
+            f"{row['holm_p_value']:.4f}",
+            seeds,
+        ]
+        for row, names, seeds in zip(
+            statistics["differences"],
+            ["LSTM − GRU", "LSTM − n-gram baseline", "GRU − n-gram baseline"],
+            ["2 and 2", "2 and 1", "2 and 1"],
+            strict=True,
+        )
+    ]
+    assert trained.splitlines() == ["- LSTM, GRU: seeds 1, 2; units 8, epochs 2", "- n-gram baseline: ngrams 2"]
+    # The file has what the terminal is told, without what is known by MLflow alone.
+    assert (results / "summary.md").read_text() == summary(results, Told(["It is a tie."], [])) + "\n"
 
 
 def test_the_words_are_those_of_the_verdict_with_what_is_known_of_the_costs() -> None:
-    pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2))}
+    pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2), 500)}
     times = [(20.0, 20.5), (10.0, 10.5)]
     table = pd.DataFrame({"recurrent_parameters": [400, 300], "times": times}, index=["lstm", "gru"])
-    (sentence,), warning = words("films", pairs, table)
+    told = tell("films", pairs, costs=for_verdict(table))
+    (sentence,), (warning,) = told.sentences, told.warnings
     assert sentence.startswith("LSTM beats GRU on films by 10.0 points")
     assert sentence.endswith("the GRU is 2.0x faster to train with 25 % fewer recurrent parameters.")
-    assert warning is not None
     assert warning.startswith("Only 2 seeds for LSTM and GRU")
-    (sentence,), _ = words("films", pairs, table.assign(times=pd.Series({"lstm": (20.0,), "gru": (10.0,)})))
+    single = table.assign(times=pd.Series({"lstm": (20.0,), "gru": (10.0,)}))
+    (sentence,) = tell("films", pairs, costs=for_verdict(single)).sentences
     assert sentence.endswith("the GRU has 25 % fewer recurrent parameters than the LSTM.")
 
 
@@ -86,39 +154,86 @@ def test_the_page_has_verdict_scores_texts_and_origin(page: str, trained_project
     assert f"<td>{md5(data / 'processed/reviews.parquet')}</td>" in page
     head = trained_project.run("git", "rev-parse", "HEAD~1").stdout.strip()
     assert f"<td>{head[:12]}</td>" in page  # what was checked out when it ran
+    assert page.count(f", trained at {head[:12]}</td>") == 5
+    assert "<td>seeds</td><td>1, 2</td>" in page
     assert "faster to train" in page or "trains as fast" in page
     for title in ("LSTM", "GRU", "n-gram baseline"):
-        assert f"<td>{title}</td>" in page
+        assert f"{title}</td>" in page
     examples = json.loads((data / "results/examples.json").read_text())
-    shown = [escape(example["text"]) for kind in examples.values() for example in kind]
+    shown = [escape(example["text"]) for pair in examples["disagreements"] for example in pair["texts"]]
+    shown += [escape(example["text"]) for example in examples["errors"]]
     assert all(text in page for text in shown)
 
 
-def test_text_from_the_data_is_escaped_and_what_is_not_known_is_a_dash(
-    trained_project: Project, tmp_path: Path
-) -> None:
-    results = tmp_path / "results"
-    shutil.copytree(trained_project.root / "data/results", results)
+def described(labels: list[str]) -> dict[str, Any]:
+    """What the page reads of data.json."""
+    split = {"reviews": 60, "labels": dict.fromkeys(labels, 5), "groups": 60}
+    return {"labels": labels, "settings": {"seed": 1}, "splits": {"test": split}}
+
+
+LONG = [f"a class with a name as long as this, number {number}" for number in range(12)]
+
+
+@pytest.mark.filterwarnings("error")
+def test_twelve_classes_with_long_names_of_any_letters(tmp_path: Path) -> None:
+    labels = ["$_$", "<i>", "良い", *LONG[:9]]
+    results, models = made_up(tmp_path, labels)
+    origin = Provenance("news", "5" * 32, "none", described(labels), {}, {})
+    page = write_page(results, Told([], []), costs(models, {}), origin).read_text()
+    examples = json.loads((results / "examples.json").read_text())
+    assert [pair["models"] for pair in examples["disagreements"]] == [
+        *(["lstm", "gru"], ["lstm", "baseline"], ["gru", "baseline"])
+    ]
+    assert "<i>" not in page
+    # Of many classes, what a wrong model thinks of the right one is no matter of course.
+    wrong = examples["errors"][0]
+    answer = wrong["answers"]["gru"]
+    expected = f"{escape(answer['predicted'])} ({100 * answer['probability']:.1f} %)</span>"
+    assert f"{expected}, {escape(wrong['label'])} ({100 * answer['of_label']:.1f} %), 0 of 2 seeds right" in page
+
+
+def test_what_two_models_disagree_on_stands_under_their_names(tmp_path: Path) -> None:
+    results, models = made_up(tmp_path, ["bad", "good"])
+    origin = Provenance("news", "5" * 32, "none", described(["bad", "good"]), {"lstm-1": "a1, trained at b2"}, {})
+    page = write_page(results, Told([], []), costs(models, {}), origin).read_text()
+    text = re.sub(r"<[^>]*>", "", page)
+    for pair in ("LSTM and GRU", "LSTM and n-gram baseline", "GRU and n-gram baseline"):
+        assert f"{pair} disagree most confidently" in text
+    assert "1 of 2 seeds right" in text
+    # Every model has its dot, in the colour of the figures.
+    assert all(f"border-color: {colour}" in page for colour in (COLOURS["lstm"], COLOURS["gru"]))
+    assert "<td>seeds</td><td>1, 2</td>" in page
+    assert "<td>a1, trained at b2</td>" in page
+
+
+def test_text_from_the_data_is_escaped_and_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
+    results, models = made_up(tmp_path, ["bad", "<i>"])
     hostile = "<script>alert('x')</script> & <b>bold</b>"
-    probabilities = {"lstm": {"negative": 0.9, "positive": 0.1}, "gru": {"negative": 0.2, "positive": 0.8}}
-    example = {"text": hostile, "label": "<i>", "place": 7, "probabilities": probabilities}
-    (results / "examples.json").write_text(json.dumps({"disagreements": [example], "errors": []}))
-    runs = [Trained.load(trained_project.root / "data/models" / name) for name in ("lstm-1", "gru-1", "baseline")]
-    data = json.loads((trained_project.root / "data/processed/data.json").read_text())
-    origin = Provenance("<tiny>", "5" * 32, "none", data, {"lstm": "units 8"}, {}, {})
-    page = write_page(results, ["LSTM > GRU."], None, costs(runs, {}), origin).read_text()
+    examples = json.loads((results / "examples.json").read_text())
+    examples["errors"] = []
+    examples["disagreements"][0]["texts"][0] |= {"text": hostile, "label": "<i>"}
+    (results / "examples.json").write_text(json.dumps(examples))
+    origin = Provenance("<tiny>", "5" * 32, "none", described(["bad", "<i>"]), {}, {})
+    page = write_page(results, Told(["LSTM > GRU."], []), costs(models, {}), origin).read_text()
     assert "<script>" not in page
     assert "<b>bold" not in page
+    assert "<i>" not in page
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt;" in page
     assert "LSTM &gt; GRU." in page
     assert "There is no text that all of them get wrong." in page
-    assert "<td>LSTM</td><td>–</td>" in page
+    assert "LSTM</td><td>–</td>" in page
     assert is_current(results)
 
 
 def test_a_page_is_current_until_the_numbers_change(trained_project: Project, tmp_path: Path) -> None:
     results = tmp_path / "results"
     shutil.copytree(trained_project.root / "data/results", results)
+    assert is_current(results)
+    (results / "costs.png").unlink()  # the page has it, and it is made anew with the page
+    assert is_current(results)
+    (results / "roc.png").write_bytes(b"another picture")
+    assert not is_current(results)
+    shutil.copyfile(trained_project.root / "data/results/roc.png", results / "roc.png")
     assert is_current(results)
     (results / "statistics.json").write_text("{}")
     assert not is_current(results)
@@ -137,7 +252,41 @@ def test_a_lost_report_is_made_again_from_files_and_mlflow(
     # The same page, timings and all: MLflow has them.
     before = (trained_project.root / "data/results/report.html").read_text()
     assert (results / "report.html").read_text() == before
+    # Under another name, the numbers would be told of other data.
+    params = (project.root / "params.yaml").read_text()
+    (project.root / "params.yaml").write_text(params.replace("tiny", "huge"))
+    shutil.copytree(project.root / "data/sources/tiny", project.root / "data/sources/huge")
+    result = project.run("python", "-m", "pipeline.tools.report", check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "statistics.json is about the data set tiny, expected huge: run `make repro`" in result.stderr
+    (project.root / "params.yaml").write_text(params)
     shutil.rmtree(results)
     result = project.run("python", "-m", "pipeline.tools.report", check=False)
     assert result.returncode == 1
     assert "there are no results yet; run `make repro`" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"dataset": "imdb"}, "the data set tiny, expected imdb"),
+        ({"digest": "b2"}, "the reviews.parquet with the MD5 a1, expected b2"),
+        ({"fingerprints": {"lstm-1": "1", "gru-1": "1"}}, "the models lstm-1, expected lstm-1, gru-1 as they are"),
+        ({"fingerprints": {"lstm-1": "2"}}, "the models lstm-1, expected lstm-1 as they are"),
+    ],
+)
+def test_results_of_other_data_or_models_are_refused(changed: dict[str, Any], said: str) -> None:
+    statistics = {"dataset": "tiny", "digest": "a1", "runs": {"lstm-1": "1"}}
+    here: dict[str, Any] = {"dataset": "tiny", "digest": "a1", "fingerprints": {"lstm-1": "1"}}
+    check_origin(statistics, **here)
+    with pytest.raises(InputError, match=f"statistics.json is about {said}: run `make repro`"):
+        check_origin(statistics, **here | changed)
+    with pytest.raises(InputError, match="run `make repro`"):
+        check_origin({}, **here)  # of an older version
+
+
+def test_differences_are_read_as_they_were_written(tmp_path: Path) -> None:
+    results, models = made_up(tmp_path, ["bad", "good"])
+    statistics = json.loads((results / "statistics.json").read_text())
+    labels = (np.arange(60) % 2).astype(np.int32)
+    assert read_differences(statistics) == compare(models, labels, ["bad", "good"]).differences()

@@ -64,11 +64,26 @@ def test_a_certain_mistake_costs_much_but_not_infinitely_much() -> None:
     assert scores["precision"] == 0.25  # a class that is never predicted counts as 0
 
 
-def test_the_roc_area_is_unknown_when_a_class_is_missing() -> None:
-    scores = score(np.array([0, 1]), THREE[1][:2])
+def test_averages_are_over_the_classes_that_the_texts_have() -> None:
+    """A class without a text has no recall, and whatever precision it were given would be invented."""
+    labels = np.array([0, 1, 1])
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.3, 0.5, 0.2], [0.2, 0.1, 0.7]])  # the last is taken for class 2
+    scores = score(labels, probabilities)
+    assert (scores["precision"], scores["recall"]) == (1, (1 + 1 / 2) / 2)
+    assert scores["roc_auc"] == (1 + 1 / 2) / 2  # class 1: of 0.5 and 0.1, one is above the 0.2 of another
+    assert not any(math.isnan(value) for value in scores.values())
+    for curve, name in ((roc, "true_positive_rate"), (precision_recall, "precision")):
+        of_both = [curve(labels == code, np.stack([-p, p], axis=1))[name] for code, p in enumerate(probabilities.T[:2])]
+        np.testing.assert_allclose(curve(labels, probabilities)[name], np.mean(of_both, axis=0))
+
+
+def test_texts_of_a_single_class_have_no_curves() -> None:
+    labels, probabilities = np.array([1, 1]), BINARY[1][:2]
+    scores = score(labels, probabilities)
     assert math.isnan(scores.pop("roc_auc"))
     assert not any(math.isnan(value) for value in scores.values())
-    assert scores["accuracy"] == 1
+    assert roc(labels, probabilities)["true_positive_rate"].isna().all()
+    assert precision_recall(labels, probabilities)["precision"].isna().all()
 
 
 def test_confusion_counts_the_true_class_by_row() -> None:
@@ -101,6 +116,12 @@ def test_precision_is_the_best_at_a_recall_or_a_higher_one() -> None:
     assert [table[recall] for recall in (0.51, 1)] == pytest.approx([2 / 3, 2 / 3])
     # Of three classes, the mean: classes 0 and 2 are found without a mistake, class 1 after one.
     assert precision_recall(*THREE)["precision"].iloc[100] == pytest.approx((1 + 1 / 2 + 1) / 3)
+
+
+def test_a_precision_that_no_threshold_gives_is_not_drawn() -> None:
+    # The surest text is a mistake, so no threshold finds only right ones.
+    table = precision_recall(np.array([0, 1, 1]), np.array([[0.1, 0.9], [0.4, 0.6], [0.5, 0.5]]))
+    assert table["precision"].tolist() == [2 / 3] * 101
 
 
 def test_calibration_compares_confidence_and_accuracy_in_bins() -> None:

@@ -18,7 +18,6 @@ from conftest import ROOT
 from pipeline.parts.command import InputError
 from pipeline.parts.params import read_params
 from pipeline.parts.sources import (
-    BATCH_ROWS,
     FilesSource,
     ImdbSource,
     RottenTomatoesSource,
@@ -26,6 +25,7 @@ from pipeline.parts.sources import (
     read,
     read_source,
 )
+from pipeline.parts.tables import BATCH_ROWS
 
 FILES = FilesSource(format="files")
 IMDB = ImdbSource(format="imdb", url="http://127.0.0.1/aclImdb.tar.gz", size=0, md5="", content_sha256="")
@@ -210,7 +210,7 @@ def test_a_folder_of_texts_has_its_labels_and_splits_in_the_names_of_folders(tmp
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "text,verdict\nx,good\n", "a.csv has no column 'label'.* It has: text, verdict"),
+        ("a.csv", "text,verdict\nx,good\n", r"a.csv has no column 'label' \(see source.yaml\); known: text, verdict"),
         (
             "a.csv",
             "text,label,split\nx,good,dev\n",

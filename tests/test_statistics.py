@@ -67,26 +67,57 @@ def test_text_noise_alone_gives_the_interval_of_paired_proportions() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "freedom"),
-    [((0.7, 0.8), (0.6, 0.7), 2), ((0.7, 0.8), (0.7,), 1), ((0.7, 0.75, 0.8), (0.65, 0.7, 0.75), 4)],
-    ids=["two seeds", "two seeds and a single run", "three seeds"],
+    [
+        ((0.7, 0.8), (0.6, 0.7), 2),
+        ((0.7, 0.8), (0.7,), 1),
+        ((0.7, 0.75, 0.8), (0.65, 0.7, 0.75), 4),
+        # Welch: (0.0025 + 0.00036)² / (0.0025² / 1 + 0.00036² / 4).
+        ((0.7, 0.8), (0.64, 0.7, 0.7, 0.7, 0.76), 1.3020),
+        ((0.7, 0.8), (0.7, 0.7, 0.7), 1),
+    ],
+    ids=["two seeds", "two seeds and a single run", "three seeds", "two and five seeds", "one without noise"],
 )
 def test_seed_noise_alone_gives_students_interval(
     first: tuple[float, ...], second: tuple[float, ...], freedom: int
 ) -> None:
     difference = paired_difference(runs(*first), runs(*second))
-    models = [values for values in (first, second) if len(values) > 1]
-    pooled = sum(np.var(values, ddof=1) for values in models) / len(models)
-    error = math.sqrt(pooled * sum(1 / len(values) for values in models))
+    error = math.sqrt(sum(np.var(values, ddof=1) / len(values) for values in (first, second) if len(values) > 1))
     # The ends of an interval of few degrees of freedom are far out, where resamples are rare.
     assert half_width(difference) == pytest.approx(t.ppf(0.975, freedom) * error, rel=0.12)
     assert difference.mean == pytest.approx(np.mean(first) - np.mean(second))
 
 
-def test_unequal_numbers_of_seeds_share_their_standard_deviation() -> None:
-    first, second = runs(0.7, 0.8), runs(0.64, 0.7, 0.7, 0.7, 0.76)
-    pooled = (0.005 + 4 * 0.0018) / 5
-    expected = t.ppf(0.975, 5) * math.sqrt(pooled * (1 / 2 + 1 / 5))
-    assert half_width(paired_difference(first, second)) == pytest.approx(expected, rel=0.05)
+def films(*differences: float, texts: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two single runs, bool (1, texts), and the film of each text: the first run is right that much more often."""
+    places = np.arange(texts) / texts
+    first = np.concatenate([places < 0.5 + difference / 2 for difference in differences])
+    second = np.concatenate([places < 0.5 - difference / 2 for difference in differences])
+    return first[None], second[None], np.arange(len(differences)).repeat(texts)
+
+
+@pytest.mark.parametrize("number", [6, 12])
+def test_the_noise_of_few_groups_gives_students_interval(number: int) -> None:
+    differences = np.linspace(-0.1, 0.3, number)
+    difference = paired_difference(*films(*differences))
+    assert difference.groups == number
+    expected = t.ppf(0.975, number - 1) * np.std(differences, ddof=1) / math.sqrt(number)
+    # Resampled means of few groups have lighter tails than the normal distribution.
+    assert half_width(difference) == pytest.approx(expected, rel=0.12)
+
+
+@pytest.mark.parametrize(("number", "p_value"), [(2, 0.5), (5, 0.0625), (6, 0.03125), (12, 2 / 2**12)])
+def test_few_groups_that_differ_decide_no_more_than_a_sign_test(number: int, p_value: float) -> None:
+    """All of them speak for the first model, equally: what is seen varies not at all."""
+    difference = paired_difference(np.ones((3, number), bool), np.zeros((3, number), bool))
+    assert difference.p_value == pytest.approx(p_value, abs=2e-4)
+    assert (difference.low, difference.high) == (float(p_value < 0.05), 1)
+    # Groups on which the models agree are no evidence for either.
+    agreed = np.ones((3, 100), bool)
+    difference = paired_difference(
+        np.hstack([agreed, np.ones((3, 4), bool)]), np.hstack([agreed, np.zeros((3, 4), bool)])
+    )
+    assert difference.p_value >= 0.125
+    assert difference.low <= 0
 
 
 def test_noise_that_is_of_seeds_and_texts_counts_once() -> None:
@@ -107,7 +138,7 @@ def test_runs_that_answer_alike_count_as_one() -> None:
 
 def test_models_that_answer_alike_do_not_differ() -> None:
     same = runs(0.7, texts=50)
-    assert paired_difference(same, same) == Difference(0, 0, 0, 1, (1, 1))
+    assert paired_difference(same, same) == Difference(0, 0, 0, 1, (1, 1), 50)
 
 
 def test_texts_of_one_group_count_as_one() -> None:
@@ -179,7 +210,7 @@ def test_runs_on_other_texts_are_refused_by_mcnemar() -> None:
     [
         Case((2, 2), 1000, (3, 3)),
         Case((5, 5), 500, (0.1, 0.1)),
-        Case((5, 5), 1000, (0.1, 0.1), film=5),
+        Case((5, 5), 1000, (0.1, 0.1), films=200),
         Case((3, 1), 1000, (1, 0)),
     ],
     ids=["seeds", "texts", "films", "single run"],

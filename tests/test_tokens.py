@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import output_of
 from tokenizers import Tokenizer
 
 from pipeline.parts.tokens import (
@@ -48,6 +49,16 @@ def test_texts_become_the_ids_of_their_words() -> None:
         [5, 6],
         [4, 4],
     ]
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("line_break", ["<br />", "<BR>", "<br/><br />", "<br  /> "])
+def test_a_web_page_s_line_break_is_one_of_a_text(kind: TokenizerKind, line_break: str) -> None:
+    raw, plain = (f"the cat.{separator}A dog" for separator in (line_break, "\n"))
+    tokenizer = train_tokenizer(iter([raw] * 3), kind, 60)
+    assert tokenizer.get_vocab() == train_tokenizer(iter([plain] * 3), kind, 60).get_vocab()
+    assert ids(tokenizer, raw) == ids(tokenizer, plain)
+    assert tokenizer.encode(raw).offsets[-1][1] == len(raw)
 
 
 def test_the_vocabulary_ends_at_its_limit() -> None:
@@ -140,3 +151,24 @@ def test_tokens_come_back_from_disk_and_are_the_same_bytes_each_time(tmp_path: P
         "validation": [0, 1],
     }
     assert (loaded.label_names, loaded.vocabulary_size) == (["bad", "gut ü"], 9)
+
+
+def test_texts_that_are_encoded_some_at_a_time_come_in_order() -> None:
+    texts = ["the " * 100_000, "cat", "", "a " * 700_000, "dog", "the dog"]
+    expected = [[2] * 100_000, [5], [1], [3] * 700_000, [7], [2, 7]]
+    assert ids(word_tokenizer(), *texts) == expected
+    assert ids(word_tokenizer()) == []
+
+
+def test_many_long_texts_take_little_more_memory_than_their_tokens() -> None:
+    code = (
+        "import resource\n"
+        "from pipeline.parts.tokens import encode, train_tokenizer\n"
+        "tokenizer = train_tokenizer(iter(['the cat']), 'word', 10)\n"
+        "texts = ['the cat ' * 10_000] * 100\n"
+        "encode(tokenizer, texts[:1])\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert len(encode(tokenizer, texts).ids) == 2_000_000\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    assert int(output_of(code)) * 1024 < 120_000_000

@@ -10,10 +10,12 @@ from conftest import TINY_PARAMS, train_params
 
 from pipeline import train as stage
 from pipeline.parts import networks
+from pipeline.parts.command import InputError
 from pipeline.parts.lineage import md5
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import TokenizedSplits, clip, from_lists, train_tokenizer
 from pipeline.parts.trained import Trained
+from pipeline.parts.wordvectors import WordVectors
 
 # Those of TINY_PARAMS, with 16 tokens at most and 16 texts in a batch.
 SETTINGS = train_params()
@@ -39,7 +41,26 @@ def epochs() -> list[tuple[int, dict[str, float]]]:
 
 @pytest.fixture(scope="module")
 def trained(folder: Path, epochs: list[tuple[int, dict[str, float]]]) -> Trained:
-    return stage.train("lstm", 1, splits(), SETTINGS, 16, 16, folder, lambda *epoch: epochs.append(epoch))
+    none = WordVectors.none(5)
+    return stage.train("lstm", 1, splits(), none, SETTINGS, 16, 16, folder, lambda *epoch: epochs.append(epoch))
+
+
+FILES = {"tokens": "tokens.npz", "tokenizer": "tokenizer.json", "embeddings": "embeddings.npz"}
+
+
+def write_inputs() -> None:
+    """What the command reads, into the working folder."""
+    Path("params.yaml").write_text(TINY_PARAMS)
+    train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
+    splits().save(Path("tokens.npz"))
+    WordVectors.none(5).save(Path("embeddings.npz"))
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    options = {"model": "lstm", "seed": "1", **FILES, "output": "again"}
+    words = [word for name, value in {**options, **changes}.items() for word in (f"--{name}", value)]
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    stage.main()
 
 
 def test_the_card_says_what_was_trained_and_how(trained: Trained) -> None:
@@ -78,19 +99,38 @@ def test_the_command_trains_the_same_network_again_without_mlflow(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed.getsockname()[1]}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(TINY_PARAMS)
-    train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
-    splits().save(Path("tokens.npz"))
-    options = {"model": "lstm", "seed": "1", "tokens": "tokens.npz", "tokenizer": "tokenizer.json", "output": "again"}
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    monkeypatch.setattr(sys, "argv", ["train", *words])
-    stage.main()
+    write_inputs()
+    run_main(monkeypatch)
     again = Trained.load(Path("again"))
     assert again.fingerprint == trained.fingerprint
     np.testing.assert_array_equal(again.predictions["test"], trained.predictions["test"])
-    inputs = {name: md5(Path(name)) for name in ("tokens.npz", "tokenizer.json")}
+    inputs = {name: md5(Path(name)) for name in FILES.values()}
     assert again.card == {**trained.card, "dataset": "tiny", "inputs": inputs}
     told, warned = capfd.readouterr()
     assert warned.count("warning: MLflow") == 1
     assert told.startswith("again epoch 1: train loss ")
     assert len(told.splitlines()) == len(again.history)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokens": "typo.npz"}, r"typo\.npz is missing"),
+        ({"tokenizer": "typo.json"}, r"typo\.json is missing"),
+        ({"seed": "-1"}, "--seed must be from 0 to 4294967295. Received: -1"),
+        ({"seed": "4294967296"}, "--seed must be from 0 to 4294967295. Received: 4294967296"),
+        ({"output": "thesis"}, r"thesis would be replaced, but holds what is not ours: chapter\.tex"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_inputs()
+    for folder, file in (("again", "card.json"), ("thesis", "chapter.tex")):
+        Path(folder).mkdir()
+        Path(folder, file).touch()
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        run_main(monkeypatch, **changes)
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before

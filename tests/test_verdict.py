@@ -17,9 +17,9 @@ COSTS = {"lstm": cost(60, 4000), "gru": cost(50, 3000)}
 
 
 def difference(
-    points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5)
+    points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5), groups: int = 500
 ) -> Difference:
-    return Difference(points / 100, interval[0] / 100, interval[1] / 100, p_value, seeds)
+    return Difference(points / 100, interval[0] / 100, interval[1] / 100, p_value, seeds, groups)
 
 
 def pair(points: float, interval: tuple[float, float], p_value: float, seeds: tuple[int, int] = (5, 5)) -> str:
@@ -256,15 +256,15 @@ def test_every_pair_is_needed_once(pairs: list[str]) -> None:
 
 
 def test_fewer_than_three_seeds_give_a_warning() -> None:
-    def warning(lstm: int, gru: int) -> str | None:
+    def warning(lstm: int, gru: int) -> list[str]:
         seeds = {("lstm", "gru"): (lstm, gru), ("lstm", "baseline"): (lstm, 1), ("gru", "baseline"): (gru, 1)}
         return seed_warning({pair: difference(0, (0, 0), 1, numbers) for pair, numbers in seeds.items()}, "baseline")
 
-    assert warning(3, 5) is None
-    assert warning(1, 3) == "Only 1 seed for LSTM: with fewer than 3, how much a seed matters is hardly known."
-    assert str(warning(1, 2)).startswith("Only 1 to 2 seeds for LSTM and GRU: ")
+    assert warning(3, 5) == []
+    assert warning(1, 3) == ["Only 1 seed for LSTM: with fewer than 3, how much a seed matters is hardly known."]
+    assert warning(1, 2)[0].startswith("Only 1 to 2 seeds for LSTM and GRU: ")
 
 
 def test_one_seed_each_that_are_level_is_a_tie() -> None:
-    pair = {("gru", "lstm"): Difference(0.0, -0.02, 0.02, 1.0, (1, 1))}
+    pair = {("gru", "lstm"): Difference(0.0, -0.02, 0.02, 1.0, (1, 1), 500)}
     assert verdict("mine", pair).startswith("GRU and LSTM cannot be told apart on mine (difference 0.0 points")

@@ -9,7 +9,7 @@ import pytest
 from conftest import Project, commit_all
 from dvc.api import DVCFileSystem
 
-from pipeline.tools.verify import METRICS, _metrics_agree
+from pipeline.tools.verify import DIFFERENT, EQUAL, METRICS, UNKNOWN, _judge, _mirror
 
 VERIFY = ("python", "-m", "pipeline.tools.verify")
 
@@ -60,13 +60,19 @@ def test_metrics_within_the_tolerance_are_equal_and_others_different(
     assert f"{summary} (tolerance 0.005)" in result.stdout
 
 
-@pytest.mark.parametrize(("shift", "agree"), [(0.0, True), (0.001, True), (0.01, False)])
+def stranger(project: Project, folder: Path) -> Project:
+    """A clone that has neither the cache nor a remote."""
+    clone = Project(folder)
+    clone.run("git", "clone", "--quiet", str(project.root), str(clone.root), cwd=folder.parent)
+    clone.run("git", "config", "user.email", "strangers@gatewise.invalid")
+    clone.run("git", "config", "user.name", "stranger")
+    return clone
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, EQUAL), (0.001, EQUAL), (0.01, DIFFERENT)])
 def test_without_the_recorded_files_the_metrics_in_git_decide(
-    trained_project: Project, tmp_path: Path, shift: float, agree: bool
+    trained_project: Project, tmp_path: Path, shift: float, verdict: str
 ) -> None:
-    """A stranger's clone has neither the cache nor a remote."""
-    strangers = Project(tmp_path / "strangers")
-    strangers.run("git", "clone", "--quiet", str(trained_project.root), str(strangers.root), cwd=tmp_path)
     results = tmp_path / "again" / "data" / "results"
     results.mkdir(parents=True)
     metrics = json.loads((trained_project.root / METRICS).read_text())
@@ -75,9 +81,34 @@ def test_without_the_recorded_files_the_metrics_in_git_decide(
     model = tmp_path / "again" / "data" / "models" / "gru-1"
     shutil.copytree(trained_project.root / "data" / "models" / "gru-1", model)
     came = [("train@gru-1", "data/models/gru-1"), ("evaluate", METRICS)]
-    reference = DVCFileSystem(str(strangers.root), rev="HEAD")
-    assert _metrics_agree("train@gru-1", came, tmp_path / "again", reference, 0.005) is agree
-    assert not _metrics_agree("preprocess", came, tmp_path / "again", reference, 0.005)
+    reference = DVCFileSystem(str(stranger(trained_project, tmp_path / "strangers").root), rev="HEAD")
+    assert _judge("train@gru-1", came, tmp_path / "again", reference, 0.005) == verdict
+    assert _judge("preprocess", came, tmp_path / "again", reference, 0.005) == DIFFERENT
+    # A part of the pipeline makes no metrics of all models.
+    assert _judge("train@gru-1", came[:1], tmp_path / "again", reference, 0.005) == UNKNOWN
+
+
+@pytest.mark.slow
+def test_a_wrong_model_does_not_pass_where_nothing_is_recorded(trained_project: Project, tmp_path: Path) -> None:
+    """The metrics that git has are not taken for those of the model that came."""
+    strangers = stranger(trained_project, tmp_path / "strangers")
+    change(strangers, "pipeline/baseline.py", 'fit(train, labels["train"])', 'fit(train, 1 - labels["train"])')
+    result = strangers.run(*VERIFY, "--stage", "baseline", check=False)
+    assert "HEAD: 6 identical bytes, 1 nothing recorded" in result.stdout, result.stderr
+    assert "not known" not in result.stdout  # on what the author's were made
+    assert result.returncode == 1
+
+
+def test_a_mirror_is_named_as_seen_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATASET_MIRROR", "mirror")
+    assert _mirror(tmp_path) == str(tmp_path / "mirror")
+    monkeypatch.setenv("DATASET_MIRROR", "https://mirror.invalid/data")
+    assert _mirror(tmp_path) == "https://mirror.invalid/data"
+    monkeypatch.delenv("DATASET_MIRROR")
+    assert _mirror(tmp_path) is None
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    assert _mirror(tmp_path) == str(tmp_path / "data" / "raw")
 
 
 @pytest.mark.slow

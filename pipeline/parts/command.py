@@ -1,6 +1,9 @@
 """How every stage and tool starts and fails: one clear line and exit code 1, never a traceback, on bad input."""
 
 import difflib
+import io
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,11 +19,21 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command's `main` and turn an `InputError` into one line on standard error and exit code 1."""
+    """Run a command's `main` and turn an `InputError` into one line on standard error and exit code 1.
+
+    To be told to stop (`kill`) is to be interrupted: what was begun is tidied up.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal of few characters shows ? for the others
     try:
         main()
+        sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")  # messages of libraries may have line breaks
+    except BrokenPipeError:  # who reads our output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
 

@@ -128,8 +128,14 @@ def compare(
         groups: as in `Comparison`.
 
     Raises:
-        InputError: a model predicts other texts.
+        InputError: a model predicts other texts, or there are too few to compare anything.
     """
+    independent = len(labels) if groups is None else len(np.unique(groups))
+    if independent < 2:
+        raise InputError(
+            f"the test split has {len(labels)} text{'s' * (len(labels) != 1)} in {independent} group"
+            f"{'s' * (independent != 1)}; a comparison needs texts of two groups or more: raise `test` in params.yaml"
+        )
     for run in runs:
         came, expected = run.predictions["test"].shape, (len(labels), len(names))
         if came != expected:
@@ -139,4 +145,5 @@ def compare(
 
 
 def _labelled(run: Trained, table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(run=run.name, model=run.model, seed=run.card["seed"] or 0)
+    seeds = pd.array([run.card["seed"]] * len(table), "Int64")  # missing for the baseline
+    return table.assign(run=run.name, model=run.model, seed=seeds)

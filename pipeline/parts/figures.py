@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from pipeline.parts.statistics import Difference
 
@@ -20,7 +21,9 @@ from pipeline.parts.statistics import Difference
 COLOURS = {"lstm": "#0072B2", "gru": "#D55E00", "baseline": "#000000"}
 _TITLES = {"lstm": "LSTM", "gru": "GRU", "baseline": "n-gram baseline"}
 _DPI = 130
-_EXACT_COUNTS = 12  # classes up to which a confusion matrix has its shares written into it
+_WRITTEN_SHARES = 6  # classes up to which a confusion matrix has its shares written into it
+_NAMED_CLASSES = 24  # classes up to which each of them has its name at a confusion matrix
+_NAME_LENGTH = 16  # characters of a name there
 
 
 def title_of(model: str) -> str:
@@ -97,21 +100,23 @@ def calibration(bins: pd.DataFrame, errors: Mapping[str, float], title: str) -> 
 
     Args:
         bins: rows with `model`, `seed`, `confidence`, `accuracy`, `texts`; the seeds of a model are drawn as one.
-        errors: model to expected calibration error.
+        errors: model to expected calibration error, the mean over its seeds.
         title: what is classified.
     """
-    figure, (axis,) = _axes(1, title)
+    figure, (axis,) = _axes(1, title, height=4.8)
     lowest = bins["confidence"].min()
     axis.plot([lowest, 1], [lowest, 1], color="grey", linewidth=0.8, linestyle="--", label="perfectly calibrated")
     for model, of_model in bins.groupby("model", sort=False):
         pooled = _pooled_bins(of_model)
         look = _look(str(model))
-        label = f"{title_of(str(model))} (ECE {100 * errors[str(model)]:.1f} points)"
+        label = f"{title_of(str(model))} (ECE {100 * errors[str(model)]:.1f})"
         axis.plot(pooled["confidence"], pooled["accuracy"], **look, label=label)
         shares = pooled["texts"] / pooled["texts"].sum()
         axis.scatter(pooled["confidence"], pooled["accuracy"], s=8 + 200 * shares, color=look["color"], alpha=0.6)
     axis.set(xlabel="confidence (probability of the predicted class)", ylabel="accuracy")
-    axis.legend(frameon=False, loc="upper left")
+    # Below the curves, which may run anywhere.
+    heading = "expected calibration error (ECE): points, mean over seeds"
+    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize="small", title=heading)
     return figure
 
 
@@ -126,8 +131,7 @@ def accuracy_by_length(table: pd.DataFrame, title: str) -> Figure:
     _draw_bands(axis, table, "tokens", "accuracy", marker=".")
     axis.set(xlabel="tokens of the text (median of the bin)", ylabel="accuracy")
     if table["tokens"].max() > 10 * table["tokens"].min():
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
+        _spread(axis)
     axis.legend(frameon=False)
     return figure
 
@@ -140,7 +144,7 @@ def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figu
         title: what is classified.
     """
     figure = Figure(figsize=(6.4, 1.3 + 0.5 * len(pairs)), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     axis = figure.subplots()
     names = []
     for place, ((first, second), difference) in enumerate(pairs.items()):
@@ -165,19 +169,26 @@ def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], t
         labels: names of the classes.
         title: what is classified.
     """
-    figure, axes = _axes(len(matrices), title)
+    columns = min(len(matrices), 3 if len(labels) <= _WRITTEN_SHARES else 2)
+    side = float(np.clip(2 + 0.28 * len(labels), 3.8, 2 + 0.28 * _NAMED_CLASSES))
+    figure, axes = _axes(len(matrices), title, side, side, columns)
+    names = _class_names(labels)
+    ticks = range(0, len(labels), 1 + (len(labels) - 1) // _NAMED_CLASSES)
     for axis, (model, counts) in zip(axes, matrices.items(), strict=True):
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axis.imshow(shares, cmap="Greys", vmin=0, vmax=1)
-        if len(labels) <= _EXACT_COUNTS:
+        if len(labels) <= _WRITTEN_SHARES:
             for row, column in np.ndindex(shares.shape):
                 colour = "white" if shares[row, column] > 0.5 else "black"
-                axis.text(column, row, f"{shares[row, column]:.1%}", ha="center", va="center", color=colour)
-        ticks = range(len(labels))
-        axis.set_xticks(ticks, labels, rotation=45 if len(labels) > 3 else 0)
-        axis.set_yticks(ticks, labels)
+                axis.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=colour)
+        shown = [names[tick] for tick in ticks]
+        look: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 3 else {}
+        axis.set_xticks(ticks, shown, parse_math=False, **look)
+        axis.set_yticks(ticks, shown, parse_math=False)
         axis.set(title=title_of(model), xlabel="predicted", ylabel="true")
         axis.title.set_color(colour_of(model))
+    if any(name != label and "…" not in name for name, label in zip(names, labels, strict=True)):
+        figure.supxlabel("#n is the n-th class of the data: the font here lacks letters of its name", fontsize="small")
     return figure
 
 
@@ -203,16 +214,15 @@ def costs(table: pd.DataFrame, title: str) -> Figure:
                 fmt="o",
                 capsize=4,
                 color=colour_of(name),
+                markerfacecolor="white" if _is_second(name) else colour_of(name),
                 label=title_of(name),
             )
         axis.set(xlabel=label, ylabel="test accuracy (%)")
         if len(known) and known[column].max() > 10 * known[column].min() > 0:
-            axis.set_xscale("log")
-            axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-            axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
-            axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+            _spread(axis)
         if known.empty:
             axis.text(0.5, 0.5, "not known: MLflow has no timings", ha="center", transform=axis.transAxes)
+            axis.set(xticks=[], yticks=[])
     axes[1].legend(frameon=False)
     return figure
 
@@ -243,13 +253,47 @@ def _pooled_bins(bins: pd.DataFrame) -> pd.DataFrame:
 
 def _look(model: str) -> dict[str, Any]:
     """How the lines of a model are drawn."""
-    return {"color": colour_of(model), "linestyle": "--" if model.endswith("(B)") else "-"}
+    return {"color": colour_of(model), "linestyle": "--" if _is_second(model) else "-"}
 
 
-def _axes(columns: int, title: str) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(4.2 * columns + (0.8 if columns == 1 else 0), 3.8), layout="constrained")
-    figure.suptitle(title)
-    axes = list(figure.subplots(1, columns, squeeze=False)[0])
+def _is_second(model: str) -> bool:
+    """Whether this is the second revision's, where two are compared."""
+    return model.endswith("(B)")
+
+
+def _spread(axis: Axes) -> None:
+    """Give the numbers of several magnitudes on the x axis equal room; those at the ticks are written out."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
+    axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def _class_names(labels: Sequence[str]) -> list[str]:
+    """The names short enough for a tick; `#3` for the third where the font lacks a letter of it."""
+    font = get_font(findfont("DejaVu Sans"))
+    return [
+        _shorten(label) if all(font.get_char_index(ord(letter)) for letter in label) else f"#{number}"
+        for number, label in enumerate(labels, start=1)
+    ]
+
+
+def _shorten(name: str) -> str:
+    """The name, or its beginning and its end where it is long."""
+    half = _NAME_LENGTH // 2
+    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[1 - half :]}"
+
+
+def _axes(
+    count: int, title: str, width: float = 4.2, height: float = 3.8, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with some axes in rows; width and height, in inches, are those of one of them."""
+    columns = columns or count
+    rows = -(-count // columns)
+    size = (width * columns + (0.8 if columns == 1 else 0), height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    axes = [figure.add_subplot(rows, columns, place) for place in range(1, count + 1)]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes

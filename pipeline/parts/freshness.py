@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 REPORT = "report.html"
+COSTS_PICTURE = "costs.png"  # which the report makes itself
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 STAMP = "gatewise-results"  # the name of the page's <meta> with the hash
 
@@ -12,8 +13,9 @@ _HEAD = 2000  # characters of the page among which the stamp is
 
 
 def stamp(results: Path) -> str:
-    """A hash of the numbers and of the template, hexadecimal."""
-    files = [TEMPLATE, *(results / name for name in _SHOWN)]
+    """A hash of the numbers, of the pictures and of the template, hexadecimal."""
+    pictures = sorted(path for path in results.glob("*.png") if path.name != COSTS_PICTURE)
+    files = [TEMPLATE, *(results / name for name in _SHOWN), *pictures]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 

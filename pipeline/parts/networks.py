@@ -140,6 +140,20 @@ def _pool(states: Any, mask: Any, settings: "TrainParams") -> Any:
     return ops.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
 
 
+def start_from(model: keras.Model, vectors: np.ndarray, known: np.ndarray) -> None:
+    """Put word vectors into a network that has not been trained; words without one keep their random start.
+
+    Args:
+        model: what `build` made.
+        vectors: float32, (vocabulary, E).
+        known: which words have one, bool, (vocabulary,).
+    """
+    embedding = model.get_layer("embedding")
+    (random,) = embedding.get_weights()
+    random[known] = vectors[known]
+    embedding.set_weights([random])
+
+
 def recurrent_parameters(model: keras.Model) -> int:
     """Weights of the recurrent layers alone."""
     return sum(int(layer.count_params()) for layer in model.layers if isinstance(layer, (layers.LSTM, layers.GRU)))
@@ -164,7 +178,8 @@ def fit(
     """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch.
 
     The best epoch has the lowest validation loss. With `settings.patience` 0, all epochs run and the last
-    weights stay.
+    weights stay. With `settings.averaging`, both are about the exponential average of the weights over the steps
+    (Polyak & Juditsky 1992), and so is what is validated; training goes on from the weights themselves.
 
     Args:
         model: what `build` made.
@@ -180,8 +195,9 @@ def fit(
         Per epoch, the numbers named in `HISTORY`.
     """
     binary = model.output_shape[-1] == 1
+    epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
     model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        optimizer=_adam(settings, len(epochs)),
         loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
@@ -193,8 +209,6 @@ def fit(
         if after_epoch:
             after_epoch(epoch + 1, history[-1])
 
-    epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
-
     def end_batch(batch: int, logs: dict[str, float]) -> None:
         if after_batch:
             after_batch(batch + 1, len(epochs))
@@ -203,8 +217,9 @@ def fit(
         keras.callbacks.LambdaCallback(on_epoch_end=end_epoch, on_train_batch_end=end_batch)
     ]
     if settings.patience:
-        stopping = keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True)
-        callbacks.append(stopping)
+        callbacks.append(KeepBest(settings.patience))
+    if settings.averaging:
+        callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
     model.fit(
         epochs,
         validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
@@ -213,6 +228,47 @@ def fit(
         verbose=0,
     )
     return history
+
+
+def _adam(settings: "TrainParams", steps: int) -> keras.optimizers.Optimizer:
+    """Adam for epochs of so many steps."""
+    rate: Any = settings.learning_rate
+    if settings.decay < 1:
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, settings.decay)
+    return keras.optimizers.Adam(
+        rate,
+        global_clipnorm=settings.clip_norm or None,
+        use_ema=settings.averaging > 0,
+        ema_momentum=settings.averaging,
+    )
+
+
+class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stop when the validation loss has not fallen for some epochs, and put back the weights of the lowest one.
+
+    Not Keras' EarlyStopping, which looks at the weights when the epoch has ended: by then the averaged weights, that
+    were validated, are no longer in the model.
+    """
+
+    def __init__(self, patience: int) -> None:
+        super().__init__()
+        self._patience = patience
+        self._lowest, self._waited = np.inf, 0
+        self._weights: list[np.ndarray] = []
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {})["loss"]
+        if loss < self._lowest:
+            self._lowest, self._waited, self._weights = loss, 0, self.model.get_weights()
+        else:
+            self._waited += 1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self._waited >= self._patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.model.set_weights(self._weights)
 
 
 class Epochs(keras.utils.PyDataset):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 They are fitted by scikit-learn and kept as plain arrays: weights and a vocabulary, without pickle.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,11 +20,10 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from pipeline.parts.arrays import save_arrays
+from pipeline.parts.words import LINE_BREAK, WORD
 
 Weighting = Literal["tfidf", "naive_bayes"]
 WEIGHTINGS: tuple[Weighting, ...] = ("tfidf", "naive_bayes")
-
-_WORDS = r"[\w']+"  # what the tokenizer calls a word
 
 
 class LogCountRatio(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -50,10 +50,20 @@ class LogCountRatio(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def vectorizer(weighting: Weighting, ngrams: int, min_texts: int) -> CountVectorizer:
     """Texts to n-gram features: TF-IDF with sublinear counts, or presence for the naive Bayes weighting."""
-    options = {"ngram_range": (1, ngrams), "min_df": min_texts, "token_pattern": _WORDS, "dtype": np.float32}
+    options = {
+        "preprocessor": _normalised,
+        "token_pattern": WORD,
+        "ngram_range": (1, ngrams),
+        "min_df": min_texts,
+        "dtype": np.float32,
+    }
     if weighting == "tfidf":
         return TfidfVectorizer(sublinear_tf=True, **options)
     return CountVectorizer(binary=True, **options)
+
+
+def _normalised(text: str) -> str:
+    return re.sub(LINE_BREAK, "\n", text.lower())
 
 
 def classifier(weighting: Weighting, inverse_regularisation: float) -> Pipeline | OneVsRestClassifier:

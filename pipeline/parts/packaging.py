@@ -3,6 +3,7 @@
 It carries the files of the model, a copy of the few of our files that open them, pinned requirements, and a card.
 """
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -17,11 +18,16 @@ import pipeline
 from pipeline.parts.modelcard import model_card
 from pipeline.parts.trained import BASELINE, CARD, Trained
 
+# tensorflow-cpu exists here, and only here.
+_CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+_NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
+
 # What a loaded model imports of ours, and of others. mlflow is what loads it.
-_PARTS = ("__init__", "parts/__init__", "parts/arrays", "parts/classifier")
+_PARTS = ("__init__", "parts/__init__", "parts/arrays", "parts/classifier", "parts/words")
 _PACKAGES = ("mlflow", "numpy", "pandas")
 _NETWORK_PARTS = ("parts/batches", "parts/networks", "parts/tokens")
-_NETWORK_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tokenizers")
+_NETWORK_PACKAGES = ("keras", "tokenizers")
+_BACKEND_PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax", "jaxlib")}
 _BASELINE_PARTS = ("parts/ngrams",)
 _BASELINE_PACKAGES = ("scikit-learn", "scipy")
 
@@ -37,6 +43,7 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
         MlflowException: the store did not take it.
     """
     linear = trained.model == BASELINE
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # as Keras reads it
     package = Path(pipeline.__file__).parent
     with tempfile.TemporaryDirectory() as folder:
         card = Path(folder) / "model_card.md"
@@ -52,7 +59,8 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
             artifacts={name: str(path) for name, path in artifacts.items()},
             code_paths=[str(_code(package, Path(folder), _BASELINE_PARTS if linear else _NETWORK_PARTS))],
             signature=_signature(trained.card["labels"]),
-            pip_requirements=_pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES),
+            pip_requirements=_pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES + _BACKEND_PACKAGES[backend]),
+            model_config=None if linear else {"keras_backend": backend},
             tags={"mlflow.note.content": card.read_text(encoding="utf-8")},
         )
 
@@ -75,7 +83,11 @@ def _pinned(packages: tuple[str, ...]) -> list[str]:
     requirements = []
     for package in _PACKAGES + packages:
         try:
-            requirements.append(f"{package}=={version(package)}")
+            pinned = f"=={version(package)}"
         except PackageNotFoundError:  # tensorflow or tensorflow-cpu, whichever is installed
             continue
+        if package == "tensorflow-cpu":
+            requirements += [f"{package}{pinned}; {_CPU_BUILD}", f"tensorflow{pinned}; {_NO_CPU_BUILD}"]
+        else:
+            requirements.append(f"{package}{pinned}")
     return requirements

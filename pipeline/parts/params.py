@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from pipeline.parts.command import InputError, did_you_mean
 
 PARAMS_FILE = Path("params.yaml")
+PRESETS_FILE = Path("presets.yaml")
 # Names that pydantic puts into the location of a problem inside a union.
 _UNION_BRANCHES = ("literal['given']", "constrained-float")
 
@@ -46,6 +47,15 @@ class PreprocessParams(Block):
     seed: Seed
 
 
+class EmbeddingsParams(Block):
+    """`vectors` is `none`, `word2vec`, or the name of a file in data/vectors."""
+
+    vectors: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    passes: Count
+    window: Count
+    word2vec_seed: Seed
+
+
 class TrainParams(Block):
     embedding_dim: Count
     units: Count
@@ -57,6 +67,9 @@ class TrainParams(Block):
     pooling: Literal["last", "max", "mean", "max+mean", "attention"]
     keep: Literal["head", "tail"]
     learning_rate: Annotated[float, Field(gt=0)]
+    decay: Annotated[float, Field(gt=0, le=1)]
+    clip_norm: Annotated[float, Field(ge=0)]
+    averaging: Annotated[float, Field(ge=0, lt=1)]
     epochs: Count
     patience: Annotated[int, Field(ge=0)]
 
@@ -75,6 +88,7 @@ class Params(Block):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     datasets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], DatasetParams]
     preprocess: PreprocessParams
+    embeddings: EmbeddingsParams
     train: TrainParams
     baseline: BaselineParams
 
@@ -181,6 +195,18 @@ def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[st
         temporary.write_text(out.getvalue(), encoding="utf-8")
         temporary.replace(path)
     return changes
+
+
+def read_preset(name: str, path: Path = PRESETS_FILE) -> dict[str, str]:
+    """The parameters that go by one name, for `set_params`.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    presets = read_yaml(path)
+    if name not in presets:
+        raise InputError(f"{path} has no preset {name!r}; {did_you_mean(name, presets)}")
+    return {key: str(value) for key, value in presets[name].items()}
 
 
 def _validated(values: Any, path: Path) -> Params:

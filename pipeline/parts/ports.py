@@ -4,6 +4,8 @@ import socket
 
 from pipeline.parts.command import InputError
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def check_port(host: str, port: int) -> None:
     """Find out now whether a server will be able to listen there.
@@ -18,3 +20,11 @@ def check_port(host: str, port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(f"port {port} of {host} cannot be used: {reason}; try another one (PORT=...)") from None
+
+
+def trusted_hosts(host: str) -> list[str]:
+    """The names by which a browser may ask a server that listens on `host`; `*` is any.
+
+    On this machine alone, only its own: a page from elsewhere could give its own name our address.
+    """
+    return ["127.0.0.1", "localhost", "[::1]"] if host in _LOOPBACK else ["*"]

@@ -2,18 +2,27 @@
 
 Aliases say which version serves: `champion` is the one to use, `challenger` the last one that was refused. The tag
 `gatewise.champions` of the registered model lists the former champions, the latest last. A version carries in its
-tags the hash of its weights and the digest of the data that it was tested on, and its run has its predictions.
+tags the hash of its weights, the digest of the texts that it was tested on and its accuracy there; its run has its
+predictions.
 
-With a SQLite store, a lock on a file next to it lets one promotion after the other through. A server gives no lock:
-there, the champion is compared with the expected one just before it is set and read again afterwards, so that of two
-promotions at the same moment at least one finds out and says so.
+One promotion after the other: with a SQLite store, a lock on a file next to it sees to that, and a server gets a
+registered model of a name of its own, which only one client can create. A promotion that was killed leaves it behind,
+and `Registry.unlock` removes it.
 """
 
+import os
+import socket
 import sys
 import tempfile
+import threading
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import mlflow
@@ -25,17 +34,24 @@ from filelock import FileLock
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
 
+from pipeline.parts.arrays import save_arrays
 from pipeline.parts.command import InputError
-from pipeline.parts.store import sqlite_file
-from pipeline.parts.tracking import EXPERIMENT, connect
+from pipeline.parts.store import EXPERIMENT, sqlite_file
+from pipeline.parts.tracking import connect
 from pipeline.parts.trained import PREDICTIONS, Trained
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MLFLOW_SCHEMES = ("models:/", "runs:/")
 
+_CODE_LOADER = "mlflow.pyfunc.loaders.code_model"  # of a model that is logged as code; others unpickle
 _FORMER = "gatewise.champions"
-_FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.dataset_digest", "gatewise.name"
+_FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.test_digest", "gatewise.name"
+_ACCURACY = "gatewise.test_accuracy"
+_MISSING = "RESOURCE_DOES_NOT_EXIST"
+_LOCK, _OWNER = "{model}.promoting", "gatewise.owner"
+_PATIENCE = 60  # seconds for another promotion to end: it compares two arrays
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,8 @@ class Version:
         number: as MLflow counts.
         name: of the trained model, such as `gru-2`.
         fingerprint: SHA-256 of its weights.
-        digest: of the data set that it was tested on.
+        digest: of the texts that it was tested on.
+        accuracy: on them.
         run_id: of its training run.
     """
 
@@ -54,6 +71,7 @@ class Version:
     name: str
     fingerprint: str
     digest: str
+    accuracy: float
     run_id: str
 
     def __str__(self) -> str:
@@ -69,21 +87,40 @@ class Registry:
     def __init__(self, dataset: str) -> None:
         self.model = EXPERIMENT.format(dataset=dataset)
         self.uri = connect()
+        # Whatever the environment says: nothing that a model file pickled is run, here or in what is started from here.
+        os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 
-    @property
-    def champion_uri(self) -> str:
-        """What MLflow's commands call the champion."""
-        return f"models:/{self.model}@{CHAMPION}"
+    def version_uri(self, version: Version) -> str:
+        """What MLflow's commands call a version."""
+        return f"models:/{self.model}/{version.number}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let no other promotion on this machine in; nothing is locked on a server."""
+        """Let no other promotion in, on whatever machine.
+
+        Raises:
+            InputError: another one does not end.
+        """
         database = sqlite_file(self.uri)
-        if database is None:
-            yield
+        if database is not None:
+            with FileLock(f"{database}.promotion.lock"):
+                yield
             return
-        with FileLock(f"{database}.promotion.lock"):
+        owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
+        self._lock(owner)
+        try:
             yield
+        finally:
+            if self._owner() == owner:
+                self.unlock()
+
+    def unlock(self) -> bool:
+        """Remove what a promotion that was killed left behind on a server, and say whether there was anything."""
+        with self._asking() as client:
+            found = self._owner() is not None
+            if found:
+                client.delete_registered_model(_LOCK.format(model=self.model))
+            return found
 
     def champion(self) -> Version | None:
         """The version to use, if there is one."""
@@ -92,40 +129,42 @@ class Registry:
             number = model.aliases.get(CHAMPION) if model else None
             return None if number is None else self._version(number)
 
-    def register(self, trained: Trained, run: Run, digest: str, description: str) -> Version:
+    def register(self, trained: Trained, run: Run, digest: str, accuracy: float, predictions: np.ndarray) -> Version:
         """Make a version of a model whose run is in MLflow, unless there is one, and keep its predictions there.
 
         Args:
             trained: the files of the model.
             run: its training run.
-            digest: of the data that it was tested on.
-            description: Markdown for the UI.
+            digest: of the texts that it was tested on.
+            accuracy: on them.
+            predictions: for them, (texts, classes).
 
         Raises:
             InputError: the run has no model.
         """
-        if not run.outputs or not run.outputs.model_outputs:
-            raise InputError(
-                f"the run of {trained.name} has no model; `dvc repro -f -s evaluate` writes what is missing"
-            )
-        tags = {_FINGERPRINT: trained.fingerprint, _DIGEST: digest, _NAME: trained.name}
+        model_id, run_id = model_of(run), run.info.run_id
+        tags = {_FINGERPRINT: trained.fingerprint, _DIGEST: digest, _NAME: trained.name, _ACCURACY: str(accuracy)}
         with self._asking() as client:
             if self._registered() is None:
                 client.create_registered_model(self.model)
             for version in client.search_model_versions(f"name = '{self.model}'"):
-                if tags.items() <= version.tags.items():
+                # Of another run, it may be gone: a run that was deleted is written again from the files.
+                if version.run_id == run_id and tags.items() <= version.tags.items():
                     return _as_version(version)
-            client.log_artifact(run.info.run_id, str(trained.folder / PREDICTIONS), _folder(digest))
-            model_id = run.outputs.model_outputs[0].model_id
-            source, run_id = f"models:/{model_id}", run.info.run_id
-            return _as_version(
-                client.create_model_version(
-                    self.model, source, run_id, tags, description=description, model_id=model_id
-                )
-            )
+            with tempfile.TemporaryDirectory() as folder:
+                save_arrays(Path(folder) / PREDICTIONS, {"test": predictions})
+                client.log_artifact(run_id, str(Path(folder) / PREDICTIONS), _folder(digest))
+            source = f"models:/{model_id}"
+            return _as_version(client.create_model_version(self.model, source, run_id, tags, model_id=model_id))
+
+    def describe(self, version: Version, run: Run, markdown: str) -> None:
+        """Set what the UI shows of a version, and of the model of its run."""
+        with self._asking() as client:
+            client.update_model_version(self.model, str(version.number), markdown)
+            client.set_logged_model_tags(model_of(run), {"mlflow.note.content": markdown})
 
     def test_predictions(self, version: Version) -> np.ndarray:
-        """What a version predicted for the test texts, float32, (texts, classes)."""
+        """What a version predicted for the texts that it was tested on, (texts, classes)."""
         with self._asking() as client, tempfile.TemporaryDirectory() as folder:
             path = client.download_artifacts(version.run_id, f"{_folder(version.digest)}/{PREDICTIONS}", folder)
             with np.load(path, allow_pickle=False) as arrays:
@@ -152,24 +191,33 @@ class Registry:
         with self._asking() as client:
             client.set_registered_model_alias(self.model, CHALLENGER, str(version.number))
 
+    def former_champions(self) -> list[Version]:
+        """The champions before this one, the latest last; without those that were deleted or rolled back."""
+        with self._asking():
+            versions = [self._existing(number) for number in self._former()]
+            return [version for version in versions if version is not None]
+
     def roll_back(self) -> tuple[Version, Version]:
-        """Make the former champion the champion again.
+        """Make the former champion the champion again: the latest one that is there and answers.
 
         Returns:
             The champion from now on, and the one until now.
 
         Raises:
-            InputError: there is none, or no former one.
+            InputError: there is none, or no former one that answers.
         """
         deposed = self.champion()
         if deposed is None:
             raise InputError(f"{self.model} has no champion; name one with: make promote")
         with self._asking() as client:
+            former = self._former()
             # A version that stands at the end although it is champion: the move was interrupted half-way.
-            former = [number for number in self._former() if number != deposed.number]
-            if not former:
-                raise InputError(f"{deposed} of {self.model} is the only champion there ever was")
-            restored = self._version(former[-1])
+            while former and former[-1] == deposed.number:
+                former.pop()
+            while former and (restored := self._answering(former[-1])) is None:
+                former.pop()
+            if not former or restored is None:
+                raise InputError(f"{deposed} of {self.model} has no former champion to go back to")
             client.set_registered_model_alias(self.model, CHAMPION, str(restored.number))
             self._expect(restored)
             self._remember(former[:-1])
@@ -179,37 +227,39 @@ class Registry:
         """Check that MLflow has a model that takes raw text, and say which one it is.
 
         Args:
-            uri: `models:/…` or `runs:/…`; of a run, its id is enough.
+            uri: `models:/…` or `runs:/…` (of a run, its id is enough), or the folder of an MLflow model.
 
         Returns:
-            A URI that MLflow's own commands take.
+            A URI that MLflow's own commands take, of the very model: an alias may move on.
 
         Raises:
-            InputError: there is no such model, or it takes something else.
+            InputError: there is no such model, it takes or gives something else, or opening it would unpickle.
         """
         kind, _, rest = uri.partition(":/")
         with self._asking() as client:
             if kind == "runs" and "/" not in rest:
-                outputs = client.get_run(rest).outputs
-                if not outputs or not outputs.model_outputs:
-                    raise InputError(f"the run {rest} has no model")
-                uri = f"models:/{outputs.model_outputs[0].model_id}"
-            signature = mlflow.models.get_model_info(uri).signature
-        names = signature.inputs.input_names() if signature and signature.inputs else []
-        if names != ["text"]:
-            raise InputError(
-                f"{uri} is no model that takes raw text. Its inputs: {', '.join(map(str, names)) or 'unknown'}"
-            )
+                uri = f"models:/{model_of(client.get_run(rest))}"
+            elif kind == "models" and "@" in rest:
+                name, _, alias = rest.partition("@")
+                uri = f"models:/{name}/{client.get_model_version_by_alias(name, alias).version}"
+            info = mlflow.models.get_model_info(uri)
+        _check_columns(uri, info.signature)
+        flavour = info.flavors.get("python_function", {})
+        if flavour.get("loader_module") != _CODE_LOADER or "model_code_path" not in flavour:
+            raise InputError(f"{uri} is not logged as code; whatever it pickled would run when it is opened")
         return uri
 
     def load(self, uri: str) -> "LoadedModel":
         """Open a model by its MLflow URI, as `resolve` takes it.
 
         Raises:
-            InputError: there is no such model, or it takes something else.
+            InputError: as `resolve`, or the model does not open.
         """
-        with self._asking(), _without_our_code():
-            return LoadedModel(mlflow.pyfunc.load_model(self.resolve(uri)))
+        uri = self.resolve(uri)
+        try:
+            return LoadedModel(uri)
+        except Exception as error:  # the model brings code of its own, which may fail in any way
+            raise InputError(f"{uri} cannot be opened: {(str(error) or repr(error)).splitlines()[0]}") from error
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
@@ -218,14 +268,14 @@ class Registry:
         except (MlflowException, OSError) as error:
             raise InputError(f"MLflow ({self.uri}) did not do this: {str(error).splitlines()[0]}") from None
 
-    def _registered(self) -> RegisteredModel | None:
+    def _registered(self, name: str | None = None) -> RegisteredModel | None:
         database = sqlite_file(self.uri)
         if database is not None and not database.exists():
             return None  # and asking would take seconds to make the tables of a store that nobody wants yet
         try:
-            return mlflow.MlflowClient(self.uri).get_registered_model(self.model)
+            return mlflow.MlflowClient(self.uri).get_registered_model(name or self.model)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code == _MISSING:
                 return None
             raise
 
@@ -244,6 +294,57 @@ class Registry:
     def _version(self, number: int | str) -> Version:
         return _as_version(mlflow.MlflowClient(self.uri).get_model_version(self.model, str(number)))
 
+    def _existing(self, number: int) -> Version | None:
+        try:
+            return self._version(number)
+        except MlflowException as error:
+            if error.error_code == _MISSING:
+                return None
+            raise
+
+    def _answering(self, number: int) -> Version | None:
+        """A version, unless it was deleted or cannot be used any more, which standard error says."""
+        version = self._existing(number)
+        try:
+            if version is None:
+                raise InputError("it was deleted")
+            self.load(self.version_uri(version)).predict([""])
+        except InputError as error:
+            print(f"skipped: version {number} of {self.model}: {error}", file=sys.stderr)
+            return None
+        return version
+
+    def _lock(self, owner: str) -> None:
+        """Create what only one client can create, once the others are done."""
+        name, give_up = _LOCK.format(model=self.model), time.monotonic() + _PATIENCE
+        with self._asking() as client:
+            while self._owner() != owner:  # which it is after a request that was sent twice, too
+                try:
+                    client.create_registered_model(name, {_OWNER: owner})
+                except MlflowException as error:
+                    # Missing: it was removed between being in the way and being looked at.
+                    if error.error_code not in ("RESOURCE_ALREADY_EXISTS", _MISSING):
+                        raise
+                    if time.monotonic() > give_up:
+                        raise InputError(self._in_the_way(name)) from None
+                    time.sleep(0.5)
+
+    def _owner(self) -> str | None:
+        """Who promotes at the moment, on a server."""
+        model = self._registered(_LOCK.format(model=self.model))
+        return model.tags.get(_OWNER, "somebody") if model else None
+
+    def _in_the_way(self, name: str) -> str:
+        model = self._registered(name)
+        if model is None:
+            return f"too many promotions of {self.model} at once; run this again"
+        since = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
+        host, process, *_ = f"{model.tags.get(_OWNER, '')} ? ?".split(" ")
+        return (
+            f"{self.model} is being promoted since {since:%Y-%m-%d %H:%M} UTC by process {process} on {host}. "
+            "If that is over (it was killed, say): python -m pipeline.tools.promote --unlock"
+        )
+
     def _expect(self, version: Version | None) -> None:
         number = self._aliases().get(CHAMPION)
         if number != (version.number if version else None):
@@ -255,42 +356,88 @@ class Registry:
 
 
 class LoadedModel:
-    """A model as MLflow opened it, with the code that it was logged with."""
+    """A model as MLflow opens it, with the code that it was logged with, and not the one that is running."""
 
-    def __init__(self, model: mlflow.pyfunc.PyFuncModel) -> None:
-        self._model = model
+    def __init__(self, uri: str) -> None:
+        self._code = _Code()
+        with self._code:
+            self._model = mlflow.pyfunc.load_model(uri)
 
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:
         """As `Classifier.predict`."""
-        # Of objects, because half an emoji does not fit into a string column.
-        table: pd.DataFrame = self._model.predict(pd.DataFrame({"text": texts}, dtype=object))
-        return table
+        with self._code:
+            # Of objects, because half an emoji does not fit into a string column.
+            table: pd.DataFrame = self._model.predict(pd.DataFrame({"text": texts}, dtype=object))
+            return table
 
 
-@contextmanager
-def _without_our_code() -> Iterator[None]:
-    """Let a model import the copy of our code that it brings, and not the one that is running."""
-    package = __name__.partition(".")[0]
-    path = list(sys.path)
-    ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == package}
-    for name in ours:
-        del sys.modules[name]
-    try:
-        yield
-    finally:
-        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-            del sys.modules[name]
-        sys.modules.update(ours)
-        sys.path[:] = path
+class _Code:
+    """The copy of our package that a model brings: inside of the block, its modules stand in place of ours.
+
+    They have the same names, so only one model at a time is inside, and no other thread may import ours meanwhile.
+    """
+
+    _one_at_a_time = threading.RLock()
+
+    def __init__(self) -> None:
+        self._modules: dict[str, ModuleType] = {}
+        self._path = list(sys.path)
+
+    def __enter__(self) -> None:
+        self._one_at_a_time.acquire()
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+        self._one_at_a_time.release()
+
+    def _swap(self) -> None:
+        package = __name__.partition(".")[0]
+        present = [name for name in sys.modules if name.partition(".")[0] == package]
+        aside = {name: sys.modules.pop(name) for name in present}
+        sys.modules.update(self._modules)
+        self._modules = aside
+        self._path, sys.path[:] = list(sys.path), self._path
+
+
+def model_of(run: Run) -> str:
+    """The id of the model that a run logged.
+
+    Raises:
+        InputError: it logged none.
+    """
+    if not run.outputs or not run.outputs.model_outputs:
+        name = run.info.run_name or run.info.run_id
+        raise InputError(f"the run {name} has no model; `dvc repro -f -s evaluate` writes what is missing")
+    return str(run.outputs.model_outputs[0].model_id)
+
+
+def _check_columns(uri: str, signature: ModelSignature | None) -> None:
+    inputs, outputs = (
+        schema.input_names() if schema and schema.has_input_names() else []
+        for schema in ((signature.inputs, signature.outputs) if signature else (None, None))
+    )
+    if inputs != ["text"]:
+        raise InputError(f"{uri} is no model that takes raw text. Its inputs: {', '.join(inputs) or 'unknown'}")
+    if outputs[:1] != ["label"] or len(outputs) < 2 or not all(name.startswith("p_") for name in outputs[1:]):
+        raise InputError(
+            f"{uri} is no model that answers with label and probabilities (label, p_…)."
+            f" Its outputs: {', '.join(outputs) or 'unknown'}"
+        )
 
 
 def _as_version(version: ModelVersion) -> Version:
     tags = version.tags
     return Version(
-        int(version.version), tags.get(_NAME, "?"), tags.get(_FINGERPRINT, ""), tags.get(_DIGEST, ""), version.run_id
+        int(version.version),
+        tags.get(_NAME, "?"),
+        tags.get(_FINGERPRINT, ""),
+        tags.get(_DIGEST, ""),
+        float(tags.get(_ACCURACY, "nan")),
+        version.run_id,
     )
 
 
 def _folder(digest: str) -> str:
-    """Where a run keeps its predictions for one state of the data: the same model may meet another test split."""
+    """Where a run keeps its predictions for some test texts: the same model may meet others."""
     return f"tested-on-{digest[:12]}"

@@ -6,7 +6,7 @@ made from the files that DVC does keep and from what MLflow knows, and `make rep
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
 from pipeline.parts import figures
-from pipeline.parts.costs import for_verdict
-from pipeline.parts.freshness import REPORT, STAMP, TEMPLATE, stamp
+from pipeline.parts.freshness import COSTS_PICTURE, REPORT, STAMP, TEMPLATE, stamp
 from pipeline.parts.latency import BATCH_SIZES, PERCENTILES, latency_name
-from pipeline.parts.statistics import Difference
-from pipeline.parts.trained import BASELINE, Trained
-from pipeline.parts.verdict import seed_warning, verdict
-
-COSTS_PICTURE = "costs.png"
+from pipeline.parts.tracking import RunRecord
+from pipeline.parts.verdict import Told
 
 # The scores that fit a terminal, with their headings; metrics.json has all.
 _COLUMNS = {
@@ -65,8 +61,7 @@ class Provenance:
         digest: MD5 of reviews.parquet, as in dvc.lock.
         commit: what git had checked out, and whether that was all.
         data: the content of data.json.
-        settings: model to the settings of its training.
-        runs: run name to MLflow's id; empty where MLflow was away.
+        runs: run name to `origin_of` its run in MLflow; empty where MLflow was away.
         environment: versions and processor.
     """
 
@@ -74,48 +69,78 @@ class Provenance:
     digest: str
     commit: str
     data: dict[str, Any]
-    settings: dict[str, str]
     runs: dict[str, str]
     environment: dict[str, str]
 
 
-def words(
-    dataset: str, differences: Mapping[tuple[str, str], Difference], costs: pd.DataFrame
-) -> tuple[list[str], str | None]:
-    """The verdict, and the warning of few seeds, if there is one to give."""
-    told = verdict(dataset, differences, BASELINE, for_verdict(costs))
-    return [told], seed_warning(differences, BASELINE)
+def origin_of(record: RunRecord) -> str:
+    """The id of a model's run in MLflow, and where the model was trained, as far as that is known."""
+    if record.restored:
+        return f"{record.run_id}, written from the files of the model"
+    return f"{record.run_id}, trained at {record.commit_and_state}"
 
 
-def settings_of(runs: Sequence[Trained]) -> dict[str, str]:
-    """Model to the settings that its runs were trained with."""
-    return {run.model: ", ".join(f"{name} {value}" for name, value in run.card["settings"].items()) for run in runs}
+def summary(results: Path, told: Told) -> str:
+    """The verdict, what was compared on what, and the tables of scores and differences, in Markdown.
 
-
-def summary(
-    dataset: str, sentences: list[str], warning: str | None, texts: int, metrics: dict[str, dict[str, Any]]
-) -> str:
-    """The verdict, what was compared on what, and the table."""
-    about = f"{dataset}, {texts:,} test texts; mean ± standard deviation over seeds."
-    return "\n\n".join([*sentences, *filter(None, [warning]), about, summary_table(metrics)])
+    Args:
+        results: the folder with metrics.json and statistics.json.
+        told: the verdict and its warnings.
+    """
+    statistics = _read_json(results / "statistics.json")
+    about = f"{statistics['dataset']}, {statistics['texts']:,} test texts; mean ± standard deviation over seeds."
+    tables = [summary_table(_read_json(results / "metrics.json")), differences_table(statistics)]
+    trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
+    return "\n\n".join([*told.sentences, *told.warnings, about, *tables, "\n".join(trained)])
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
     """The content of metrics.json as a Markdown table: one row per model, mean ± standard deviation over seeds."""
     sizes = [f"{values['parameters']:,}" for values in metrics.values()]
-    rows = [row | {"parameters": size} for row, size in zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)]
+    return _markdown(
+        [row | {"parameters": size} for row, size in zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)]
+    )
+
+
+def differences_table(statistics: dict[str, Any]) -> str:
+    """The differences in statistics.json as a Markdown table: one row per pair of models."""
+    return _markdown(
+        [row | {"models": " − ".join(map(figures.title_of, row["models"]))} for row in _difference_rows(statistics)]
+    )
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
     return tabulate(rows, headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True)
 
 
-def write_page(
-    results: Path, sentences: list[str], warning: str | None, costs: pd.DataFrame, provenance: Provenance
-) -> Path:
+def _by_settings(statistics: dict[str, Any]) -> dict[str, list[str]]:
+    """Seeds and settings to the models that were trained with them."""
+    models: dict[str, list[str]] = {}
+    for model, trained in statistics["models"].items():
+        settings = ", ".join(f"{name} {value}" for name, value in trained["settings"].items())
+        seeds = f"seeds {_listed(trained['seeds'])}; " if trained["seeds"] else ""
+        models.setdefault(f"{seeds}{settings}", []).append(figures.title_of(model))
+    return models
+
+
+def _seeds(statistics: dict[str, Any]) -> dict[str, str]:
+    """What to call them, to the seeds of all models that have some: one row where they agree."""
+    seeds = {model: _listed(trained["seeds"]) for model, trained in statistics["models"].items() if trained["seeds"]}
+    if len(set(seeds.values())) == 1:
+        return {"seeds": next(iter(seeds.values()))}
+    return {f"seeds of {figures.title_of(model)}": listed for model, listed in seeds.items()}
+
+
+def _listed(seeds: list[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def write_page(results: Path, told: Told, costs: pd.DataFrame, provenance: Provenance) -> Path:
     """Write the HTML page and the picture of the costs into the folder of the results.
 
     Args:
         results: the folder that `results.write_results` wrote.
-        sentences: the verdict.
-        warning: of few seeds.
+        told: the verdict and its warnings.
         costs: `costs.costs`.
         provenance: where the numbers come from.
 
@@ -136,9 +161,8 @@ def write_page(
     page = templates.get_template(TEMPLATE.name).render(
         stamp_name=STAMP,
         stamp=stamp(results),
-        sentences=sentences,
-        warning=warning,
-        scores=[{**row, "model": figures.title_of(row["model"])} for row in _score_rows(metrics, _ALL_COLUMNS)],
+        told=told,
+        scores=_score_rows(metrics, _ALL_COLUMNS),
         statistics=statistics,
         differences=_difference_rows(statistics),
         mcnemar=_mcnemar_rows(statistics),
@@ -146,7 +170,10 @@ def write_page(
         examples=_read_json(results / "examples.json"),
         pictures=_pictures(results),
         provenance=provenance,
+        seeds=_seeds(statistics),
+        settings={", ".join(models): text for text, models in _by_settings(statistics).items()},
         title_of=figures.title_of,
+        colour_of=figures.colour_of,
     )
     path = results / REPORT
     path.write_text(page, encoding="utf-8")
@@ -171,10 +198,10 @@ def _mean_and_std(value: dict[str, float | None], as_percentage: bool) -> str:
     return shown if std is None else f"{shown} ± {std * scale:.{digits}f}"
 
 
-def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, str]]:
+def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
-            "models": f"{figures.title_of(row['first'])} − {figures.title_of(row['second'])}",
+            "models": (row["first"], row["second"]),
             "difference (points)": f"{100 * row['mean']:+.2f}",
             "95 % interval": f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
             "p": f"{row['p_value']:.4f}",
@@ -206,7 +233,7 @@ def _cost_rows(costs: pd.DataFrame) -> list[dict[str, str]]:
     }
     headings |= {"parameters": "parameters", "recurrent_parameters": "recurrent parameters"}
     return [
-        {"model": figures.title_of(str(model))}
+        {"model": str(model)}
         | {heading: _number(row[name], whole="parameters" in name) for name, heading in headings.items()}
         for model, row in costs.iterrows()
     ]

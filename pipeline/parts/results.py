@@ -1,15 +1,16 @@
 """What a comparison leaves in a folder: numbers, curves and pictures. The same bytes for the same predictions.
 
 metrics.json             <model>.<metric>.{mean,std} over seeds
-statistics.json          the difference of every two models with its interval, and McNemar's tests
+statistics.json          what was compared, the difference of every two models with its interval, and McNemar's tests
 examples.json            the texts that tell the models apart
-summary.md               the verdict and a table
+summary.md               the verdict and tables
 <curve>.csv              learning_curves, roc, precision_recall, calibration, accuracy_by_length: for `dvc plots`
 <picture>.png            the same for people, and confusion, differences, memory
 """
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ import pandas as pd
 
 from pipeline.parts import figures, scores
 from pipeline.parts.comparison import Comparison
-from pipeline.parts.examples import Example
+from pipeline.parts.examples import find_examples
+from pipeline.parts.lineage import md5
 from pipeline.parts.memory import Memory
 from pipeline.parts.memoryfigures import memory_figure
+from pipeline.parts.report import summary
 from pipeline.parts.statistics import Difference, holm
+from pipeline.parts.tokens import TokenizedSplits
+from pipeline.parts.verdict import Told
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
 
@@ -30,31 +35,37 @@ Differences = dict[tuple[str, str], Difference]
 
 def write_results(
     comparison: Comparison,
-    dataset: str,
+    fingerprints: Mapping[str, str],
     differences: Differences,
-    lengths: np.ndarray,
-    examples: dict[str, list[Example]],
-    summary: str,
+    told: Told,
     memories: dict[str, Memory],
+    dataset: str,
+    data: Path,
     output: Path,
 ) -> None:
     """Write everything into `output`.
 
     Args:
         comparison: all models on one test split.
-        dataset: its name.
+        fingerprints: run name to the hash of its model.
         differences: the pairs of models that are told.
-        lengths: tokens of every test text, (texts,).
-        examples: kind of text to the texts.
-        summary: Markdown.
+        told: the verdict, without times, and its warnings.
         memories: network to its memory; without any, there is no picture of it.
+        dataset: its name.
+        data: the folder that preprocess wrote, for the texts and their lengths.
         output: the folder to write.
     """
+    reviews = data / "reviews.parquet"
+    lengths = TokenizedSplits.load(data / "tokens.npz").tokens["test"].lengths
+    examples = find_examples(
+        comparison.probabilities(), comparison.correct(), comparison.labels, comparison.names, differences, reviews
+    )
     output.mkdir(parents=True, exist_ok=True)
     _write_json(output / METRICS, comparison.metrics())
-    _write_json(output / STATISTICS, statistics(comparison, differences))
-    _write_json(output / EXAMPLES, {kind: [asdict(example) for example in found] for kind, found in examples.items()})
-    (output / SUMMARY).write_text(f"{summary}\n", encoding="utf-8")
+    origin = {"dataset": dataset, "digest": md5(reviews), "runs": dict(fingerprints)}
+    _write_json(output / STATISTICS, origin | statistics(comparison, differences))
+    _write_json(output / EXAMPLES, asdict(examples))
+    (output / SUMMARY).write_text(f"{summary(output, told)}\n", encoding="utf-8")
     tables = {
         "learning_curves": comparison.learning_curves(),
         "roc": comparison.curves(scores.roc),
@@ -71,9 +82,16 @@ def write_results(
 
 
 def statistics(comparison: Comparison, differences: Differences) -> dict[str, Any]:
-    """The content of statistics.json. `holm_p_value` is adjusted for the number of differences."""
+    """What statistics.json says about the models. `holm_p_value` is adjusted for the number of differences."""
     adjusted = holm([difference.p_value for difference in differences.values()])
     return {
+        "models": {
+            model: {
+                "seeds": [run.card["seed"] for run in runs if run.card["seed"] is not None],
+                "settings": runs[0].card["settings"],
+            }
+            for model, runs in comparison.by_model().items()
+        },
         "texts": len(comparison.labels),
         "groups": None if comparison.groups is None else len(np.unique(comparison.groups)),
         "differences": [
@@ -84,6 +102,17 @@ def statistics(comparison: Comparison, differences: Differences) -> dict[str, An
             {"first": first.name, "second": second.name, **asdict(test)}
             for first, second, test in comparison.same_seed_tests()
         ],
+    }
+
+
+def read_differences(content: dict[str, Any]) -> Differences:
+    """The differences in the content of statistics.json as they were computed."""
+    names = [field.name for field in fields(Difference)]
+    return {
+        (row["first"], row["second"]): Difference(
+            **{name: row[name] for name in names} | {"seeds": tuple(row["seeds"])}
+        )
+        for row in content["differences"]
     }
 
 

@@ -23,25 +23,26 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         The `METRICS`: accuracy; precision, recall and F1 averaged over classes (macro); area under the ROC curve
         (macro, one class against the rest, where there are more than two); log loss in nats; Brier score, the mean
         squared distance between the probabilities and the truth as a one-hot vector, halved so that two classes
-        give the usual score of one probability (Brier 1950); expected calibration error (see `calibration`). ROC AUC
-        is NaN when `labels` lack a class.
+        give the usual score of one probability (Brier 1950); expected calibration error (see `calibration`). Averages
+        are over the classes that `labels` have: of another one, nothing is known. ROC AUC is NaN when that is one.
     """
     classes = probabilities.shape[1]
     probabilities = probabilities.astype(np.float64)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     predicted = probabilities.argmax(axis=1)
     codes = list(range(classes))
+    present = np.unique(labels)
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=codes, average="macro", zero_division=0
+        labels, predicted, labels=present, average="macro", zero_division=0
     )
     truth = np.eye(classes)[labels]
-    complete = len(np.unique(labels)) == classes
+    areas = [metrics.roc_auc_score(truth[:, code], probabilities[:, code]) for code in present if len(present) > 1]
     return {
         "accuracy": float((predicted == labels).mean()),
         "precision": float(precision),
         "recall": float(recall),
         "f1": float(f1),
-        "roc_auc": float(metrics.roc_auc_score(truth, probabilities, average="macro")) if complete else float("nan"),
+        "roc_auc": float(np.mean(areas)) if areas else float("nan"),
         "log_loss": float(metrics.log_loss(labels, probabilities, labels=codes)),
         "brier": float(((probabilities - truth) ** 2).sum(axis=1).mean() / 2),
         "ece": _calibration_error(calibration(labels, probabilities)),
@@ -58,18 +59,19 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def roc(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """The ROC curve at evenly spaced false-positive rates.
 
-    With two classes, of the second one; with more, the mean over the classes, one against the rest (macro).
+    With two classes, of the second one; with more, the mean over the classes that `labels` have, one against the rest
+    (macro).
 
     Returns:
-        `POINTS` rows: `false_positive_rate`, `true_positive_rate`.
+        `POINTS` rows: `false_positive_rate`, `true_positive_rate` (NaN when `labels` have one class only).
     """
     false_positives = np.linspace(0, 1, POINTS)
     curves = []
-    for code in _curve_classes(probabilities):
+    for code in _curve_classes(labels, probabilities):
         x, y, _ = metrics.roc_curve(labels == code, probabilities[:, code])
         curves.append(np.interp(false_positives, x, y))
-    true_positives = np.mean(curves, axis=0)
-    true_positives[0] = 0.0
+    true_positives = _mean_curve(curves)
+    true_positives[0] *= 0.0  # the curve starts in the corner, even where it rises at once
     return pd.DataFrame({"false_positive_rate": false_positives, "true_positive_rate": true_positives})
 
 
@@ -80,16 +82,18 @@ def precision_recall(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFr
     Raghavan & Schütze 2008, Introduction to Information Retrieval, section 8.4).
 
     Returns:
-        `POINTS` rows: `recall`, `precision`.
+        `POINTS` rows: `recall`, `precision` (NaN when `labels` have one class only).
     """
     recalls = np.linspace(0, 1, POINTS)
     curves = []
-    for code in _curve_classes(probabilities):
+    for code in _curve_classes(labels, probabilities):
         precision, recall, _ = metrics.precision_recall_curve(labels == code, probabilities[:, code])
-        # Recalls fall from 1 to 0: the best precision so far is the best at this recall or higher.
+        # The last point, a precision of 1 at a recall of 0, belongs to no threshold: scikit-learn adds it.
+        precision, recall = precision[:-1], recall[:-1]
+        # Recalls fall from 1: the best precision so far is the best at this recall or higher.
         best = np.maximum.accumulate(precision)[::-1]
         curves.append(best[np.searchsorted(recall[::-1], recalls, side="left").clip(max=len(best) - 1)])
-    return pd.DataFrame({"recall": recalls, "precision": np.mean(curves, axis=0)})
+    return pd.DataFrame({"recall": recalls, "precision": _mean_curve(curves)})
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
@@ -113,9 +117,16 @@ def _calibration_error(bins: pd.DataFrame) -> float:
     return float(np.average((bins["accuracy"] - bins["confidence"]).abs(), weights=bins["texts"]))
 
 
-def _curve_classes(probabilities: np.ndarray) -> Sequence[int]:
-    classes = probabilities.shape[1]
-    return [1] if classes == 2 else range(classes)
+def _curve_classes(labels: np.ndarray, probabilities: np.ndarray) -> Sequence[int]:
+    """The classes that have a curve each; none where all texts have one label, which nothing tells apart."""
+    present = np.unique(labels)
+    if len(present) == 1:
+        return []
+    return [1] if probabilities.shape[1] == 2 else present.tolist()
+
+
+def _mean_curve(curves: Sequence[np.ndarray]) -> np.ndarray:
+    return np.mean(curves, axis=0) if curves else np.full(POINTS, np.nan)
 
 
 def over_seeds(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | None]]:

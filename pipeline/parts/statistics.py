@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
 FEW_SEEDS = 3  # with fewer, a warning
+FEW_GROUPS = 30  # of test texts
 
 RESAMPLES = 10_000  # the ends of an interval move by some 2 % of its width with the seed of the resampling
 
@@ -31,6 +32,7 @@ class Difference:
         high: upper end.
         p_value: two-sided, of no difference; 2 / (resamples + 1) at the least.
         seeds: number of runs of the first and of the second model.
+        groups: number of groups of texts that it rests on; of texts, where each is a group of its own.
     """
 
     mean: float
@@ -38,6 +40,7 @@ class Difference:
     high: float
     p_value: float
     seeds: tuple[int, int]
+    groups: int
 
     @property
     def seed_noise_known(self) -> tuple[bool, bool]:
@@ -46,7 +49,7 @@ class Difference:
 
     def __neg__(self) -> "Difference":
         """The second model against the first."""
-        return Difference(-self.mean, -self.high, -self.low, self.p_value, self.seeds[::-1])
+        return Difference(-self.mean, -self.high, -self.low, self.p_value, self.seeds[::-1], self.groups)
 
 
 @dataclass(frozen=True)
@@ -98,22 +101,22 @@ def paired_difference(
     differences (percentiles: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13), and the p-value
     is the smallest level at which it leaves out 0.
 
-    Two things are not as in the plain hierarchical bootstrap, which draws the seeds as it draws the texts. With two
-    seeds it covers the truth in some 85 of 100 cases where the noise of the seeds is the larger one, and in 98 where
-    that of the texts is:
+    Plain resampling takes the spread that it sees for the true one. Of few seeds or few groups that is too sure of
+    itself, so four things are not as in the plain hierarchical bootstrap:
 
-    - Two to five seeds are too few to draw from: half of the draws from two are twice the same one. The noise of
-      their mean is therefore drawn from Student's t distribution, whose scale is the standard deviation over seeds
-      and whose degrees of freedom say how little is known about it (this makes a generalised confidence interval:
-      Weerahandi 1993, JASA 88:899). The standard deviation is pooled over the two models, which have
-      (seeds - 1) + (seeds - 1) degrees of freedom together.
+    - The noise of the seeds is drawn from Student's t distribution, not from the seeds: half of the draws from two are
+      twice the same one. Its scale is the standard error over seeds, each model with its own standard deviation, and
+      its degrees of freedom say how little is known about it (Welch 1947, Biometrika 34:28).
+    - The noise of the texts is stretched from the normal to the t distribution with (groups - 1) degrees of freedom,
+      and by the square root of groups / (groups - 1), by which resampled means vary too little.
     - That a seed gets these texts right and those wrong shows up both in the noise of the seeds and in that of the
       texts (resampling both counts it three times: Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics
       1:386). The noise of the texts is scaled down to what is left without it.
+    - Of n groups on which the models differ, all speak for the same model in one case of 2^(n - 1), if the models are
+      equally good (sign test: Dixon & Mood 1946, JASA 41:557). The p-value is not below that, and where that alone
+      is too much, with n < 6, the interval reaches to 0.
 
-    In simulations (`python -m benchmarks.coverage`) the interval covers the truth in 95 to 98 of 100 cases for 2, 3
-    and 5 seeds, and in some 92 where one model has seven times the seed noise of the other; p < 0.05 for equal models
-    in 3 to 6 of 100 cases, and in that last one in 7.
+    How often the interval covers the truth in simulations stands in docs/statistics.md.
 
     A model with a single run, such as the baseline, adds no noise of seeds. This is right where seeds play no part,
     and otherwise the interval is about this one run: see `Difference.seed_noise_known`.
@@ -122,8 +125,7 @@ def paired_difference(
         first: bool, (seeds, texts).
         second: bool, (seeds, texts): as many texts, not necessarily as many seeds.
         groups: int, (texts,): texts with the same number belong together, such as reviews of one film. Without,
-            each text is a group of its own. Few groups make the interval a little too narrow: with 20 it covers the
-            truth in 94 of 100 cases.
+            each text is a group of its own.
         resamples: number of resamples.
         seed: makes the result repeatable.
 
@@ -133,16 +135,20 @@ def paired_difference(
     groups = _checked_groups(first, second, groups)
     rng = np.random.default_rng(seed)
     mean = float(first.mean() - second.mean())
-    texts = _resample_texts(first, second, groups, resamples, rng) - mean
-    variance = texts.var()
+    sizes, totals = _group_differences(first, second, groups)
+    texts = _resample_groups(sizes, totals, resamples, rng) / (len(first) * len(second)) - mean
+    variance = texts.var() * len(sizes) / (len(sizes) - 1)
     if variance > 0:
         both = _interaction_variance(first, groups) + _interaction_variance(second, groups)
-        texts *= np.sqrt(max(1 - both / variance, 0))
+        texts *= np.sqrt(max(1 - both / variance, 0) * len(sizes) / rng.chisquare(len(sizes) - 1, resamples))
     draws = mean + texts + _draw_seed_noise([first, second], resamples, rng)
     low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    p_value = min(2 * (tail + 1) / (resamples + 1), 1)
-    return Difference(mean, float(low), float(high), float(p_value), (len(first), len(second)))
+    at_least = 2.0 ** (1 - np.count_nonzero(totals))
+    if at_least >= 1 - CONFIDENCE:
+        low, high = min(low, 0), max(high, 0)
+    p_value = min(max(2 * (tail + 1) / (resamples + 1), at_least), 1)
+    return Difference(mean, float(low), float(high), float(p_value), (len(first), len(second)), len(sizes))
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
@@ -199,35 +205,39 @@ def _checked_groups(first: np.ndarray, second: np.ndarray, groups: np.ndarray | 
     return groups
 
 
-def _resample_texts(
-    first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Differences of the mean accuracies over resampled groups of texts, float64, (resamples,).
+def _group_differences(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per group of texts, int64, (groups,): number of texts, and sum of their differences times seeds times seeds.
+
+    Integers, so that equal differences compare equal.
+    """
+    differences = first.sum(axis=0) * len(second) - second.sum(axis=0) * len(first)
+    totals = np.bincount(groups, weights=differences).astype(np.int64)  # sums of integers: exact
+    return np.bincount(groups), totals
+
+
+def _resample_groups(sizes: np.ndarray, totals: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Mean difference per text over resampled groups, float64, (resamples,).
 
     Groups with as many texts and the same difference are interchangeable, so only the number drawn of each kind is
     drawn: for 25,000 texts and five seeds, 11 numbers and not 25,000.
     """
-    # Per text, the difference times seeds times seeds: integers, so that equal differences compare equal.
-    differences = first.sum(axis=0) * len(second) - second.sum(axis=0) * len(first)
-    sizes = np.bincount(groups)
-    totals = np.bincount(groups, weights=differences).astype(np.int64)  # sums of integers: exact
     kinds, counts = np.unique(np.stack([sizes, totals]), axis=1, return_counts=True)
     at_a_time = max(_CELLS // len(counts), 1)
     means = []
     for start in range(0, resamples, at_a_time):
         drawn = rng.multinomial(len(sizes), counts / len(sizes), min(at_a_time, resamples - start))
         means.append(drawn @ kinds[1] / (drawn @ kinds[0]))
-    return np.concatenate(means) / (len(first) * len(second))
+    return np.concatenate(means)
 
 
 def _draw_seed_noise(models: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> np.ndarray:
     """What the difference may be off for the choice of seeds, float64, (resamples,); 0 for single runs."""
-    accuracies = [correct.mean(axis=1) for correct in models if len(correct) > 1]
-    if not accuracies:
+    several = [correct.mean(axis=1) for correct in models if len(correct) > 1]
+    variances = np.array([accuracies.var(ddof=1) / len(accuracies) for accuracies in several])
+    variance = variances.sum()
+    if variance == 0:
         return np.zeros(resamples)
-    freedom = sum(len(values) - 1 for values in accuracies)
-    pooled = sum(((values - values.mean()) ** 2).sum() for values in accuracies) / freedom
-    variance = pooled * sum(1 / len(values) for values in accuracies)
+    freedom = variance**2 / sum(variances**2 / [len(accuracies) - 1 for accuracies in several])
     noise: np.ndarray = np.sqrt(variance) * rng.standard_t(freedom, resamples)
     return noise
 

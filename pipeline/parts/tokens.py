@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +11,12 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from pipeline.parts.arrays import save_arrays
+from pipeline.parts.words import LINE_BREAK, WORD
 
 PAD, UNKNOWN = 0, 1
 SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+
+_ENCODED_AT_A_TIME = 1 << 20  # characters
 
 TokenizerKind = Literal["word", "bpe"]
 
@@ -46,8 +49,9 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
     """Learn the `vocabulary` most frequent words (or sub-words) of `texts`, two special tokens included.
 
     `word` splits as the tutorial does: lower case, a word is a run of letters, digits, `_` and apostrophes;
-    everything else separates. `bpe` (Sennrich et al. 2016, https://aclanthology.org/P16-1162/) splits rare words
-    into frequent parts, so that no word is unknown that is written in the characters of the training texts.
+    everything else separates, and so does `<br />`. `bpe` (Sennrich et al. 2016,
+    https://aclanthology.org/P16-1162/) splits rare words into frequent parts, so that no word is unknown that is
+    written in the characters of the training texts.
     """
     if kind == "word":
         tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL_TOKENS[UNKNOWN]))
@@ -57,8 +61,9 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
     else:
         tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
         trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=SPECIAL_TOKENS, show_progress=False)
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    words = pre_tokenizers.Split(Regex(r"[\w']+"), behavior="removed", invert=True)
+    line_breaks = normalizers.Replace(Regex(LINE_BREAK), "\n")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), line_breaks])
+    words = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
     # `▁` tells a sub-word that begins a word from one inside. An end_of_word_suffix would too, but with it the
     # trainer numbers the last letters in the order of a randomly seeded hash map: other ids on every run.
     marked = pre_tokenizers.Sequence([words, pre_tokenizers.Metaspace(prepend_scheme="always")])
@@ -71,6 +76,13 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int) 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     """Turn texts into token ids. A text without a single word becomes one unknown token, so that none is empty."""
+    # The tokenizer needs a hundred bytes for a token of which four are kept: some of the texts at a time.
+    ends = np.cumsum([len(text) for text in texts])
+    parts = groupby(zip(ends // _ENCODED_AT_A_TIME, texts, strict=True), key=lambda pair: pair[0])
+    return concatenate(_encode(tokenizer, [text for _, text in part]) for _, part in parts)
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> Tokens:
     # Half of an emoji, as JSON can hold it, is no Unicode text; the tokenizer would refuse the whole batch.
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     encodings = tokenizer.encode_batch_fast(clean, add_special_tokens=False)

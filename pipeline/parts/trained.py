@@ -23,6 +23,7 @@ from pipeline.parts.lineage import sha256
 BASELINE = "baseline"  # the one model that is no network
 CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras", "predictions.npz"
 LINEAR, MEMORY = "model.npz", "memory.json"
+FILES = (CARD, HISTORY, NETWORK, LINEAR, MEMORY, PREDICTIONS)
 
 
 @dataclass(frozen=True)

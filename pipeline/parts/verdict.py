@@ -37,6 +37,19 @@ _ORDER = (_BEATS, _AHEAD, _TIES, _BEHIND, _LOSES)
 
 
 @dataclass(frozen=True)
+class Told:
+    """What the reader of a comparison is told before all numbers.
+
+    Attributes:
+        sentences: the verdicts.
+        warnings: why not to lean on them too heavily; often none.
+    """
+
+    sentences: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a network costs.
 
@@ -104,8 +117,18 @@ def verdict(
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def seed_warning(differences: Mapping[tuple[str, str], Difference], baseline: str | None = None) -> str | None:
-    """Name the networks that have fewer than three seeds, or None.
+def tell(
+    dataset: str,
+    differences: Mapping[tuple[str, str], Difference],
+    baseline: str | None = None,
+    costs: Mapping[str, Cost] | None = None,
+) -> Told:
+    """The verdict, and the warnings that go with it. The arguments are those of `verdict`."""
+    return Told([verdict(dataset, differences, baseline, costs)], seed_warning(differences, baseline))
+
+
+def seed_warning(differences: Mapping[tuple[str, str], Difference], baseline: str | None = None) -> list[str]:
+    """Name the networks that have fewer than three seeds, if there are any.
 
     Args:
         differences: as for `verdict`.
@@ -118,10 +141,10 @@ def seed_warning(differences: Mapping[tuple[str, str], Difference], baseline: st
         if model != baseline and seeds < FEW_SEEDS
     }
     if not few:
-        return None
+        return []
     seeds = _seeds(list(few.values())).capitalize()
     names = _listed([model.upper() for model in few])
-    return f"{seeds} for {names}: with fewer than {FEW_SEEDS}, how much a seed matters is hardly known."
+    return [f"{seeds} for {names}: with fewer than {FEW_SEEDS}, how much a seed matters is hardly known."]
 
 
 def _relations(

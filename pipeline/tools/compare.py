@@ -21,7 +21,6 @@ from dvc.exceptions import DvcException
 from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 
-from pipeline.evaluate import write
 from pipeline.parts.command import InputError, run
 from pipeline.parts.comparison import Comparison, compare
 from pipeline.parts.costs import costs, for_verdict
@@ -29,12 +28,12 @@ from pipeline.parts.datasets import read_groups, read_split
 from pipeline.parts.freshness import REPORT
 from pipeline.parts.lineage import commit, environment, md5, project_root, state
 from pipeline.parts.params import PARAMS_FILE, read_params
-from pipeline.parts.report import Provenance, settings_of, summary, write_page
-from pipeline.parts.results import Differences
+from pipeline.parts.report import Provenance, origin_of, summary, write_page
+from pipeline.parts.results import Differences, write_results
 from pipeline.parts.statistics import holm, paired_difference
 from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import BASELINE, Trained
-from pipeline.parts.verdict import seed_warning, verdict
+from pipeline.parts.verdict import Told, seed_warning, verdict
 
 WORKSPACE = "workspace"
 MODELS, DATA, COMPARED = Path("data/models"), Path("data/processed"), Path("data/compare")
@@ -158,8 +157,8 @@ def differences_of(comparison: Comparison) -> Differences:
     return found
 
 
-def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame) -> tuple[list[str], str | None]:
-    """One verdict per network, for all of which the p-values are adjusted, and the warning of few seeds."""
+def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame) -> Told:
+    """One verdict per network, for all of which the p-values are adjusted, and the warnings."""
     adjusted = holm([difference.p_value for difference in differences.values()])
     networks = {
         pair: replace(difference, p_value=p_value)
@@ -167,7 +166,7 @@ def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataF
         if kind_of(pair[0]) != BASELINE
     }
     told = [verdict(dataset, {pair: seen}, costs=for_verdict(table)) for pair, seen in networks.items()]
-    return [sides, *told], seed_warning(networks) if networks else None
+    return Told([sides, *told], seed_warning(networks))
 
 
 def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path) -> str:
@@ -185,18 +184,17 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     runs = {name: tracker.find(fingerprint) for name, fingerprint in fingerprints.items()}
     table = costs(models, {name: run.data.metrics for name, run in runs.items() if run})
     told = words_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table)
-    write(comparison, differences, told, {}, second.dataset, second.data, output)
+    write_results(comparison, fingerprints, differences, told, {}, second.dataset, second.data, output)
     provenance = Provenance(
         second.dataset,
         md5(second.data / "reviews.parquet"),
         f"A: {first.commit}; B: {second.commit}",
         data,
-        settings_of(models),
-        {name: run.info.run_id for name, run in runs.items() if run},
+        {name: origin_of(tracker.record_of(run)) for name, run in runs.items() if run},
         environment(),
     )
-    write_page(output, *told, table, provenance)
-    return summary(second.dataset, *told, len(labels), comparison.metrics())
+    write_page(output, told, table, provenance)
+    return summary(output, told)
 
 
 def main() -> None:

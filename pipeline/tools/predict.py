@@ -11,14 +11,16 @@ error says which. `--model` takes models:/…, runs:/…, a folder, or a name in
 A file is CSV, TSV, JSONL or Parquet with the texts in one column, or .txt with one text per line, as `-` (standard
 input) is. It is read and answered a few thousand texts at a time, so it may be larger than memory. The answer is one
 line per text, `label <tab> probability <tab> text`; with --output, it is a table of the text, the columns named with
---keep (as text), `label`, and `p_<label>` for every label. The file appears when it is complete.
+--keep (as text), `label`, and `p_<label>` for every label. The file appears when it is complete: where a row holds no
+text, there is none.
 """
 
 import argparse
+import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.parts.choice import MODELS, TextModel, choose
-from pipeline.parts.command import InputError, did_you_mean, progress, run
+from pipeline.parts.command import InputError, progress, run
 from pipeline.parts.params import read_params
-from pipeline.parts.sources import BATCH_ROWS, read_table
+from pipeline.parts.tables import in_batches, read_table, row_count
 
 INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -74,7 +76,7 @@ def joined(table: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     A column may be of one type at the top of a file and of another further down: as text, it fits any output. Where
     the input has a column of the same name, ours is `predicted_<name>`.
     """
-    renamed = answers.rename(columns={name: f"predicted_{name}" for name in answers if name in table})
+    renamed = answers.rename(columns={name: _name_beside(set(table), str(name)) for name in answers})
     given = table.map(_as_text, na_action="ignore").astype("str")
     return pd.concat([given, renamed.set_axis(table.index)], axis=1)
 
@@ -84,7 +86,7 @@ def open_output(path: Path) -> Iterator[Write]:
     """Write tables one below the other; the file gets its name when the block ends well, and else there is none.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written; or one of the block, to which it adds that nothing was.
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -92,6 +94,8 @@ def open_output(path: Path) -> Iterator[Write]:
         with kind(temporary, path.suffix.lower()) as write:
             yield write
         temporary.replace(path)
+    except InputError as error:
+        raise InputError(f"{error}; {path} was not written") from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
@@ -108,7 +112,9 @@ def _lines(path: Path, ending: str) -> Iterator[Write]:
             if ending == ".jsonl":
                 table.to_json(file, orient="records", lines=True, force_ascii=False, double_precision=15)
             else:
-                table.to_csv(file, sep="\t" if ending == ".tsv" else ",", header=header, index=False)
+                # All texts in quotes: without them, a lone carriage return would end the row.
+                separator = "\t" if ending == ".tsv" else ","
+                table.to_csv(file, sep=separator, header=header, index=False, quoting=csv.QUOTE_NONNUMERIC)
             header = False
 
         yield write
@@ -140,18 +146,21 @@ def print_lines(texts: list[str], answers: pd.DataFrame) -> None:
 
 
 def _read_lines(lines: Iterable[bytes], column: str) -> Iterator[pd.DataFrame]:
-    decoded = (line.decode("utf-8", "replace").rstrip("\r\n") for line in lines)
-    while texts := list(islice(decoded, BATCH_ROWS)):
+    for texts in in_batches(_decoded(lines), len):
         yield pd.DataFrame({column: texts}, dtype=object)
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    encoding = "utf-8-sig"  # a byte-order mark may stand before the first line
+    for line in lines:
+        yield line.decode(encoding, "replace").rstrip("\r\n")
+        encoding = "utf-8"
 
 
 def _read_columns(path: Path, column: str, keep: list[str]) -> Iterator[pd.DataFrame]:
     rows = 0
-    for table in read_table(path):
-        for name in (column, *keep):
-            if name not in table:
-                raise InputError(f"{path} has no column {name!r}; {did_you_mean(name, map(str, table))}")
-        wanted = table[[column, *keep]].astype(object)
+    for table in read_table(path, [column, *keep], "--column and --keep"):
+        wanted = table.astype(object)
         if path.suffix.lower() in (".csv", ".tsv"):
             wanted[column] = wanted[column].fillna("")  # an empty field is an empty text
         _must_be_texts(wanted[column], path, rows)
@@ -162,18 +171,26 @@ def _read_columns(path: Path, column: str, keep: list[str]) -> Iterator[pd.DataF
 def _must_be_texts(texts: pd.Series, path: Path, before: int) -> None:
     for row, text in enumerate(texts, start=before + 1):
         if not isinstance(text, str):
-            raise InputError(f"{path}: row {row} must have a text in {texts.name!r}. Received: {text!r}")
+            raise InputError(f"{path}: row {row} must have a text in {texts.name!r}. Received: {repr(text)[:80]}")
+
+
+def _name_beside(taken: set[Any], name: str) -> str:
+    while name in taken:
+        name = f"predicted_{name}"
+    return name
 
 
 def _as_text(value: Any) -> str:
     return str(value).encode("utf-8", "replace").decode()  # half an emoji is no text that a file could hold
 
 
-def _answer(model: TextModel, tables: Iterator[pd.DataFrame], column: str, output: Path | None) -> int:
-    """Print the answers, or write them, and count them."""
+def _answer(
+    model: TextModel, tables: Iterator[pd.DataFrame], column: str, output: Path | None, total: int | None
+) -> int:
+    """Print the answers, or write them, and count them; of `total`, where that is known."""
     number = 0
     with ExitStack() as stack:
-        bar = stack.enter_context(progress(desc="classify", unit=" texts"))
+        bar = stack.enter_context(progress(desc="classify", unit=" texts", total=total))
         write = stack.enter_context(open_output(output)) if output else None
         for table in tables:
             texts = table[column].tolist()
@@ -194,6 +211,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError("--keep needs --output, because what is printed is label, probability and text")
     if arguments.output and arguments.output.suffix.lower() not in OUTPUTS:
         raise InputError(f"--output must end in {', '.join(OUTPUTS)}. Received: {arguments.output}")
+    if arguments.output and arguments.file and arguments.output.resolve() == Path(arguments.file).resolve():
+        raise InputError(f"--output must be another file than --file. Received: {arguments.output}")
 
 
 def main() -> None:
@@ -216,7 +235,8 @@ def main() -> None:
         raise InputError(f"{arguments.file} holds no texts")
     model, which = choose(arguments.model, read_params().dataset, MODELS)
     print(f"model: {which}", file=sys.stderr)
-    number = _answer(model, chain([first], tables), arguments.column, arguments.output)
+    total = row_count(Path(arguments.file)) if arguments.file else len(first)
+    number = _answer(model, chain([first], tables), arguments.column, arguments.output, total)
     if arguments.output:
         print(f"{number:,} texts: {arguments.output}", file=sys.stderr)
 

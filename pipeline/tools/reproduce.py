@@ -3,6 +3,7 @@
     python -m pipeline.tools.reproduce                               # params.yaml as it is
     python -m pipeline.tools.reproduce --dataset imdb --seeds 1,2    # writes these into params.yaml first
     python -m pipeline.tools.reproduce --train.units 32 --epochs 1   # any parameter, by its full or its last name
+    python -m pipeline.tools.reproduce --dataset imdb --preset strong  # the parameters that presets.yaml has under it
 
 All names and values are checked before any work. `dvc repro` then runs what is not up to date.
 """
@@ -13,11 +14,12 @@ import sys
 from pathlib import Path
 
 from pipeline.parts.command import InputError, run
-from pipeline.parts.freshness import REPORT, is_current
-from pipeline.parts.params import read_params, set_params
-from pipeline.parts.store import store_exists
+from pipeline.parts.freshness import REPORT, fingerprint, is_current
+from pipeline.parts.params import read_params, read_preset, set_params
+from pipeline.parts.store import is_missing
 
 RESULTS = Path("data/results")
+SUMMARY = RESULTS / "summary.md"
 
 
 def parse(arguments: list[str]) -> dict[str, str]:
@@ -43,18 +45,23 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    changes = set_params(parse(sys.argv[1:]))
+    given = parse(sys.argv[1:])
+    preset = given.pop("preset", None)
+    # What is given by name beside a preset goes before it.
+    changes = set_params((read_preset(preset) if preset else {}) | given)
     for change in changes:
         print(f"params.yaml: {change}", flush=True)
     code = repro()
-    if code == 0 and not store_exists():
-        # DVC brought everything back without running anything: the runs are written from the files.
+    dataset = read_params().dataset
+    if code == 0 and is_missing(dataset, fingerprint(RESULTS)):
+        # DVC brought the results back without running anything, or MLflow was away: runs are written from the files.
         code = repro("--force", "--single-item", "evaluate")
+    if code == 0 and not is_current(RESULTS):
+        # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
+        print(SUMMARY.read_text(encoding="utf-8"), flush=True)
+        code = subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False).returncode
     if code == 0:
-        if not is_current(RESULTS):
-            # The same for the report, which DVC does not keep.
-            subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False)
-        print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
+        print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
     elif changes:
         print(f"params.yaml keeps {'; '.join(changes)}; `git checkout params.yaml` takes it back", file=sys.stderr)
     sys.exit(code)

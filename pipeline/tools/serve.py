@@ -1,59 +1,120 @@
 """Serve a model over HTTP: raw text in, label and probabilities out. What `make serve` does.
 
     python -m pipeline.tools.serve                          # the champion, on http://127.0.0.1:5001
-    python -m pipeline.tools.serve --model models:/m-… --port 8000
+    python -m pipeline.tools.serve --model gru-1 --port 8000
 
     curl localhost:5001/invocations -H "Content-Type: application/json" \
         -d '{"dataframe_records": [{"text": "A dull, lifeless film."}]}'
 
-The server is MLflow's own, in the environment at hand. It also takes CSV (`Content-Type: text/csv`, with a header
-`text`). Whatever is no list of texts gets status 400 and a sentence.
+Requests and answers are those of `mlflow models serve` (see payloads.py for the forms); `GET /ping` and `/health` say
+that it is up. What is no list of texts gets status 400, 413 or 415, and a sentence. The model is loaded once: to serve
+another champion, start the server again. A prediction uses all cores as it is, so one request is answered after the
+other.
 """
 
 import argparse
-import os
-import sys
-from pathlib import Path
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
-from pipeline.parts.command import InputError, run
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from pipeline.parts.choice import TextModel, served_uri
+from pipeline.parts.command import run
 from pipeline.parts.params import read_params
-from pipeline.parts.ports import check_port
-from pipeline.parts.registry import MLFLOW_SCHEMES, Registry
+from pipeline.parts.payloads import LONGEST, RefusedError, read_texts
+from pipeline.parts.ports import check_port, trusted_hosts
+from pipeline.parts.registry import Registry
 
 
-def served(wanted: str | None, registry: Registry) -> str:
-    """The MLflow URI of the model to serve: the very version, because the champion may change meanwhile.
+def make_app(model: TextModel, hosts: list[str]) -> Starlette:
+    """The server as an ASGI application.
 
-    Raises:
-        InputError: there is no champion, or no such model.
+    Args:
+        model: answers.
+        hosts: names by which a client may ask (another site could give itself our address); `*` is any.
     """
-    if wanted is not None:
-        if not wanted.startswith(MLFLOW_SCHEMES):
-            raise InputError(f"--model must be {' or '.join(MLFLOW_SCHEMES)}…. Received: {wanted}")
-        return registry.resolve(wanted)
-    champion = registry.champion()
-    if champion is None:
-        raise InputError(f"{registry.model} has no champion; name one with: make promote")
-    return f"models:/{registry.model}/{champion.number}"
+    one_at_a_time = ThreadPoolExecutor(1)
+
+    def answer(body: bytes, content_type: str) -> Response:
+        table = model.predict(read_texts(body, content_type))
+        return JSONResponse({"predictions": table.to_dict("records")})
+
+    async def invocations(request: Request) -> Response:
+        body, content_type = await _body(request), request.headers.get("content-type", "")
+        return await asyncio.get_running_loop().run_in_executor(one_at_a_time, answer, body, content_type)
+
+    return Starlette(
+        routes=[
+            Route("/invocations", invocations, methods=["POST"]),
+            Route("/ping", _up),
+            Route("/health", _up),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
+        exception_handlers={
+            RefusedError: _refused,
+            ClientDisconnect: _failed,
+            HTTPException: _unknown,
+            Exception: _failed,  # the log has it, too
+        },
+    )
+
+
+async def _body(request: Request) -> bytes:
+    """The body, or of one that is too long just as much as shows that: the rest is read and dropped.
+
+    A client that was cut off while it still sends would see a broken connection, and no sentence.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        if len(body) <= LONGEST:
+            body += chunk
+    return bytes(body)
+
+
+async def _up(_: Request) -> Response:
+    return PlainTextResponse("\n")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return _problem(error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST, str(error))
+
+
+async def _unknown(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
+    return _problem(status, "expected POST to /invocations, or GET of /ping or /health")
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this; its log says why")
+
+
+def _problem(status: int, sentence: str) -> Response:
+    """As MLflow shows what went wrong."""
+    return JSONResponse({"error_code": HTTPStatus(status).name, "message": sentence}, status)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve a model over HTTP: raw text in, label and probabilities out.")
-    parser.add_argument("--model", help="models:/… or runs:/… (default: the champion)")
+    parser.add_argument("--model", help="models:/…, runs:/…, a folder or a name in data/models (default: the champion)")
     parser.add_argument("--port", type=int, default=5001)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
-    parser.add_argument("--workers", type=int, default=1, help="processes, each with a copy of the model")
     arguments = parser.parse_args()
     check_port(arguments.host, arguments.port)
-    registry = Registry(read_params().dataset)
-    uri = served(arguments.model, registry)
+    dataset = read_params().dataset
+    uri = served_uri(arguments.model, dataset)
+    model = Registry(dataset).load(uri)
+    model.predict([""])  # the first answer of a network takes a second
+    app = make_app(model, trusted_hosts(arguments.host))
     print(f"serving {uri} on http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
-    os.environ["MLFLOW_TRACKING_URI"] = registry.uri
-    # MLflow starts `uvicorn`: it has to be the one of this environment.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", uri, "--env-manager", "local"]
-    command += ["--host", arguments.host, "--port", str(arguments.port), "--workers", str(arguments.workers)]
-    os.execv(sys.executable, command)
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
 
 
 if __name__ == "__main__":

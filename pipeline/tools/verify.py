@@ -10,19 +10,20 @@ nothing of yours is read but the archive of the data set, and nothing is written
     identical bytes   its hash is the one in dvc.lock
     equal numbers     every metric of its stage is within the tolerance: what another kind of processor gives
     different         neither
+    nothing recorded  other bytes, and neither the cache nor a remote nor git has the numbers to compare with
 
-The exit code is 0 when nothing is different. Data and tokens have no rounding: they are identical or different.
+The exit code is 0 when all outputs are identical or equal. Data and tokens have no rounding: they are identical or
+different.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,14 @@ from tabulate import tabulate
 
 from pipeline.parts.command import InputError, did_you_mean, run
 from pipeline.parts.fetching import MIRROR_VARIABLE
-from pipeline.parts.lineage import environment, project_root
-from pipeline.parts.params import PARAMS_FILE, read_params
-from pipeline.parts.store import store_exists
-from pipeline.parts.trained import CARD, NETWORK
+from pipeline.parts.lineage import MACHINE, environment, project_root
+from pipeline.parts.params import read_params
+from pipeline.parts.trained import CARD
 
-IDENTICAL, EQUAL, DIFFERENT = "identical bytes", "equal numbers", "different"
+IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
 # Stages that compute with floats, whose last bits depend on the processor.
 ROUNDING_STAGES = ("train", "baseline", "evaluate")
-METRICS = "data/results/metrics.json"
+METRICS, STATISTICS = "data/results/metrics.json", "data/results/statistics.json"
 
 
 @dataclass(frozen=True)
@@ -76,40 +76,47 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
     stages = list(lock["stages"])
     if stage and not any(name == stage or name.startswith(f"{stage}@") for name in stages):
         raise InputError(f"dvc.lock at {revision} has no stage {stage!r}; {did_you_mean(stage, stages)}")
-    _clone(root, revision, clone)
+    _clone(root, revision, clone, [output for _, output in _outputs(lock)])
     _reproduce(root, clone, stage)
     came = _outputs(YAML(typ="safe").load((clone / "dvc.lock").read_text(encoding="utf-8")))
-    expected = _outputs(lock)
-    missing = sorted({name for name, _ in came} - {name for name, _ in expected})
+    ran = {name for name, _ in came}
+    expected = {key: digest for key, digest in _outputs(lock).items() if key[0] in ran}
+    missing = sorted(ran - {name for name, _ in expected})
     if missing:
         raise InputError(f"dvc.lock at {revision} records no results of {', '.join(missing)}: run `make repro`, commit")
     reference = DVCFileSystem(str(root), rev=revision)
     changed = {name for (name, output), digest in came.items() if expected.get((name, output)) != digest}
-    equal = {name: _metrics_agree(name, came, clone, reference, tolerance) for name in changed}
+    judged = {name: _judge(name, came, clone, reference, tolerance) for name in changed}
     verdicts = []
-    for (name, output), digest in came.items():
-        wanted = expected.get((name, output), "none")
-        verdict = IDENTICAL if digest == wanted else EQUAL if equal[name] else DIFFERENT
-        verdicts.append(Verdict(name, output, wanted, digest, verdict))
+    for key in {**came, **expected}:  # what is no longer made is different, too
+        wanted, digest = expected.get(key, "none"), came.get(key, "none")
+        verdict = IDENTICAL if digest == wanted else DIFFERENT if "none" in (digest, wanted) else judged[key[0]]
+        verdicts.append(Verdict(*key, wanted, digest, verdict))
     return verdicts
 
 
 def _lock_at(root: Path, revision: str) -> Any:
-    shown = subprocess.run(
-        ["git", "show", f"{revision}:./dvc.lock"], cwd=root, capture_output=True, text=True, check=False
-    )
+    shown = _shown(root, revision, "dvc.lock")
     if shown.returncode != 0:
         raise InputError(f"there is no dvc.lock at {revision}: {shown.stderr.strip()}; run `make repro` and commit it")
     return YAML(typ="safe").load(shown.stdout)
 
 
-def _clone(root: Path, revision: str, clone: Path) -> None:
+def _shown(root: Path, revision: str, path: str) -> subprocess.CompletedProcess[str]:
+    command = ["git", "show", f"{revision}:./{path}"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def _clone(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(root), str(clone)], check=True)
     commit = subprocess.run(
         ["git", "rev-parse", f"{revision}^{{commit}}"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.strip()
     subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=clone, check=True)
-    (clone / "dvc.lock").unlink()  # so that the new one holds what ran here and nothing else
+    # The new dvc.lock holds what ran here and nothing else; nor is a result that git has taken for one that came.
+    for name in ("dvc.lock", *outputs):
+        if (clone / name).is_file():
+            (clone / name).unlink()
     # The user's own data are not in git. Where they lie in the working tree, they come along.
     source = Path("data", "sources", read_params(clone / "params.yaml").dataset)
     if (root / source).is_dir():
@@ -120,14 +127,21 @@ def _reproduce(root: Path, clone: Path, stage: str | None) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     settings = {"PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
     # The archive at hand saves a download; it is checked as any other.
-    settings |= {MIRROR_VARIABLE: os.environ.get(MIRROR_VARIABLE) or str(root / "data" / "raw")}
-    if not os.environ.get(MIRROR_VARIABLE) and not (root / "data" / "raw").is_dir():
-        del settings[MIRROR_VARIABLE]
+    mirror = _mirror(root)
+    settings |= {MIRROR_VARIABLE: mirror} if mirror else {}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
     command = [sys.executable, "-m", "dvc", "repro", "--no-run-cache", "--no-commit", *([stage] if stage else [])]
     result = subprocess.run(command, cwd=clone, env=inherited | settings, check=False)
     if result.returncode != 0:
         raise InputError(f"the pipeline failed in the clone (exit code {result.returncode}); its output is above")
+
+
+def _mirror(root: Path) -> str | None:
+    """Where archives are to be had first: a URL, or a folder by its full path, because the clone lies elsewhere."""
+    named = os.environ.get(MIRROR_VARIABLE)
+    if named:
+        return named if "://" in named else str(Path(named).absolute())
+    return str(root / "data" / "raw") if (root / "data" / "raw").is_dir() else None
 
 
 def _outputs(lock: Any) -> dict[tuple[str, str], str]:
@@ -139,26 +153,30 @@ def _outputs(lock: Any) -> dict[tuple[str, str], str]:
     }
 
 
-def _metrics_agree(
-    stage: str, came: Iterable[tuple[str, str]], clone: Path, reference: DVCFileSystem, tolerance: float
-) -> bool:
-    """Whether all metrics of a stage are those of the reference, within the tolerance.
+def _judge(
+    stage: str, came: Collection[tuple[str, str]], clone: Path, reference: DVCFileSystem, tolerance: float
+) -> str:
+    """Whether all metrics of a stage, whose bytes are others, are those of the reference within the tolerance.
 
-    Where neither the cache nor a remote has the files of the stage, the metrics of all models decide: git has them.
+    Where neither the cache nor a remote has the files of the stage, the metrics of all models decide, which git has;
+    unless only a part of the pipeline ran, which makes none.
     """
     if stage.partition("@")[0] not in ROUNDING_STAGES:
-        return False
+        return DIFFERENT
     outputs = [clone / output for name, output in came if name == stage]
     files = [file for output in outputs for file in ([output] if output.is_file() else output.rglob("*.json"))]
     # Not other JSON: the last bits of a probability decide which texts are shown, and p-values lie close to edges.
     names = [file.relative_to(clone).as_posix() for file in files if file.name in (CARD, Path(METRICS).name)]
     recorded = {name: _recorded(reference, name) for name in names}
     if None in recorded.values():
-        recorded = {METRICS: _recorded(reference, METRICS)} if (clone / METRICS).exists() else {}
-    return bool(recorded) and all(
-        theirs is not None and _close(json.loads((clone / name).read_bytes()), json.loads(theirs), tolerance)
-        for name, theirs in recorded.items()
+        recorded = {METRICS: _recorded(reference, METRICS)} if ("evaluate", METRICS) in came else {}
+    if not recorded or None in recorded.values():
+        return UNKNOWN
+    close = (
+        _close(json.loads((clone / name).read_bytes()), json.loads(old or b""), tolerance)
+        for name, old in recorded.items()
     )
+    return EQUAL if all(close) else DIFFERENT
 
 
 def _close(ours: Any, theirs: Any, tolerance: float) -> bool:
@@ -184,7 +202,7 @@ def _floats(content: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _sides(root: Path, revision: str) -> str:
-    """Hardware and versions of the reference, as MLflow has them, and of this machine, where they differ or not."""
+    """Hardware and versions that the recorded results were made with, and those of this machine."""
     here = environment()
     there = _recorded_environment(root, revision)
     rows = [(name, there.get(name, "not known"), value) for name, value in here.items()]
@@ -192,20 +210,11 @@ def _sides(root: Path, revision: str) -> str:
 
 
 def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
-    """What the MLflow run of a model of that revision says, if both are at hand."""
-    from pipeline.parts.tracking import Tracker  # three seconds that a wrong revision need not cost
-
-    if not store_exists():
-        return {}
-    reference = DVCFileSystem(str(root), rev=revision)
-    tracker = Tracker(read_params(root / PARAMS_FILE).dataset)
-    for stage, output in _outputs(_lock_at(root, revision)):
-        if stage.startswith("train@"):
-            network = _recorded(reference, f"{output}/{NETWORK}")
-            run = tracker.find(hashlib.sha256(network).hexdigest()) if network else None
-            if run is not None:
-                return tracker.describe(run).environment
-    return {}
+    """What git has beside the results of that revision, if it belongs to them."""
+    shown = _shown(root, revision, f"data/results/{MACHINE}")
+    recorded: dict[str, str] = json.loads(shown.stdout) if shown.returncode == 0 else {}
+    statistics = _outputs(_lock_at(root, revision)).get(("evaluate", STATISTICS))
+    return recorded if recorded.pop(Path(STATISTICS).name, None) == statistics else {}
 
 
 def main() -> None:
@@ -225,12 +234,12 @@ def main() -> None:
     rows = [(v.stage, v.output, v.expected[:8], v.came[:8], v.verdict) for v in verdicts]
     table = tabulate(rows, headers=["stage", "output", "in dvc.lock", "came", ""], disable_numparse=True)
     print(f"\n{table}\n\n{_sides(root, arguments.revision)}")
-    counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT)}
+    counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT, UNKNOWN)}
     summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     print(f"\n{arguments.revision}: {summary} (tolerance {arguments.tolerance})")
     if arguments.keep:
         print(f"the clone: {folder / 'clone'}")
-    sys.exit(1 if counts[DIFFERENT] else 0)
+    sys.exit(1 if counts[DIFFERENT] or counts[UNKNOWN] else 0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""Vectors of words to start the networks from: learnt from raw text, read from a file, or none.
+
+Reads   reviews.parquet (train and unlabelled texts), tokenizer.json; data/vectors/<file> where params.yaml names one
+Writes  embeddings.npz as described in pipeline/parts/wordvectors.py
+
+    python -m pipeline.embed --reviews data/processed/reviews.parquet --tokenizer data/processed/tokenizer.json \
+        --vectors data/vectors --output data/processed/embeddings.npz
+"""
+
+import argparse
+from itertools import chain
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from pipeline.parts.command import InputError, did_you_mean, run
+from pipeline.parts.datasets import read_split
+from pipeline.parts.params import EmbeddingsParams, read_params
+from pipeline.parts.tokens import Tokens, concatenate, encode
+from pipeline.parts.wordvectors import WordVectors, learn, read
+
+LEARNT_FROM = ("train", "unlabelled")
+
+
+def embed(
+    settings: EmbeddingsParams, dimension: int, reviews: Path, tokenizer: Tokenizer, folder: Path
+) -> tuple[WordVectors, str]:
+    """Learn or read the vectors.
+
+    Args:
+        settings: the `embeddings` block of params.yaml.
+        dimension: E.
+        reviews: reviews.parquet.
+        tokenizer: that of the data set.
+        folder: where files of vectors lie.
+
+    Returns:
+        The vectors, and in words how much of the train split they cover.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    vocabulary = tokenizer.get_vocab_size()
+    if settings.vectors == "none":
+        return WordVectors.none(vocabulary), "no word vectors: the networks start from random ones"
+    if settings.vectors == "word2vec":
+        tokens = _tokens(reviews, tokenizer, LEARNT_FROM)
+        vectors = learn(tokens, vocabulary, dimension, settings.passes, settings.window, settings.word2vec_seed)
+    else:
+        path = folder / settings.vectors
+        if not path.is_file():
+            found = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
+            raise InputError(
+                f"embeddings.vectors must be none, word2vec or a file in {folder}; {did_you_mean(path.name, found)}"
+                f" Received: {settings.vectors}"
+            )
+        vectors = read(path, tokenizer.get_vocab(), dimension)
+    return vectors, _coverage(vectors, _tokens(reviews, tokenizer, ("train",)))
+
+
+def _tokens(reviews: Path, tokenizer: Tokenizer, splits: tuple[str, ...]) -> Tokens:
+    tables = chain.from_iterable(read_split(reviews, split, ["text"]) for split in splits)
+    return concatenate(encode(tokenizer, rows["text"].tolist()) for rows in tables)
+
+
+def _coverage(vectors: WordVectors, train: Tokens) -> str:
+    words = f"{vectors.known.mean():.1%} of the vocabulary of {len(vectors.known):,}"
+    return f"word vectors for {words}, and {vectors.known[train.ids].mean():.1%} of the tokens of the train split"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Vectors of words to start the networks from.")
+    parser.add_argument("--reviews", type=Path, required=True, help="reviews.parquet that preprocess wrote")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json that preprocess wrote")
+    parser.add_argument("--vectors", type=Path, required=True, help="folder with the user's files of vectors")
+    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    arguments = parser.parse_args()
+    params = read_params()
+    tokenizer = Tokenizer.from_file(str(arguments.tokenizer))
+    vectors, told = embed(
+        params.embeddings, params.train.embedding_dim, arguments.reviews, tokenizer, arguments.vectors
+    )
+    vectors.save(arguments.output)
+    print(told)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,82 @@
+"""Word vectors: learnt from raw text, read from files, and what starts from them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, train_params
+
+from pipeline.parts import networks
+from pipeline.parts.command import InputError
+from pipeline.parts.tokens import Tokens, from_lists
+from pipeline.parts.wordvectors import learn, read
+
+PIECES = {"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 3, "film": 4}
+
+
+def pairs() -> Tokens:
+    """Words 2 and 3 stand among the same words, 4 and 5 among others; 6 occurs once."""
+    rng = np.random.default_rng(0)
+    texts = [[int(rng.choice([2, 3])), 7, 8, int(rng.choice([2, 3])), 8, 7] for _ in range(300)]
+    texts += [[int(rng.choice([4, 5])), 9, 10, int(rng.choice([4, 5])), 10, 9] for _ in range(300)]
+    return from_lists([*texts, [6]])
+
+
+def test_words_in_the_same_company_get_similar_vectors() -> None:
+    found = learn(pairs(), vocabulary=12, dimension=8, epochs=8, window=2, seed=1)
+    unit = found.vectors / np.maximum(np.linalg.norm(found.vectors, axis=1, keepdims=True), 1e-9)
+    assert found.known.tolist() == [False] * 2 + [True] * 4 + [False] + [True] * 4 + [False]
+    assert unit[2] @ unit[3] > unit[2] @ unit[4] + 0.1
+    assert not found.vectors[~found.known].any()
+
+
+def test_the_seed_alone_decides_the_bytes(tmp_path: Path) -> None:
+    def saved(seed: int) -> bytes:
+        learn(pairs(), 12, 8, 2, 2, seed).save(tmp_path / "embeddings.npz")
+        return (tmp_path / "embeddings.npz").read_bytes()
+
+    assert saved(1) == saved(1) != saved(2)
+
+
+@pytest.mark.parametrize("header", ["", "3 2\n"], ids=["GloVe", "word2vec"])
+def test_a_file_gives_vectors_to_the_words_that_it_has(tmp_path: Path, header: str) -> None:
+    (tmp_path / "vectors.txt").write_text(f"{header}Good 0.5 -1\nnowhere 3 3\nfilm 2 0.25 \ngood 9 9\n")
+    found = read(tmp_path / "vectors.txt", PIECES, 2)
+    assert found.known.tolist() == [False, False, True, False, True]
+    assert found.vectors[[2, 4]].tolist() == [[0.5, -1.0], [2.0, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("good 1 2 3\n", r"line 1 must have a word and 2 numbers \(train.embedding_dim\). Received: 3 numbers"),
+        ("good 1 2\nbad 1 x\n", "line 2: could not convert string to float"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "vectors.txt").write_text(content)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "vectors.txt", PIECES, 2)
+
+
+def test_a_network_starts_from_the_vectors_and_from_random_ones_where_there_are_none() -> None:
+    known = np.array([False, True, True, False])
+    model = networks.build("gru", 4, 2, train_params())
+    (before,) = networks.weights(model)["embedding"]
+    networks.start_from(model, np.full((4, 8), 7, np.float32), known)
+    (after,) = networks.weights(model)["embedding"]
+    assert (after[known] == 7).all()
+    np.testing.assert_array_equal(after[~known], before[~known])
+
+
+def test_presets_name_parameters_and_the_tutorials_is_what_params_yaml_has() -> None:
+    from pipeline.parts.params import read_params, read_preset
+
+    train = read_params(ROOT / "params.yaml").train.model_dump()
+    tutorial, strong = (read_preset(name, ROOT / "presets.yaml") for name in ("tutorial", "strong"))
+    assert tutorial.keys() == strong.keys()
+    assert {name: str(train[name]) for name in tutorial if name in train} == {
+        name: value for name, value in tutorial.items() if name in train
+    }
+    with pytest.raises(InputError, match="did you mean strong"):
+        read_preset("stong", ROOT / "presets.yaml")

@@ -1,0 +1,69 @@
+"""What a stage may replace, and that it leaves nothing half-written."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.parts.command import InputError
+from pipeline.parts.folders import check_files, check_ours, filling
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_input_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "here").touch()
+    check_files(tmp_path / "here")
+    for path in (tmp_path / "gone", tmp_path):
+        with pytest.raises(InputError, match=f"^{path} is missing"):
+            check_files(tmp_path / "here", path)
+
+
+@pytest.mark.parametrize("names", [[], ["card.json"], ["card.json", "model.keras"]])
+def test_a_folder_with_our_files_alone_may_be_replaced(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    check_ours(tmp_path, {"card.json", "model.keras"})
+    check_ours(tmp_path / "new", {"card.json"})
+
+
+def test_a_folder_that_holds_anything_else_is_refused_and_a_file_is(tmp_path: Path) -> None:
+    for name in ("card.json", "thesis.tex"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"holds what is not ours: thesis\.tex\. Name an empty or a new folder"):
+        check_ours(tmp_path, {"card.json"})
+    with pytest.raises(InputError, match=r"thesis\.tex must be a folder"):
+        check_ours(tmp_path / "thesis.tex", {"card.json"})
+
+
+def test_what_was_written_moves_over_when_all_is_there(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("old")
+    (tmp_path / "out" / "mine").write_text("stays")
+    with filling(tmp_path / "out") as folder:
+        (folder / "a").write_text("new")
+        (folder / "b").mkdir()
+        (folder / "b" / "c").write_text("new")
+        assert content(tmp_path / "out") == {"a": "old", "mine": "stays"}
+    assert content(tmp_path) == {"out/a": "new", "out/b/c": "new", "out/mine": "stays"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_nothing_moves_over_after_an_error_and_nothing_stays(tmp_path: Path) -> None:
+    def fail() -> None:
+        with filling(tmp_path / "out") as folder:
+            (folder / "a").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "out.part").mkdir()
+    (tmp_path / "out.part" / "half").touch()
+    with filling(tmp_path / "out") as folder:
+        (folder / "whole").touch()
+    assert content(tmp_path) == {"out/whole": ""}
