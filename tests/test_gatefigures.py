@@ -1,5 +1,6 @@
 """Pictures of gates: what stands where, the same bytes for the same numbers, and long texts."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,19 @@ def drawn(text: str = TEXT, cells: tuple[str, ...] = ("lstm", "gru")) -> Figure:
 
 
 def memories() -> dict[str, Memory]:
-    distances = pd.DataFrame({"distance": [0, 1], "occlusion": [0.2, 0.1], "gradient": [0.2, 0.15]})
+    distances = pd.DataFrame(
+        {
+            **{"nearest": [1, 2], "farthest": [1, 4], "texts": [30, 20]},
+            **{"occlusion": [0.2, 0.1], "gradient": [0.2, 0.15], "low": [0.1, 0.05], "high": [0.3, 0.15]},
+        }
+    )
+    lstm = pd.DataFrame(
+        {"network": "lstm-1", "layer": "layer 1", "unit": [0, 1], "half_life": [2.0, 40.0], "negation": [1.0, -1.5]}
+    )
+    gru = pd.DataFrame({"network": "gru-1", "layer": ["layer 1", "layer 2"], "unit": [0, 0], "half_life": [0.01, 1e12]})
     return {
-        "lstm": Memory(np.array([2.0, 40.0]), distances, 0.9, {"negation": np.array([1.0, -1.0])}),
-        "gru": Memory(np.array([0.01, 1e12]), distances, 0.8, {}),
+        "lstm": Memory(lstm, distances, 0.9, {"negation": (-0.2, 0.3)}),
+        "gru": Memory(gru, distances, None, {}),
     }
 
 
@@ -50,7 +60,7 @@ def test_a_heat_map_shows_the_strongest_units_on_top_and_gates_from_zero_to_one(
     (image,) = next(axis for axis in drawn(cells=("lstm",)).axes if "forget" in axis.get_ylabel()).get_images()
     shown = np.asarray(image.get_array())
     assert shown.shape == (16, len(words.ids))
-    np.testing.assert_allclose(shown[0], lstm.gates["forget gate"][:, lstm.ranking[0]])
+    np.testing.assert_allclose(shown[0], lstm.passes["layer 1"]["forget gate"][:, lstm.rankings["layer 1"][0]])
     assert image.get_clim() == (0, 1)
 
 
@@ -61,17 +71,52 @@ def test_tokens_are_named_as_they_stand_in_the_text_and_unknown_ones_marked() ->
     assert names == ["The", "acting", "is", "wooden", "but", "I", "loved", "zzyx?", "a"]
 
 
-def test_of_a_long_text_neighbouring_tokens_share_a_column() -> None:
-    figure = drawn(" ".join(["not good at all"] * 25), ("lstm",))
-    images = [axis.get_images()[0] for axis in figure.axes if axis.get_images() and axis.get_ylabel()]
-    assert {np.asarray(image.get_array()).shape for image in images} == {(16, 80)}
+def test_of_a_long_text_every_column_is_a_token_and_those_that_matter_most_have_names() -> None:
+    text = " ".join(["not good at all"] * 10 + ["wooden"] + ["not good at all"] * 14)
+    words, (reading,) = readings(text, ("lstm",))
+    figure = gatefigures.gate_maps(words, [reading], "fresh", 1, "films")
+    image = next(axis.get_images()[0] for axis in figure.axes if axis.get_ylabel().startswith("state"))
+    shown = np.asarray(image.get_array())
+    assert shown.shape == (16, 80)
+    places = gatefigures.representatives(np.abs(reading.occlusion), 80)
+    np.testing.assert_array_equal(shown, gatefigures.most_active(reading, "layer 1", "state")[places].T)
+    assert np.abs(reading.occlusion).argmax() in places
+    axis = next(axis for axis in figure.axes if "those that matter most of 101" in axis.get_xlabel())
+    names = [tick.get_text() for tick in axis.get_xticklabels()]
+    assert len(names) == 16
+    assert words.tokens[int(np.abs(reading.occlusion).argmax())] in names
 
 
-def test_columns_are_means_and_nothing_is_lost() -> None:
-    values = np.arange(10.0).reshape(5, 2)
-    np.testing.assert_allclose(gatefigures.columns(values, 5), values)
-    np.testing.assert_allclose(gatefigures.columns(values, 2), [values[:2].mean(axis=0), values[2:].mean(axis=0)])
-    np.testing.assert_allclose(gatefigures.columns(values, 1), [values.mean(axis=0)])
+def test_of_neighbours_the_one_that_weighs_most_stands_for_all() -> None:
+    weight = np.array([1.0, 5.0, 2.0, 0.0, 3.0])
+    assert gatefigures.representatives(weight, 5).tolist() == [0, 1, 2, 3, 4]
+    assert gatefigures.representatives(weight, 2).tolist() == [1, 4]
+
+
+def test_every_pass_has_its_rows_and_units_their_numbers() -> None:
+    words, read = readings("not good", layers=2, bidirectional=True)
+    read[1].passes.pop("layer 2 backward")  # as if the other network were built differently
+    figure = gatefigures.gate_maps(words, read, "fresh", 1, "films")
+    named = [axis.get_ylabel().split("\n")[:2] for axis in figure.axes if axis.get_images()]
+    assert named.count(["layer 2 backward", "state"]) == 1
+    assert named.count(["layer 1", "state"]) == 2
+    assert any(
+        "gru-1 has no layer 2 backward" in text.get_text().replace("\n", " ")
+        for axis in figure.axes
+        for text in axis.texts
+    )
+    units = ", ".join(map(str, read[0].rankings["layer 1 backward"][:16]))
+    assert f"units of lstm-1, layer 1 backward: {units}" in figure.get_supxlabel()
+
+
+def test_labels_with_dollar_signs_and_letters_that_the_font_lacks_are_drawn(tmp_path: Path) -> None:
+    words, read = readings("\u4e0d\u597d good $a$")
+    figure = gatefigures.gate_maps(words, read, "$x_{", 1, "$bad$ ^{")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of glyphs that are missing
+        figures.save(figure, tmp_path / "gates.png")
+    names = [tick.get_text() for axis in figure.axes for tick in axis.get_xticklabels() if "token" in axis.get_xlabel()]
+    assert names[:3] == ["#1?", "good", "a"]
 
 
 def test_the_memory_is_drawn_with_every_axis_named() -> None:
@@ -79,10 +124,25 @@ def test_the_memory_is_drawn_with_every_axis_named() -> None:
     labels = [(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes]
     assert labels == [
         ("half-life of a unit (tokens)", "units"),
-        ("distance from the last token (tokens)", "mean |effect| on the log-odds (nats)"),
-        ("rise of the state (standard deviations)", ""),
+        ("distance from the end (tokens; 1 is the last one)", "mean |effect| on the log-odds (nats)"),
+        ("rise of the state (standard deviations); grey: random words", ""),
     ]
-    assert [tick.get_text() for tick in figure.axes[2].get_yticklabels()] == ["negation, LSTM"]
+    lives, _, words = figure.axes
+    assert [tick.get_text() for tick in words.get_yticklabels()] == ["negation, LSTM"]
+    assert [text.get_text() for text in words.texts] == ["most: 0 (+1.0), 1 (-1.5)"]
+    legend = lives.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "LSTM",
+        "GRU, layer 1",
+        "GRU, layer 2",
+        "before training",
+    ]
+
+
+def test_what_was_not_measured_is_said() -> None:
+    figure = memoryfigures.memory_figure({"lstm": Memory()}, "films: memory")
+    assert [axis.texts[0].get_text() for axis in figure.axes] == ["not measured"] * 3
 
 
 @pytest.mark.parametrize("picture", ["gates", "memory"])

@@ -92,6 +92,25 @@ def test_a_heat_map_has_one_pixel_per_unit_and_token() -> None:
     assert "<fresh>" not in content
 
 
+@pytest.mark.parametrize("text", ["\u03b6eta isn't 12 good", "not zzyx at all"])
+def test_sub_words_repeat_no_letter(text: str) -> None:
+    words, read = readings(text, kind="bpe")
+    reader = Reader()
+    reader.feed(page(words, read, "fresh", 1, "films", []))
+    assert reader.texts[:2] == [text] * 2
+
+
+def test_every_pass_is_a_group_of_rows_with_the_numbers_of_its_units() -> None:
+    words, read = readings("not good", layers=2, bidirectional=True)
+    content = page(words, read, "fresh", 1, "films", [])
+    for title in ("layer 1", "layer 1 backward", "layer 2", "layer 2 backward"):
+        assert content.count(f"<b>{title}</b>") == 2
+        units = ", ".join(map(str, read[1].rankings[title][:16]))
+        assert f"units, from the top: {units}" in content
+    assert content.count('alt="update gate"') == 4
+    assert 'alt="from -1 to 1"' in content
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_numbers_are_those_of_the_readings(classes: int) -> None:
     _, (lstm, gru) = readings("not good at all", classes=classes)

@@ -14,8 +14,9 @@ def test_one_command_shows_and_draws_the_memory_of_both_networks(trained_project
     assert shown.stderr == ""
     assert "tiny: the memory of lstm-1 and gru-1, " in shown.stdout
     for fact in (
-        "half-life of units",
+        "half-life in tokens: 10 %, median, 90 %",
         "effect of the last token",
+        "that negation moves more than random words do",
         "that negation moves most",
         "that praise moves most",
     ):

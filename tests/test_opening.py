@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Project
+from conftest import Project, train_params
 
 from pipeline.parts import networks, opening
 from pipeline.parts.command import InputError
@@ -43,8 +44,8 @@ def test_an_opened_network_says_what_keras_says(trained_project: Project) -> Non
     models = trained_project.root / "data/models"
     for name in ("lstm-2", "gru-1"):
         (card,) = opening.cards(models, [name], tokenizer(trained_project))
-        network = opening.open_network(models / name, card, TEXT)
-        logits = network.logits_so_far(network.run(network.embedding[TEXT][None])["state"])[0, -1]
+        network = opening.checked_network(models / name / "model.keras", card["settings"], TEXT)
+        logits = network.logits_so_far(network.embedding[TEXT])[-1]
         expected = networks.predict(networks.load(models / name / "model.keras"), from_lists([TEXT.tolist()]))[0]
         np.testing.assert_allclose(probabilities(logits), expected, atol=1e-5)
 
@@ -52,8 +53,47 @@ def test_an_opened_network_says_what_keras_says(trained_project: Project) -> Non
 def test_gates_that_did_not_run_are_never_shown(trained_project: Project, tmp_path: Path) -> None:
     copied(trained_project, tmp_path, "lstm-1", pooling="mean")
     (card,) = opening.cards(tmp_path, ["lstm-1"], tokenizer(trained_project))
-    with pytest.raises(InputError, match="lstm-1 is not built as its card says"):
-        opening.open_network(tmp_path / "lstm-1", card, TEXT)
+    with pytest.raises(InputError, match=r"lstm-1/model.keras is not built as its card says .*pooled differs by"):
+        opening.checked_network(tmp_path / "lstm-1" / "model.keras", card["settings"], TEXT)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., Path]:
+    """Saves a network of random weights, changed by a function."""
+
+    def save(change: Callable[[np.ndarray], np.ndarray], **build: object) -> Path:
+        networks.seed_everything(1)
+        model = networks.build("gru", 10, 2, train_params(**build))
+        model.set_weights([change(weight) for weight in model.get_weights()])
+        networks.save(model, tmp_path / "model.keras")
+        return tmp_path / "model.keras"
+
+    return save
+
+
+@pytest.mark.parametrize("pooling", ["last", "max", "mean", "max+mean", "attention"])
+def test_every_build_is_checked_in_every_layer(saved: Callable[..., Path], pooling: str) -> None:
+    path = saved(lambda weight: 3 * weight, pooling=pooling, layers=2, bidirectional=True)
+    network = opening.checked_network(path, {"pooling": pooling}, TEXT)
+    assert len(network.passes) == 4
+
+
+def test_another_pooling_does_not_hide_behind_a_verdict_that_is_sure(saved: Callable[..., Path]) -> None:
+    def sure(weight: np.ndarray) -> np.ndarray:
+        return np.full_like(weight, 100) if weight.shape == (1,) else weight  # the bias of the verdict
+
+    path = saved(sure, pooling="mean")
+    assert networks.predict(networks.load(path), from_lists([TEXT.tolist()]))[0, 1] == 1
+    opening.checked_network(path, {"pooling": "mean"}, TEXT)
+    for wrong in ("max", "last", "max+mean"):
+        with pytest.raises(InputError, match="is not built as its card says"):
+            opening.checked_network(path, {"pooling": wrong}, TEXT)
+
+
+def test_weights_that_are_no_numbers_are_refused(saved: Callable[..., Path]) -> None:
+    path = saved(lambda weight: np.full_like(weight, np.nan))
+    with pytest.raises(InputError, match="or its weights are no numbers"):
+        opening.checked_network(path, {"pooling": "max"}, TEXT)
 
 
 @pytest.mark.parametrize("change", [{"max_tokens": 4}, {"keep": "head"}])

@@ -5,7 +5,7 @@ import pytest
 from samples import SETTINGS, random_network, readings, tokenizer
 
 from pipeline.parts.command import InputError
-from pipeline.parts.readings import class_to_explain, read, split
+from pipeline.parts.readings import Words, class_to_explain, read, split
 from pipeline.parts.tokens import TokenizerKind, clip, encode
 
 
@@ -17,9 +17,25 @@ def test_tokens_are_those_of_the_pipeline_and_stand_in_the_text(kind: TokenizerK
     words = split(text, tokenizer(kind), SETTINGS)
     assert words.ids.tolist() == encode(tokenizer(kind), [text]).ids.tolist()
     assert len(words.spans) == len(words.ids)
-    assert [words.text[start:end] for start, end in words.spans] == words.tokens
+    assert [words.text[start:end] or "▁" for start, end in words.spans] == words.tokens
     assert words.text == text.encode("utf-8", "replace").decode()
     assert all(token.strip() for token in words.tokens)
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("text", ["\u03b6eta isn't 12 good", "zzyx not", "\u4e0d\u597d \u4e0d\u597d good"])
+def test_every_letter_belongs_to_one_token_at_the_most(kind: TokenizerKind, text: str) -> None:
+    words = split(text, tokenizer(kind), SETTINGS)
+    ends = [0, *(end for _, end in words.spans)]
+    assert all(start >= before for (start, _), before in zip(words.spans, ends, strict=False))
+    left_out = "".join(text[end:start] for end, (start, _) in zip(ends, words.spans, strict=False))
+    assert not left_out.strip()
+
+
+def test_a_sub_word_that_only_begins_a_word_has_no_letter() -> None:
+    words = split("zzyx", tokenizer("bpe"), SETTINGS)
+    assert words.tokens[0] == "▁"
+    assert words.tokens[1:] == ["z", "z", "y", "x"]
 
 
 def test_words_keep_their_case_and_unknown_ones_are_marked() -> None:
@@ -47,9 +63,10 @@ def test_a_text_without_a_word_is_refused(text: str) -> None:
 def test_a_reading_has_everything_of_every_token(classes: int) -> None:
     _, (lstm, gru) = readings("not good, but I loved it", classes=classes)
     assert lstm.verdicts.shape == gru.verdicts.shape == (6, classes)
-    assert {values.shape for reading in (lstm, gru) for values in reading.gates.values()} == {(6, 20)}
+    assert {values.shape for reading in (lstm, gru) for values in reading.passes["layer 1"].values()} == {(6, 20)}
     assert lstm.occlusion.shape == lstm.gradient.shape == (6,)
-    assert sorted(lstm.ranking.tolist()) == list(range(20))
+    assert sorted(lstm.rankings["layer 1"].tolist()) == list(range(20))
+    assert not lstm.rereads
     np.testing.assert_allclose(lstm.verdicts.sum(axis=1), 1)
 
 
@@ -58,8 +75,21 @@ def test_the_unit_whose_state_moves_the_verdict_most_comes_first() -> None:
     network.head[0][:] = 0
     network.head[0][7, 1] = -1.0
     network.head[0][3, 1] = 0.01
-    ranking = read(network, "gru-1", split("not good at all", tokenizer(), SETTINGS), 1).ranking
+    network.passes["layer 1"][1][:] = 0  # no unit speaks through another one
+    ranking = read(network, "gru-1", split("not good at all", tokenizer(), SETTINGS), 1).rankings["layer 1"]
     assert ranking[:2].tolist() == [7, 3]
+
+
+def test_every_pass_of_a_deep_network_in_both_directions_is_kept() -> None:
+    words, (lstm,) = readings("not good, but I loved it", ("lstm",), layers=2, bidirectional=True)
+    assert list(lstm.passes) == list(lstm.rankings) == [f"layer {n}{way}" for n in (1, 2) for way in ("", " backward")]
+    assert lstm.rereads
+    network = random_network("lstm", layers=2, bidirectional=True)
+    beginning = read(network, "lstm-1", Words(words.text, words.ids[:3], words.spans[:3], 0, "tail"), 1)
+    np.testing.assert_allclose(lstm.verdicts[2], beginning.verdicts[-1], atol=1e-12)
+    # Who reads from the end is still at its beginning there.
+    first = beginning.passes["layer 1 backward"]["state"][0]
+    assert np.abs(lstm.passes["layer 1 backward"]["state"][0] - first).max() > 0.01
 
 
 def test_the_second_of_two_classes_is_explained_and_the_likeliest_of_more() -> None:

@@ -52,7 +52,7 @@ def _half_lives(axis: Axes, memories: dict[str, Memory]) -> None:
         axis.axvline(_HALF_LIFE_AT_START[cell], color=COLOURS[cell], linestyle="--", linewidth=1)
     axis.plot([], [], color="grey", linestyle="--", linewidth=1, label="before training")
     _logarithmic(axis)
-    axis.set(title="how long units remember on the direct path", xlabel="half-life of a unit (tokens)", ylabel="units")
+    axis.set(title="how long units remember (direct path)", xlabel="half-life of a unit (tokens)", ylabel="units")
     axis.legend(frameon=False, fontsize="small")
 
 
@@ -86,7 +86,7 @@ def _responses(axis: Axes, memories: dict[str, Memory]) -> None:
     axis.set_yticks(range(len(rows)), [f"{kind}, {cell.upper()}" for cell, kind in rows])
     axis.set_ylim(-0.7, len(rows) - 0.2)
     axis.axvline(0, color="grey", linewidth=0.8)
-    axis.set(title="what words do to units (grey: random words)", xlabel="rise of the state (standard deviations)")
+    axis.set(title="what words do to units", xlabel="rise of the state (standard deviations); grey: random words")
     if not rows:
         axis.text(0.5, 0.5, "none of these words occurs", ha="center", transform=axis.transAxes)
 
