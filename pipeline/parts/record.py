@@ -15,8 +15,8 @@ from pipeline.parts.store import FINGERPRINT
 from pipeline.parts.tracking import COMPARISON, TrackedRun, Tracker, environment_of
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
-_REVIEWS, _STATISTICS = "reviews.parquet", "statistics.json"
-_NUMBERS = ("metrics.json", _STATISTICS)
+_REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
+_NUMBERS = (_METRICS, "statistics.json")
 
 
 def run_params(card: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def record_machine(runs: Mapping[str, Any], results: Path) -> None:
         names = sorted({name for one in known for name in one})
         machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
         # By this hash, which dvc.lock has too, the file is known to belong to the results.
-        content = {_STATISTICS: md5(results / _STATISTICS), **machine}
+        content = {_METRICS: md5(results / _METRICS), **machine}
         (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
