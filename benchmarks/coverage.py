@@ -140,7 +140,7 @@ def plain_interval(models: Sequence[np.ndarray], resamples: int, rng: np.random.
 def measured(case: Case, repetitions: int, plain: bool) -> dict[str, str | int]:
     """A row of the table."""
     shares = measure(case, repetitions)
-    row = {
+    row: dict[str, str | int] = {
         "seeds": "{}, {}".format(*case.seeds),
         "seed sd (points)": "{}, {}".format(*case.deviations),
         "texts": case.texts,
@@ -149,7 +149,9 @@ def measured(case: Case, repetitions: int, plain: bool) -> dict[str, str | int]:
         "false positives %": f"{100 * shares['false_positives']:.1f}",
         "width": f"{100 * shares['width']:.1f}",
     }
-    return row | {"plain coverage %": f"{100 * measure_plain(case, repetitions):.1f}"} if plain else row
+    if plain:
+        row["plain coverage %"] = f"{100 * measure_plain(case, repetitions):.1f}"
+    return row
 
 
 def main() -> None:
