@@ -147,7 +147,7 @@ def paired_difference(
         both = _interaction_variance(first, groups) + _interaction_variance(second, groups)
         texts *= np.sqrt(max(1 - both / variance, 0) * even / rng.chisquare(even - 1, resamples))
     draws = mean + texts + _draw_seed_noise([first, second], resamples, rng)
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).clip(-1, 1)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     at_least = 2.0 ** (1 - np.count_nonzero(totals))
     if at_least >= 1 - CONFIDENCE:
