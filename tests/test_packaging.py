@@ -49,7 +49,19 @@ def test_a_network_brings_its_backend_and_the_baseline_no_keras(trained_project:
     }
     assert names["gru"] >= {"keras", "tensorflow", "tokenizers"}
     assert names["baseline"] == {"mlflow", "numpy", "pandas", "scikit-learn", "scipy"}
-    assert "keras_backend: tensorflow" in (models["gru"] / "MLmodel").read_text()
+
+
+def test_a_network_of_another_backend_says_so(own_project: Project) -> None:
+    before = logged_models(own_project)["lstm"]
+    code = (
+        "from pathlib import Path\nfrom pipeline.parts.record import *\n"
+        "restore(Tracker('tiny'), Trained.load(Path('data/models/gru-1')), Path('data/processed/tokenizer.json'))"
+    )
+    own_project.run("python", "-c", code, environment={"KERAS_BACKEND": "jax"})
+    latest = max((own_project.root / "mlartifacts").rglob("MLmodel"), key=lambda path: path.stat().st_mtime_ns)
+    assert "keras_backend: jax" in latest.read_text()
+    assert "tensorflow" not in (latest.parent / "requirements.txt").read_text()
+    assert "keras_backend" not in (before / "MLmodel").read_text()
 
 
 def test_the_first_answer_is_as_fast_as_the_next(trained_project: Project) -> None:
