@@ -111,7 +111,8 @@ def main() -> None:
     dataset = read_params().dataset
     uri = served_uri(arguments.model, dataset)
     model = Registry(dataset).load(uri)
-    model.predict([""])  # the first answer of a network takes a second
+    for texts in ([""], ["", "two words"]):  # a network compiles at the first text, and at the first texts
+        model.predict(texts)
     app = make_app(model, trusted_hosts(arguments.host))
     print(f"serving {uri} on http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
