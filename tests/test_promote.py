@@ -1,31 +1,41 @@
 """The gate: who becomes champion, who does not and why, the way back, and two promotions at the same moment.
 
-Models of known quality are made by hand; a real one goes through the command in the tiny project.
+Models of known quality are n-gram models made by hand, whatever their names; real ones go through the command in the
+tiny project.
 """
 
+import re
 import shutil
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import Project, clean_environment
 
+from pipeline.parts.arrays import save_arrays
+from pipeline.parts.choice import choose
 from pipeline.parts.command import InputError
+from pipeline.parts.lineage import md5
 from pipeline.parts.ngrams import NgramModel
 from pipeline.parts.record import restore
-from pipeline.parts.registry import Registry, Version
+from pipeline.parts.registry import Registry, Version, model_of
 from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import Trained
-from pipeline.tools.promote import HeldOut, candidate, promote
+from pipeline.tools.promote import REFUSED, HeldOut, candidate, promote, read_test_split
 
 TEXTS = 400
 LABELS = np.arange(TEXTS, dtype=np.int32) % 2
-SPLIT = HeldOut("a" * 32, LABELS, np.arange(TEXTS))
+WORDS = [f"film{i}" for i in range(TEXTS)]
+NAMES = ["bad", "good"]
+SPLIT = HeldOut(WORDS, LABELS, np.arange(TEXTS), NAMES)
 # Right answers of 400. Against 300, the interval is some 4 points to both sides.
-RIGHT = {"lstm-1": 300, "gru-1": 340, "gru-2": 296, "gru-3": 200, "baseline": 320}
+BEST = np.arange(TEXTS) < 300
+RIGHT = {"lstm-1": 300, "gru-1": 340, "gru-3": 200, "baseline": 320}
 
 
 @pytest.fixture(scope="module")
@@ -55,28 +65,51 @@ def tracker(root: Path) -> Tracker:
     return Tracker("tiny")
 
 
-def trained(root: Path, name: str, validation: float = 0.8) -> Trained:
-    """A model that gets the first `RIGHT[name]` test texts right, recorded in MLflow. All have linear weights."""
+def on_disk(
+    root: Path, name: str, validation: float = 0.8, correct: np.ndarray | None = None, model: str = "baseline"
+) -> Trained:
+    """The files of a model that learnt from `tokens.npz`.
+
+    Args:
+        root: of the repository.
+        name: of the folder.
+        validation: accuracy there.
+        correct: which test texts it gets right; by default the first `RIGHT[name]`.
+        model: as its card says.
+    """
     folder = root / "data" / "models" / name
     folder.mkdir(parents=True)
-    weights = np.full((1, 1), RIGHT[name] / 100)
-    NgramModel("naive_bayes", 1, ["good"], np.empty(0, np.float32), weights, np.zeros(1)).save(folder / "model.npz")
+    correct = np.arange(TEXTS) < RIGHT[name] if correct is None else correct
+    says_good = np.where(correct, LABELS, 1 - LABELS)
+    in_order = np.argsort(WORDS)  # as a vocabulary is
+    weights, words = np.where(says_good, 9.0, -9.0)[in_order][:, None], [WORDS[i] for i in in_order]
+    NgramModel("naive_bayes", 1, words, np.empty(0, np.float32), weights, np.zeros(1)).save(folder / "model.npz")
     shutil.copyfile(folder / "model.npz", folder / "model.keras")
-    tokenizer = root / "tokenizer.json"
-    tokenizer.write_text("{}")
-    correct = np.arange(TEXTS) < RIGHT[name]
-    predictions = np.eye(2, dtype=np.float32)[np.where(correct, LABELS, 1 - LABELS)]
-    model, _, seed = name.partition("-")
+    save_arrays(root / "tokens.npz", {"train_labels": LABELS, "validation_labels": LABELS[:100]})
     card = {
-        **{"dataset": "tiny", "model": model, "seed": int(seed) if seed else None, "labels": ["bad", "good"]},
-        **{"settings": {"ngrams": 1, "max_tokens": 9, "vocabulary": 9, "keep": "tail"}, "parameters": 2},
-        **{"validation": {"accuracy": validation, "log_loss": 0.5}, "inputs": {}, "best_epoch": 1},
+        **{"dataset": "tiny", "model": model, "seed": None, "labels": NAMES, "parameters": TEXTS},
+        **{"settings": {"ngrams": 1}, "validation": {"accuracy": validation, "log_loss": 0.5}},
+        "inputs": {"tokens.npz": md5(root / "tokens.npz")},
     }
-    card["inputs"] = {"tokenizer.json": "99914b932bd37a50b983c5e7c90ae93b"}  # MD5 of {}
-    one = Trained(folder, card, {"validation": predictions, "test": predictions})
+    one = Trained(folder, card, {"validation": np.eye(2)[LABELS[:100]], "test": np.eye(2)[says_good]})
     one.save()
-    restore(Tracker("tiny"), one, tokenizer)
     return one
+
+
+def trained(root: Path, name: str, validation: float = 0.8, correct: np.ndarray | None = None) -> Trained:
+    """The same, recorded in MLflow."""
+    one = on_disk(root, name, validation, correct)
+    restore(Tracker("tiny"), one, Path())
+    return one
+
+
+def a_little_worse(correct: np.ndarray, step: int) -> np.ndarray:
+    """14 right answers less and 8 more, others at every step: 1.5 points, within the noise of a single comparison."""
+    right, wrong = np.flatnonzero(BEST), np.flatnonzero(~BEST)
+    changed = correct.copy()
+    changed[right[14 * step : 14 * step + 14]] = False
+    changed[wrong[8 * step : 8 * step + 8]] = True
+    return changed
 
 
 def decide(registry: Registry, tracker: Tracker, one: Trained, split: HeldOut = SPLIT) -> tuple[bool, str]:
@@ -101,10 +134,8 @@ def test_the_first_model_becomes_champion(root: Path, registry: Registry, tracke
     )
     version = registry.champion()
     assert version is not None
-    assert (version.number, version.name, version.digest) == (1, "lstm-1", "a" * 32)
-    np.testing.assert_array_equal(registry.test_predictions(version).shape, (TEXTS, 2))
-    described = mlflow.MlflowClient(registry.uri).get_model_version(registry.model, "1").description
-    assert "Accuracy 75.0% on 400 texts" in described
+    assert version == Version(1, "lstm-1", version.fingerprint, SPLIT.digest, 0.75, version.run_id)
+    assert (registry.test_predictions(version).argmax(axis=1) == LABELS).sum() == 300
 
 
 def test_a_better_model_takes_over_and_a_worse_one_is_the_challenger(
@@ -120,15 +151,91 @@ def test_a_better_model_takes_over_and_a_worse_one_is_the_challenger(
     assert aliases(registry) == {"champion": "2", "challenger": "3"}
 
 
-def test_a_little_worse_within_the_interval_is_not_worse(root: Path, registry: Registry, tracker: Tracker) -> None:
-    one, other = trained(root, "lstm-1"), trained(root, "gru-2")
+def test_small_steps_down_end_at_the_best_champion_so_far(root: Path, registry: Registry, tracker: Tracker) -> None:
+    """Each is within the noise of the one before."""
+    correct, said = BEST, []
+    for step in range(5):
+        said.append(decide(registry, tracker, trained(root, f"step-{step}", correct=correct)))
+        correct = a_little_worse(correct, step)
+    assert "not worse: -1.5 points" in said[1][1]
+    assert "not worse: -1.5 points" in said[2][1]
+    assert [promoted for promoted, _ in said] == [True, True, True, False, False]
+    assert "because it is worse than the best champion so far: -4.5 points" in said[3][1]
+    assert "against version 1 (step-0)" in said[3][1]
+    assert champion(registry) == "step-2"
+
+
+def test_a_champion_that_was_rolled_back_is_no_measure(root: Path, registry: Registry, tracker: Tracker) -> None:
+    for name in ("lstm-1", "gru-1"):
+        decide(registry, tracker, trained(root, name))
+    registry.roll_back()
+    assert decide(registry, tracker, trained(root, "step-1", correct=a_little_worse(BEST, 0)))[0]
+
+
+def test_the_card_of_a_version_has_data_scores_and_the_last_decision(
+    root: Path, registry: Registry, tracker: Tracker
+) -> None:
+    client = mlflow.MlflowClient(registry.uri)
+    decide(registry, tracker, trained(root, "lstm-1"))
+    worse = trained(root, "gru-3")
+    decide(registry, tracker, worse)
+    card = client.get_model_version(registry.model, "2").description
+    assert card.startswith("# N-gram baseline on tiny")
+    assert re.search(r"\| train texts +\| 400: bad 200 \(50%\), good 200 \(50%\)", card)
+    assert re.search(r"\| validation accuracy +\| 80\.0% \(95 % interval 71\.1% to 86\.7%, 100 texts\)", card)
+    assert re.search(r"\| test accuracy +\| 50\.0% \(95 % interval 4\d\.\d% to 5\d\.\d%, 400 texts\)", card)
+    assert "\nRefused: it is worse than the champion: -25.0 points" in card
+    run = tracker.find(worse.fingerprint)
+    assert run is not None
+    logged = client.get_logged_model(model_of(run))
+    assert logged.tags["mlflow.note.content"] == card
+    promote(registry, tracker, worse, SPLIT, beat_baseline=False, compared=False)
+    card = client.get_model_version(registry.model, "2").description
+    assert "\nPromoted; not compared with version 1 (lstm-1).\n" in card
+    assert "Refused" not in card
+
+
+def test_the_gate_asks_the_model_and_not_the_file_with_its_predictions(
+    root: Path, registry: Registry, tracker: Tracker
+) -> None:
+    decide(registry, tracker, trained(root, "lstm-1"))
+    worse = trained(root, "gru-3")
+    worse.predictions["test"][:] = np.eye(2)[LABELS]
+    worse.save()
+    promoted, words = decide(registry, tracker, Trained.load(worse.folder))
+    assert (promoted, "-25.0 points" in words) == (False, True)
+
+
+def test_a_model_that_cannot_be_opened_is_not_registered(root: Path, registry: Registry, tracker: Tracker) -> None:
+    one = trained(root, "lstm-1")
+    (weights,) = (root / "mlartifacts").rglob("model.npz")
+    weights.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"models:/m-\w+ cannot be opened: "):
+        decide(registry, tracker, one)
+    assert registry.champion() is None
+    assert mlflow.MlflowClient(registry.uri).search_registered_models() == []
+
+
+def test_a_model_whose_run_was_deleted_gets_a_version_of_its_new_run(
+    root: Path, registry: Registry, tracker: Tracker
+) -> None:
+    one, client = trained(root, "lstm-1"), mlflow.MlflowClient(registry.uri)
     decide(registry, tracker, one)
-    rng = np.random.default_rng(0)
-    swapped = rng.permutation(TEXTS)  # other texts right: some noise between the two
-    other.predictions["test"][:] = np.eye(2)[np.where(np.arange(TEXTS)[swapped] < 296, LABELS, 1 - LABELS)]
-    promoted, words = decide(registry, tracker, other)
+    run = tracker.find(one.fingerprint)
+    assert run is not None
+    client.delete_run(run.info.run_id)
+    client.delete_logged_model(model_of(run))
+    restore(tracker, one, Path())
+    promoted, words = decide(registry, tracker, one)
     assert promoted, words
-    assert "not worse: -1.0 points" in words
+    assert words.startswith("version 2 (lstm-1) is the champion; not worse: +0.0 points")
+    assert choose(None, "tiny")[0].predict(["film0"])["label"].tolist() == ["bad"]
+
+
+def test_other_labels_are_one_line(root: Path, registry: Registry, tracker: Tracker) -> None:
+    other = replace(SPLIT, label_names=["rotten", "fresh"])
+    with pytest.raises(InputError, match="the labels are rotten, fresh, and the model knows bad, good"):
+        decide(registry, tracker, trained(root, "lstm-1"), other)
 
 
 def test_the_same_model_twice_is_one_version(root: Path, registry: Registry, tracker: Tracker) -> None:
@@ -151,10 +258,11 @@ def test_a_promoted_challenger_is_a_challenger_no_more(root: Path, registry: Reg
 
 def test_a_champion_of_other_data_stays_unless_told_otherwise(root: Path, registry: Registry, tracker: Tracker) -> None:
     decide(registry, tracker, trained(root, "lstm-1"))
-    better, other_data = trained(root, "gru-1"), replace(SPLIT, digest="b" * 32)
+    better, other_data = trained(root, "gru-1"), replace(SPLIT, texts=[*WORDS[:-1], "another text"])
     promoted, words = decide(registry, tracker, better, other_data)
     assert not promoted
-    assert "version 1 (lstm-1), was tested on other data (digest aaaaaaaa, now bbbbbbbb)" in words
+    digests = f"digest {SPLIT.digest[:8]}, now {other_data.digest[:8]}"
+    assert f"version 1 (lstm-1), was tested on other texts ({digests})" in words
     assert "--without-comparison" in words
     assert champion(registry) == "lstm-1"
     assert promote(registry, tracker, better, other_data, beat_baseline=False, compared=False)[0]
@@ -172,6 +280,26 @@ def test_better_than_the_baseline_is_a_gate_of_its_own(
     assert champion(registry) == (name if passes else "none")
 
 
+def test_the_champion_itself_has_to_beat_the_baseline_too_where_that_is_asked_for(
+    root: Path, registry: Registry, tracker: Tracker
+) -> None:
+    one, _ = trained(root, "lstm-1"), trained(root, "baseline")
+    decide(registry, tracker, one)
+    promoted, words = promote(registry, tracker, one, SPLIT, beat_baseline=True, compared=True)
+    assert not promoted
+    assert "is the champion already, although it is not better than the baseline: -5.0 points" in words
+    assert aliases(registry) == {"champion": "1"}
+
+
+def test_a_baseline_of_other_data_is_one_line(root: Path, registry: Registry, tracker: Tracker) -> None:
+    one, baseline = trained(root, "gru-1"), trained(root, "baseline")
+    baseline.card["inputs"]["tokens.npz"] = "0" * 32
+    baseline.save()
+    with pytest.raises(InputError, match=r"tokens.npz changed since .*baseline was trained: run `dvc repro`"):
+        promote(registry, tracker, one, SPLIT, beat_baseline=True, compared=True)
+    assert registry.champion() is None
+
+
 def test_rollback_goes_back_champion_by_champion(root: Path, registry: Registry, tracker: Tracker) -> None:
     for name in ("gru-3", "lstm-1", "gru-1"):
         assert decide(registry, tracker, trained(root, name))[0]
@@ -179,9 +307,37 @@ def test_rollback_goes_back_champion_by_champion(root: Path, registry: Registry,
     assert (restored.name, deposed.name, champion(registry)) == ("lstm-1", "gru-1", "lstm-1")
     registry.roll_back()
     assert champion(registry) == "gru-3"
-    with pytest.raises(InputError, match="the only champion there ever was"):
+    with pytest.raises(InputError, match="has no former champion to go back to"):
         registry.roll_back()
     assert champion(registry) == "gru-3"
+
+
+def test_rollback_finds_a_champion_that_came_back(root: Path, registry: Registry, tracker: Tracker) -> None:
+    one, other = trained(root, "lstm-1"), trained(root, "gru-1")
+    for model in (one, other, one):
+        promote(registry, tracker, model, SPLIT, beat_baseline=False, compared=False)
+    went_back = []
+    for _ in range(2):
+        registry.roll_back()
+        went_back.append(champion(registry))
+    assert went_back == ["gru-1", "lstm-1"]
+    with pytest.raises(InputError, match="no former champion"):
+        registry.roll_back()
+
+
+def test_rollback_skips_what_cannot_serve(
+    root: Path, registry: Registry, tracker: Tracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("gru-3", "lstm-1", "baseline", "gru-1"):
+        assert decide(registry, tracker, trained(root, name))[0]
+    client = mlflow.MlflowClient(registry.uri)
+    client.delete_model_version(registry.model, "3")
+    client.delete_logged_model(client.get_model_version(registry.model, "2").source.removeprefix("models:/"))
+    restored, deposed = registry.roll_back()
+    assert (restored.name, deposed.name, champion(registry)) == ("gru-3", "gru-1", "gru-3")
+    skipped = capsys.readouterr().err.splitlines()
+    assert skipped[0] == "skipped: version 3 of gatewise-tiny: it was deleted"
+    assert skipped[1].startswith("skipped: version 2 of gatewise-tiny: ")
 
 
 def test_rollback_without_a_champion_says_so(registry: Registry) -> None:
@@ -189,13 +345,57 @@ def test_rollback_without_a_champion_says_so(registry: Registry) -> None:
         registry.roll_back()
 
 
-def test_who_was_overtaken_finds_out_and_changes_nothing(root: Path, registry: Registry, tracker: Tracker) -> None:
-    """Without a lock, as on a server: the champion moves between the decision and the move."""
+@pytest.fixture(params=["sqlite", "sqlite+pysqlite"], ids=["file", "server"])
+def shared(request: pytest.FixtureRequest, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store by either way of keeping promotions apart: an address that names a driver is no file to us."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{request.param}:///{root / 'mlflow.db'}")
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_promotion_waits_for_another_one_and_is_compared_with_its_champion(root: Path) -> None:
+    registry, tracker = Registry("tiny"), Tracker("tiny")
+    decide(registry, tracker, trained(root, "lstm-1"))
+    worse, better = trained(root, "step-1", correct=a_little_worse(BEST, 0)), trained(root, "gru-1")
+    run = tracker.find(better.fingerprint)
+    assert run is not None
+    said: list[tuple[bool, str]] = []
+    second = threading.Thread(target=lambda: said.append(decide(Registry("tiny"), Tracker("tiny"), worse)))
+    with registry.locked():
+        overtaken = registry.champion()
+        second.start()
+        second.join(2)  # it opens its model and asks it, for which nobody need wait
+        assert second.is_alive()
+        registry.crown(registry.register(better, run, SPLIT.digest, 0.85, better.predictions["test"]), overtaken)
+    second.join()
+    assert [promoted for promoted, _ in said] == [False]
+    assert "worse than the champion: -11.5 points" in said[0][1]
+    assert champion(registry) == "gru-1"
+
+
+def test_what_a_killed_promotion_left_on_a_server_can_be_removed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite+pysqlite:///{root / 'mlflow.db'}")
+    monkeypatch.setattr("pipeline.parts.registry._PATIENCE", 0)
+    registry, tracker = Registry("tiny"), Tracker("tiny")
+    one = trained(root, "lstm-1")
+    killed = Registry("tiny").locked()
+    killed.__enter__()  # and never leaves
+    with pytest.raises(InputError, match=r"being promoted since 2.* UTC by process \d+ on .*promote --unlock"):
+        decide(registry, tracker, one)
+    assert registry.champion() is None
+    assert (registry.unlock(), registry.unlock()) == (True, False)
+    assert decide(registry, tracker, one)[0]
+    assert [model.name for model in mlflow.MlflowClient(registry.uri).search_registered_models()] == ["gatewise-tiny"]
+
+
+def test_who_was_overtaken_all_the_same_finds_out_and_changes_nothing(
+    root: Path, registry: Registry, tracker: Tracker
+) -> None:
     decide(registry, tracker, trained(root, "lstm-1"))
     decided_on = registry.champion()
     decide(registry, tracker, trained(root, "gru-1"))
+    assert decided_on is not None
     with pytest.raises(InputError, match=r"somebody else moved the champion.*it is version 2, expected version 1"):
-        registry.crown(Version(1, "lstm-1", "", "", ""), decided_on)
+        registry.crown(decided_on, decided_on)
     assert champion(registry) == "gru-1"
 
 
@@ -218,25 +418,34 @@ def test_an_interrupted_promotion_can_be_rolled_back(
 
 def test_the_candidate_is_the_best_on_validation_and_not_on_test(root: Path) -> None:
     for name, validation in (("lstm-1", 0.7), ("gru-3", 0.9), ("baseline", 0.95)):
-        trained(root, name, validation)
+        on_disk(root, name, validation, model=name.partition("-")[0])
     models = root / "data" / "models"
     assert candidate(None, models, "tiny", networks_only=False).name == "baseline"
     assert candidate(None, models, "tiny", networks_only=True).name == "gru-3"
     assert candidate("lstm-1", models, "tiny", networks_only=False).name == "lstm-1"
 
 
+def test_what_learnt_from_other_data_is_left_out_and_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    on_disk(root, "lstm-1", 0.7)
+    leftover = on_disk(root, "gru-3", 0.9)
+    leftover.card["inputs"]["tokens.npz"] = "0" * 32
+    leftover.save()
+    models = Path("data/models")
+    assert candidate(None, models, "tiny", networks_only=False).name == "lstm-1"
+    assert capsys.readouterr().err == "left out: data/models/gru-3, because it learnt from another tokens.npz\n"
+    with pytest.raises(InputError, match=r"tokens.npz changed since .*gru-3 was trained: run `dvc repro`"):
+        candidate("gru-3", models, "tiny", networks_only=False)
+
+
 def test_what_cannot_be_a_candidate_says_why(root: Path) -> None:
     models = root / "data" / "models"
     with pytest.raises(InputError, match="holds no trained model of tiny; train with: make repro DATASET=tiny"):
         candidate(None, models, "tiny", networks_only=False)
-    trained(root, "gru-1")
+    on_disk(root, "gru-1")
     with pytest.raises(InputError, match=r"no model 'gru-9'.*did you mean gru-1"):
         candidate("gru-9", models, "tiny", networks_only=False)
     with pytest.raises(InputError, match=r"is of tiny, and params.yaml says imdb"):
         candidate("gru-1", models, "imdb", networks_only=False)
-    (root / "tokenizer.json").write_text("[]")
-    with pytest.raises(InputError, match=r"tokenizer.json changed since .*gru-1 was trained: run `dvc repro`"):
-        candidate("gru-1", models, "tiny", networks_only=False)
 
 
 def test_a_model_without_a_run_says_what_writes_one(root: Path, registry: Registry, tracker: Tracker) -> None:
@@ -264,20 +473,38 @@ def test_two_promotions_at_once_leave_one_truth(own_project: Project) -> None:
     assert len(mlflow.MlflowClient(own_project.store).search_model_versions("name = 'gatewise-tiny'")) == 3
 
 
-def test_a_worse_model_is_refused_with_exit_code_1_and_the_champion_serves_on(own_project: Project) -> None:
-    """The command as a user runs it, with a GRU that was spoilt on purpose."""
+def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(own_project: Project) -> None:
+    """The command as a user runs it, with a baseline that was spoilt on purpose: it says the contrary."""
     project = own_project
-    folder = shutil.copytree(project.root / "data/models/gru-2", project.root / "data/models/gru-9")
-    with np.load(folder / "predictions.npz") as arrays:
-        predictions = dict(arrays)
-    np.savez(folder / "predictions.npz", **{split: array[:, ::-1] for split, array in predictions.items()})
+    folder = shutil.copytree(project.root / "data/models/baseline", project.root / "data/models/contrary")
+    model = NgramModel.load(folder / "model.npz")
+    replace(model, weights=-model.weights, intercepts=-model.intercepts).save(folder / "model.npz")
+    record = (
+        "from pathlib import Path\nfrom pipeline.parts.record import *\nrestore(Tracker('tiny'), Trained.load(Path("
+    )
+    project.run("python", "-c", f"{record}'data/models/contrary')), Path())")
     before = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"]
-    result = project.run("python", "-m", "pipeline.tools.promote", "--model", "gru-9", check=False)
-    assert result.returncode == 1
+    result = project.run("python", "-m", "pipeline.tools.promote", "--model", "contrary", check=False)
+    assert result.returncode == REFUSED == 3
     assert "is not promoted because it is worse than the champion" in result.stdout
     assert result.stderr == ""
     assert mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"] == before
     shutil.rmtree(folder)
+
+
+def test_the_digest_is_of_the_test_texts_and_of_nothing_else(trained_project: Project, tmp_path: Path) -> None:
+    data = shutil.copytree(trained_project.root / "data/processed", tmp_path / "data")
+    before = read_test_split(data)
+    table = pq.read_table(data / "reviews.parquet")
+    for split, same in (("train", True), ("test", False)):
+        row = table["split"].to_pylist().index(split)
+        texts = table["text"].to_pylist()
+        texts[row] = "something else"
+        place = table.schema.get_field_index("text")
+        pq.write_table(table.set_column(place, table.schema.field("text"), [texts]), data / "reviews.parquet")
+        assert (read_test_split(data).digest == before.digest) == same
+    assert replace(before, groups=before.groups[::-1]).digest != before.digest
+    assert replace(before, labels=1 - before.labels).digest != before.digest
 
 
 def test_a_server_that_is_away_is_one_line(own_project: Project) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import InputError, did_you_mean
-from pipeline.parts.lineage import md5
+from pipeline.parts.inputs import changed_inputs, input_path, is_file
 from pipeline.parts.registry import MLFLOW_SCHEMES, Registry, model_of
 from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import BASELINE, CARD, Trained
@@ -126,11 +126,6 @@ def best_on_disk(models: Path, dataset: str) -> Trained:
     return found[0]
 
 
-def changed_inputs(trained: Trained) -> list[str]:
-    """What a model learnt from and is gone, or another file now; empty for a model that fits its project's data."""
-    return [name for name, digest in trained.card["inputs"].items() if not _is(_input(trained, name), digest)]
-
-
 def open_trained(trained: Trained) -> Classifier:
     """Open a model from its folder, a network with the tokenizer that its card names.
 
@@ -141,8 +136,8 @@ def open_trained(trained: Trained) -> Classifier:
     if trained.model == BASELINE:
         return Classifier(trained.weights, card)
     name = next(name for name in trained.card["inputs"] if Path(name).name == _TOKENIZER)
-    tokenizer = _input(trained, name)
-    if not _is(tokenizer, trained.card["inputs"][name]):
+    tokenizer = input_path(trained, name)
+    if not is_file(tokenizer, trained.card["inputs"][name]):
         raise InputError(
             f"{tokenizer} is not the tokenizer of {trained.folder}: run `dvc repro`, or use its model in MLflow"
         )
@@ -151,18 +146,6 @@ def open_trained(trained: Trained) -> Classifier:
 
 def _is_mlflows(wanted: str) -> bool:
     return wanted.startswith(MLFLOW_SCHEMES) or (Path(wanted) / _MLFLOW_MODEL).is_file()
-
-
-def _input(trained: Trained, name: str) -> Path:
-    """An input by its name in the card, which is a path from the top of the project that the model's folder is in."""
-    for folder in trained.folder.resolve().parents:
-        if (folder / name).is_file():
-            return folder / name
-    return Path(name)  # a model that was trained into a folder elsewhere
-
-
-def _is(path: Path, digest: str) -> bool:
-    return path.is_file() and md5(path) == digest
 
 
 def _rank(trained: Trained) -> tuple[float, float]:

@@ -2,20 +2,26 @@
 
 Aliases say which version serves: `champion` is the one to use, `challenger` the last one that was refused. The tag
 `gatewise.champions` of the registered model lists the former champions, the latest last. A version carries in its
-tags the hash of its weights and the digest of the data that it was tested on, and its run has its predictions.
+tags the hash of its weights, the digest of the texts that it was tested on and its accuracy there; its run has its
+predictions.
 
-With a SQLite store, a lock on a file next to it lets one promotion after the other through. A server gives no lock:
-there, the champion is compared with the expected one just before it is set and read again afterwards, so that of two
-promotions at the same moment at least one finds out and says so.
+One promotion after the other: with a SQLite store, a lock on a file next to it sees to that, and a server gets a
+registered model of a name of its own, which only one client can create. A promotion that was killed leaves it behind,
+and `Registry.unlock` removes it.
 """
 
 import os
+import socket
 import sys
 import tempfile
 import threading
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +36,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
+from pipeline.parts.arrays import save_arrays
 from pipeline.parts.command import InputError
 from pipeline.parts.store import sqlite_file
 from pipeline.parts.tracking import EXPERIMENT, connect
@@ -40,7 +47,11 @@ MLFLOW_SCHEMES = ("models:/", "runs:/")
 
 _CODE_LOADER = "mlflow.pyfunc.loaders.code_model"  # of a model that is logged as code; others unpickle
 _FORMER = "gatewise.champions"
-_FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.dataset_digest", "gatewise.name"
+_FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.test_digest", "gatewise.name"
+_ACCURACY = "gatewise.test_accuracy"
+_MISSING = "RESOURCE_DOES_NOT_EXIST"
+_LOCK, _OWNER = "{model}.promoting", "gatewise.owner"
+_PATIENCE = 60  # seconds for another promotion to end: it compares two arrays
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,8 @@ class Version:
         number: as MLflow counts.
         name: of the trained model, such as `gru-2`.
         fingerprint: SHA-256 of its weights.
-        digest: of the data set that it was tested on.
+        digest: of the texts that it was tested on.
+        accuracy: on them.
         run_id: of its training run.
     """
 
@@ -59,6 +71,7 @@ class Version:
     name: str
     fingerprint: str
     digest: str
+    accuracy: float
     run_id: str
 
     def __str__(self) -> str:
@@ -83,13 +96,31 @@ class Registry:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let no other promotion on this machine in; nothing is locked on a server."""
+        """Let no other promotion in, on whatever machine.
+
+        Raises:
+            InputError: another one does not end.
+        """
         database = sqlite_file(self.uri)
-        if database is None:
-            yield
+        if database is not None:
+            with FileLock(f"{database}.promotion.lock"):
+                yield
             return
-        with FileLock(f"{database}.promotion.lock"):
+        owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
+        self._lock(owner)
+        try:
             yield
+        finally:
+            if self._owner() == owner:
+                self.unlock()
+
+    def unlock(self) -> bool:
+        """Remove what a promotion that was killed left behind on a server, and say whether there was anything."""
+        with self._asking() as client:
+            found = self._owner() is not None
+            if found:
+                client.delete_registered_model(_LOCK.format(model=self.model))
+            return found
 
     def champion(self) -> Version | None:
         """The version to use, if there is one."""
@@ -98,36 +129,42 @@ class Registry:
             number = model.aliases.get(CHAMPION) if model else None
             return None if number is None else self._version(number)
 
-    def register(self, trained: Trained, run: Run, digest: str, description: str) -> Version:
+    def register(self, trained: Trained, run: Run, digest: str, accuracy: float, predictions: np.ndarray) -> Version:
         """Make a version of a model whose run is in MLflow, unless there is one, and keep its predictions there.
 
         Args:
             trained: the files of the model.
             run: its training run.
-            digest: of the data that it was tested on.
-            description: Markdown for the UI.
+            digest: of the texts that it was tested on.
+            accuracy: on them.
+            predictions: for them, (texts, classes).
 
         Raises:
             InputError: the run has no model.
         """
-        model_id = model_of(run)
-        tags = {_FINGERPRINT: trained.fingerprint, _DIGEST: digest, _NAME: trained.name}
+        model_id, run_id = model_of(run), run.info.run_id
+        tags = {_FINGERPRINT: trained.fingerprint, _DIGEST: digest, _NAME: trained.name, _ACCURACY: str(accuracy)}
         with self._asking() as client:
             if self._registered() is None:
                 client.create_registered_model(self.model)
             for version in client.search_model_versions(f"name = '{self.model}'"):
-                if tags.items() <= version.tags.items():
+                # Of another run, it may be gone: a run that was deleted is written again from the files.
+                if version.run_id == run_id and tags.items() <= version.tags.items():
                     return _as_version(version)
-            client.log_artifact(run.info.run_id, str(trained.folder / PREDICTIONS), _folder(digest))
-            source, run_id = f"models:/{model_id}", run.info.run_id
-            return _as_version(
-                client.create_model_version(
-                    self.model, source, run_id, tags, description=description, model_id=model_id
-                )
-            )
+            with tempfile.TemporaryDirectory() as folder:
+                save_arrays(Path(folder) / PREDICTIONS, {"test": predictions})
+                client.log_artifact(run_id, str(Path(folder) / PREDICTIONS), _folder(digest))
+            source = f"models:/{model_id}"
+            return _as_version(client.create_model_version(self.model, source, run_id, tags, model_id=model_id))
+
+    def describe(self, version: Version, run: Run, markdown: str) -> None:
+        """Set what the UI shows of a version, and of the model of its run."""
+        with self._asking() as client:
+            client.update_model_version(self.model, str(version.number), markdown)
+            client.set_logged_model_tags(model_of(run), {"mlflow.note.content": markdown})
 
     def test_predictions(self, version: Version) -> np.ndarray:
-        """What a version predicted for the test texts, float32, (texts, classes)."""
+        """What a version predicted for the texts that it was tested on, (texts, classes)."""
         with self._asking() as client, tempfile.TemporaryDirectory() as folder:
             path = client.download_artifacts(version.run_id, f"{_folder(version.digest)}/{PREDICTIONS}", folder)
             with np.load(path, allow_pickle=False) as arrays:
@@ -154,24 +191,33 @@ class Registry:
         with self._asking() as client:
             client.set_registered_model_alias(self.model, CHALLENGER, str(version.number))
 
+    def former_champions(self) -> list[Version]:
+        """The champions before this one, the latest last; without those that were deleted or rolled back."""
+        with self._asking():
+            versions = [self._existing(number) for number in self._former()]
+            return [version for version in versions if version is not None]
+
     def roll_back(self) -> tuple[Version, Version]:
-        """Make the former champion the champion again.
+        """Make the former champion the champion again: the latest one that is there and answers.
 
         Returns:
             The champion from now on, and the one until now.
 
         Raises:
-            InputError: there is none, or no former one.
+            InputError: there is none, or no former one that answers.
         """
         deposed = self.champion()
         if deposed is None:
             raise InputError(f"{self.model} has no champion; name one with: make promote")
         with self._asking() as client:
+            former = self._former()
             # A version that stands at the end although it is champion: the move was interrupted half-way.
-            former = [number for number in self._former() if number != deposed.number]
-            if not former:
-                raise InputError(f"{deposed} of {self.model} is the only champion there ever was")
-            restored = self._version(former[-1])
+            while former and former[-1] == deposed.number:
+                former.pop()
+            while former and (restored := self._answering(former[-1])) is None:
+                former.pop()
+            if not former or restored is None:
+                raise InputError(f"{deposed} of {self.model} has no former champion to go back to")
             client.set_registered_model_alias(self.model, CHAMPION, str(restored.number))
             self._expect(restored)
             self._remember(former[:-1])
@@ -209,8 +255,11 @@ class Registry:
         Raises:
             InputError: as `resolve`, or the model does not open.
         """
-        with self._asking():
-            return LoadedModel(self.resolve(uri))
+        uri = self.resolve(uri)
+        try:
+            return LoadedModel(uri)
+        except Exception as error:  # the model brings code of its own, which may fail in any way
+            raise InputError(f"{uri} cannot be opened: {(str(error) or repr(error)).splitlines()[0]}") from error
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
@@ -219,14 +268,14 @@ class Registry:
         except (MlflowException, OSError) as error:
             raise InputError(f"MLflow ({self.uri}) did not do this: {str(error).splitlines()[0]}") from None
 
-    def _registered(self) -> RegisteredModel | None:
+    def _registered(self, name: str | None = None) -> RegisteredModel | None:
         database = sqlite_file(self.uri)
         if database is not None and not database.exists():
             return None  # and asking would take seconds to make the tables of a store that nobody wants yet
         try:
-            return mlflow.MlflowClient(self.uri).get_registered_model(self.model)
+            return mlflow.MlflowClient(self.uri).get_registered_model(name or self.model)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code == _MISSING:
                 return None
             raise
 
@@ -244,6 +293,57 @@ class Registry:
 
     def _version(self, number: int | str) -> Version:
         return _as_version(mlflow.MlflowClient(self.uri).get_model_version(self.model, str(number)))
+
+    def _existing(self, number: int) -> Version | None:
+        try:
+            return self._version(number)
+        except MlflowException as error:
+            if error.error_code == _MISSING:
+                return None
+            raise
+
+    def _answering(self, number: int) -> Version | None:
+        """A version, unless it was deleted or cannot be used any more, which standard error says."""
+        version = self._existing(number)
+        try:
+            if version is None:
+                raise InputError("it was deleted")
+            self.load(self.version_uri(version)).predict([""])
+        except InputError as error:
+            print(f"skipped: version {number} of {self.model}: {error}", file=sys.stderr)
+            return None
+        return version
+
+    def _lock(self, owner: str) -> None:
+        """Create what only one client can create, once the others are done."""
+        name, give_up = _LOCK.format(model=self.model), time.monotonic() + _PATIENCE
+        with self._asking() as client:
+            while self._owner() != owner:  # which it is after a request that was sent twice, too
+                try:
+                    client.create_registered_model(name, {_OWNER: owner})
+                except MlflowException as error:
+                    # Missing: it was removed between being in the way and being looked at.
+                    if error.error_code not in ("RESOURCE_ALREADY_EXISTS", _MISSING):
+                        raise
+                    if time.monotonic() > give_up:
+                        raise InputError(self._in_the_way(name)) from None
+                    time.sleep(0.5)
+
+    def _owner(self) -> str | None:
+        """Who promotes at the moment, on a server."""
+        model = self._registered(_LOCK.format(model=self.model))
+        return model.tags.get(_OWNER, "somebody") if model else None
+
+    def _in_the_way(self, name: str) -> str:
+        model = self._registered(name)
+        if model is None:
+            return f"too many promotions of {self.model} at once; run this again"
+        since = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
+        host, process, *_ = f"{model.tags.get(_OWNER, '')} ? ?".split(" ")
+        return (
+            f"{self.model} is being promoted since {since:%Y-%m-%d %H:%M} UTC by process {process} on {host}. "
+            "If that is over (it was killed, say): python -m pipeline.tools.promote --unlock"
+        )
 
     def _expect(self, version: Version | None) -> None:
         number = self._aliases().get(CHAMPION)
@@ -329,10 +429,15 @@ def _check_columns(uri: str, signature: ModelSignature | None) -> None:
 def _as_version(version: ModelVersion) -> Version:
     tags = version.tags
     return Version(
-        int(version.version), tags.get(_NAME, "?"), tags.get(_FINGERPRINT, ""), tags.get(_DIGEST, ""), version.run_id
+        int(version.version),
+        tags.get(_NAME, "?"),
+        tags.get(_FINGERPRINT, ""),
+        tags.get(_DIGEST, ""),
+        float(tags.get(_ACCURACY, "nan")),
+        version.run_id,
     )
 
 
 def _folder(digest: str) -> str:
-    """Where a run keeps its predictions for one state of the data: the same model may meet another test split."""
+    """Where a run keeps its predictions for some test texts: the same model may meet others."""
     return f"tested-on-{digest[:12]}"

@@ -3,6 +3,8 @@
 It imports mlflow because a pyfunc has to be an mlflow class. What else it imports goes with the model, in a copy.
 """
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,12 @@ class TextModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """`text: string` in; `label` and one probability per class out."""
 
     def load_context(self, context: Any) -> None:
+        backend = (context.model_config or {}).get("keras_backend")
+        if backend and find_spec(backend):
+            os.environ.setdefault("KERAS_BACKEND", backend)  # read when Keras is imported, which comes next
         files = {name: Path(path) for name, path in context.artifacts.items()}
         self.classifier = Classifier(files["weights"], files["card"], files.get("tokenizer"))
+        self.classifier.predict([""])  # the first answer imports and builds things: not while somebody waits
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         texts = model_input["text"].tolist()
