@@ -111,8 +111,7 @@ def main() -> None:
     dataset = read_params().dataset
     uri = served_uri(arguments.model, dataset)
     model = Registry(dataset).load(uri)
-    for texts in ([""], ["", "two words"]):  # a network compiles at the first text, and at the first texts
-        model.predict(texts)
+    model.predict(["", "two words"])  # a network compiles once more when it first gets several
     app = make_app(model, trusted_hosts(arguments.host))
     print(f"serving {uri} on http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
