@@ -257,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How fast raw text is classified.")
     parser.add_argument("--texts", type=int, default=2000, help="in a batch, at the most")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=500, help="one at a time")
+    parser.add_argument("--requests", type=int, default=300, help="one at a time")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60, help="of load, on the best network and on the baseline")
     given = parser.parse_args()
