@@ -143,11 +143,9 @@ FULL_SIZE = """
 import hashlib
 import numpy as np
 from pipeline.parts import networks
-from pipeline.parts.params import TrainParams
+from pipeline.parts.params import read_params
 from pipeline.parts.tokens import from_lists
-settings = TrainParams(
-    embedding_dim=64, units=64, dropout=0.2, pooling="max", keep="tail", learning_rate=0.001, epochs=2, patience=0
-)
+settings = read_params().train.model_copy(update={"epochs": 2, "patience": 0})
 rng = np.random.default_rng(1)
 texts = from_lists([rng.integers(1, 10_000, rng.integers(4, 65)).tolist() for _ in range(640)])
 labels = rng.integers(0, 2, 640).astype(np.int32)
