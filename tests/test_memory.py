@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import train_params
 from samples import random_network
 
-from pipeline.parts import memory
+from pipeline.parts import memory, networks
 from pipeline.parts.command import InputError
 from pipeline.parts.gates import Network
 from pipeline.parts.memory import Memory
 from pipeline.parts.tokens import Tokens, from_lists
+from pipeline.parts.trained import Trained
+from pipeline.train import measure_memory
 
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "film": 2, "not": 3, "isn't": 4, "great": 5, "note": 6}
 SUB_WORDS = {"[PAD]": 0, "[UNK]": 1, "▁film": 2, "▁not": 3, "not": 4, "▁great": 5, "▁t": 6}
@@ -227,3 +230,18 @@ def test_a_sample_is_spread_evenly_and_never_larger_than_the_texts() -> None:
     tokens = from_lists([[i] for i in range(1, 12)])
     assert [memory.sample(tokens, 3)[i].tolist() for i in range(3)] == [[1], [6], [11]]
     assert len(memory.sample(tokens, 100)) == 11
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_training_measures_every_build_and_loses_none_that_cannot_be_checked(
+    tmp_path: Path, broken: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = train_params(pooling="attention", layers=2, bidirectional=True)
+    model = networks.build("gru", 7, 3, build)
+    model.set_weights([np.full_like(weight, np.nan) if broken else weight for weight in model.get_weights()])
+    networks.save(model, tmp_path / "model.keras")
+    card = {"model": "gru", "settings": build.model_dump() | {"max_tokens": 20}}
+    measured = measure_memory(Trained(tmp_path, card, {}), texts(), VOCABULARY)
+    assert ("its memory is not measured" in capsys.readouterr().err) == broken
+    assert measured.layers == ([] if broken else ["layer 1", "layer 1 backward", "layer 2", "layer 2 backward"])
+    assert Memory.from_json(measured.to_json()).layers == measured.layers
