@@ -161,12 +161,14 @@ def _download(archive: Archive, url: str, downloads: Path) -> Path:
 
 def _download_rest(url: str, part: Path, archive: Archive) -> None:
     have = part.stat().st_size if part.exists() else 0
-    # The bytes as they lie there: compressed on the way, they would arrive as others than the pinned ones.
+    # The bytes as they lie there: a server must not compress them on the way (a Range would count other bytes),
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # everything is here already; _verify decides
         response.raise_for_status()
+        # nor may requests unpack them, as it would where a server says of a .gz file that gzip is its encoding.
+        response.raw.headers.pop("Content-Encoding", None)
         resumed = response.status_code == requests.codes.partial_content
         length = int(response.headers.get("Content-Length", 0)) or archive.size
         bar = progress(
