@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 VENV := .venv
 RUNTIME_LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
+JAVA := $(shell command -v java 2>/dev/null)
 UV := $(shell command -v uv 2>/dev/null)
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --upgrade
@@ -28,7 +29,7 @@ override TEXT := $(value TEXT)
 export TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report compare ui explain verify promote rollback serve demo test check format lock clean
+.PHONY: help repro report compare ui explain verify promote rollback serve score demo test check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,6 +44,7 @@ report: $(VENV)/.runtime  ## make data/results/report.html anew, with the times 
 	@python -m pipeline.tools.report
 
 compare: $(VENV)/.runtime  ## two commits or experiments side by side: A=HEAD~1 B=HEAD (default B: the files as they are)
+	@$(if $(A),,$(error say what to compare: make compare A=HEAD~1, or A=main B=small))
 	@python -m pipeline.tools.compare $(call given,,A) $(call given,,B)
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
@@ -60,13 +62,17 @@ promote: $(VENV)/.runtime  ## make the best model the champion, if it is not wor
 rollback: $(VENV)/.runtime  ## make the former champion the champion again
 	@python -m pipeline.tools.promote --rollback
 
-serve: $(VENV)/.runtime  ## serve the champion over HTTP (PORT=5001)
+serve: $(VENV)/.runtime  ## serve the champion over HTTP (PORT=5001 MODEL=gru-1)
 	@python -m pipeline.tools.serve --port $(or $(PORT),5001) $(call given,--model,MODEL)
+
+score: $(VENV)/.spark  ## classify Parquet files with Spark: INPUT=reviews OUTPUT=answers (COLUMN=text KEEP="id" PARTITIONS=8 MODEL=gru-1)
+	@python -m pipeline.tools.score $(call given,--input,INPUT) $(call given,--output,OUTPUT) \
+		$(call given,--column,COLUMN) $(if $(KEEP),--keep $(KEEP)) $(call given,--partitions,PARTITIONS) $(call given,--model,MODEL)
 
 demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by side (PORT=5002)
 	@python -m pipeline.tools.demo --port $(or $(PORT),5002)
 
-test: $(VENV)/.development  ## run the tests (ALL=1: the slow ones too)
+test: $(VENV)/.development $(if $(JAVA),$(VENV)/.spark)  ## run the tests (ALL=1: the slow ones too)
 	pytest $(if $(ALL),-m "slow or not slow")
 
 check: $(VENV)/.development  ## run the linter, the formatter and the type checker
@@ -81,6 +87,7 @@ format: $(VENV)/.development  ## format the code
 lock:  ## resolve the dependencies of pyproject.toml anew (needs uv)
 	$(UV_LOCK) pyproject.toml --extra cpu -o requirements.lock
 	$(UV_LOCK) pyproject.toml --extra gpu -c requirements.lock -o requirements-gpu.lock
+	$(UV_LOCK) pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock
 	$(UV_LOCK) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:  ## remove the environment; data, results and runs stay
@@ -113,4 +120,8 @@ $(VENV)/.runtime: $(RUNTIME_LOCK) | $(VENV)/bin/python
 $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
 	@echo "installing requirements-dev.lock into $(VENV) (once)"
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.spark: requirements-spark.lock $(VENV)/.runtime
+	$(INSTALL) -r requirements-spark.lock
 	@touch $@

@@ -20,7 +20,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.multiclass import OneVsRestClassifier
 
 from pipeline.parts.classifier import Classifier
-from pipeline.parts.command import progress, run
+from pipeline.parts.command import progress, run, waiting
 from pipeline.parts.datasets import read_label_names, read_split
 from pipeline.parts.folders import check_files, check_ours
 from pipeline.parts.latency import TRAINING_SECONDS, latency
@@ -120,7 +120,8 @@ def main() -> None:
         tracked.metrics({TRAINING_SECONDS: seconds})
         texts = [text for rows in read_split(arguments.reviews, "validation", ["text"]) for text in rows["text"]]
         tracked.metrics(latency(Classifier(trained.weights, trained.folder / CARD).predict, texts))
-        finish(tracked, trained, tokenizer=Path())
+        with waiting(f"log {trained.name} to MLflow"):
+            finish(tracked, trained, tokenizer=Path())
         for candidate in trained.card["candidates"]:
             print(
                 f"baseline {candidate['weighting']}, C = {candidate['inverse_regularisation']}: "

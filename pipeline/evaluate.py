@@ -24,7 +24,7 @@ from pipeline.parts.params import read_params
 from pipeline.parts.record import complete, record_comparison, record_machine
 from pipeline.parts.report import Provenance, origin_of, summary, write_page
 from pipeline.parts.results import Differences, write_results
-from pipeline.parts.tracking import Tracker
+from pipeline.parts.tracking import Tracker, environment_of
 from pipeline.parts.trained import BASELINE, CARD, MEMORY, Trained
 from pipeline.parts.verdict import tell
 
@@ -61,7 +61,8 @@ def publish(tracker: Tracker, comparison: Comparison, differences: Differences, 
     runs = complete(tracker, comparison.runs, data / "tokenizer.json")
     for name, found in runs.items():
         tracker.record_scores(found, {f"test_{key}": value for key, value in comparison.scores[name].items()}, dataset)
-    table = costs(comparison.runs, {name: found.data.metrics for name, found in runs.items()})
+    times = {name: found.data.metrics for name, found in runs.items()}
+    table = costs(comparison.runs, times, {name: environment_of(found) for name, found in runs.items()})
     told = tell(tracker.dataset, differences, BASELINE, for_verdict(table))
     description = json.loads((data / "data.json").read_text(encoding="utf-8"))
     origins = {name: origin_of(tracker.record_of(found)) for name, found in runs.items()}
@@ -84,7 +85,7 @@ def main() -> None:
     names = [*params.networks, BASELINE]
     comparison = read_comparison(arguments.models, arguments.data, names)
     differences = comparison.differences()
-    told = tell(params.dataset, differences, BASELINE, for_verdict(costs(comparison.runs, {})))
+    told = tell(params.dataset, differences, BASELINE, for_verdict(costs(comparison.runs, {}, {})))
     memories = read_memories(comparison)
     fingerprints = {run.name: run.fingerprint for run in comparison.runs}
     write_results(

@@ -19,9 +19,8 @@ from typing import Any
 import pandas as pd
 from tokenizers import Tokenizer
 
-from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
-from pipeline.parts.command import InputError, progress, run
+from pipeline.parts.command import InputError, progress, run, waiting
 from pipeline.parts.folders import check_files, check_ours
 from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
@@ -34,6 +33,9 @@ from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, decode
 from pipeline.parts.tracking import Tracker
 from pipeline.parts.trained import CARD, FILES, MEMORY, NETWORK, Trained
 from pipeline.parts.wordvectors import WordVectors
+
+with waiting("load Keras and TensorFlow"):  # takes seconds
+    from pipeline.parts import networks
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
 AfterBatch = Callable[[int, int], None]
@@ -166,14 +168,16 @@ def main() -> None:
             inputs={path.as_posix(): md5(path) for path in inputs},
         )
         tokenizer, validation = Tokenizer.from_file(str(arguments.tokenizer)), splits.tokens["validation"]
-        memory = measure_memory(trained, validation, tokenizer.get_vocab())
+        with waiting(f"measure the memory of {name}"):
+            memory = measure_memory(trained, validation, tokenizer.get_vocab())
         (arguments.output / MEMORY).write_text(memory.to_json(), encoding="utf-8")
         trained.save()
         tracked.metrics({TRAINING_SECONDS: previous - started})
         texts = decode(tokenizer, validation)
         classifier = Classifier(trained.weights, arguments.output / CARD, arguments.tokenizer)
         tracked.metrics(latency(classifier.predict, texts))
-        finish(tracked, trained, arguments.tokenizer)
+        with waiting(f"log {name} to MLflow"):
+            finish(tracked, trained, arguments.tokenizer)
 
 
 if __name__ == "__main__":

@@ -164,8 +164,15 @@ def commit_all(project: Project, message: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow tests first, so that no process is left alone with them at the end."""
-    items.sort(key=lambda item: "trained_project" not in getattr(item, "fixturenames", ()))
+    """One file that needs the trained project first: while its process makes it, the other one does half of those
+    that do without. The project's other files follow, and short ones end the run, so that no process is left alone.
+    """
+    needed = {item.path for item in items if "trained_project" in getattr(item, "fixturenames", ())}
+    files = list(dict.fromkeys(item.path for item in items))
+    with_project, without = ([file for file in files if (file in needed) == wanted] for wanted in (True, False))
+    half = len(without) // 2
+    order = [*with_project[:1], *without[:half], *with_project[1:], *without[half:]]
+    items.sort(key=lambda item: order.index(item.path))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,6 +151,22 @@ def test_no_texts_give_no_rows_under_the_same_columns(classifier: Classifier) ->
     table = classifier.predict([])
     assert len(table) == 0
     assert table.dtypes.to_dict() == classifier.predict([""]).dtypes.to_dict()
+
+
+def test_code_in_a_network_is_not_run(folder: Path, tmp_path: Path) -> None:
+    """Keras's safe mode: a Lambda layer is a pickled function."""
+    mark = tmp_path / "ran"
+
+    def leave_a_mark(x: Any) -> Any:
+        mark.touch()
+        return x
+
+    network = keras.Sequential([keras.Input((None,)), keras.layers.Lambda(leave_a_mark)])
+    network.save(tmp_path / "lambda.keras")
+    mark.unlink(missing_ok=True)
+    with pytest.raises(ValueError, match="unsafe"):
+        Classifier(tmp_path / "lambda.keras", folder / "card.json", folder / "tokenizer.json")
+    assert not mark.exists()
 
 
 def test_the_baseline_opens_without_keras(linear_folder: Path) -> None:

@@ -1,6 +1,7 @@
 """How commands fail: one line and exit code 1 on bad input, a traceback on a bug."""
 
 import os
+import pty
 import subprocess
 import sys
 
@@ -80,6 +81,17 @@ def test_what_a_terminal_cannot_show_is_a_question_mark() -> None:
 )
 def test_the_nearest_known_name_is_proposed(name: str, answer: str) -> None:
     assert did_you_mean(name, ["train.units", "seeds", "models"]) == answer
+
+
+def test_what_is_waited_for_is_said_on_a_terminal_and_goes() -> None:
+    code = "from pipeline.parts.command import waiting\nwith waiting('load it'): print('loaded')"
+    command = [sys.executable, "-c", code]
+    silent = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True)
+    assert (silent.stdout, silent.stderr) == ("loaded\n", "")
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    subprocess.run(command, cwd=ROOT, env=clean_environment(), stderr=theirs, check=True)
+    assert os.read(ours, 1000).decode() == "load it ...\r           \r"
 
 
 def test_progress_hands_things_on_and_is_silent_in_a_pipe() -> None:

@@ -1,12 +1,147 @@
-"""Two revisions side by side, in a real repository with a real experiment."""
+"""Two revisions side by side: what is compared with what, and in a real repository with a real experiment."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Project, commit_all
 
+from pipeline.parts.command import InputError
+from pipeline.parts.costs import costs
+from pipeline.parts.statistics import Difference
+from pipeline.parts.trained import Trained
+from pipeline.tools.compare import Side, check_same_test, data_of, pairs_of, side_by_side, told_of, without_same_models
+
 COMPARE = ("python", "-m", "pipeline.tools.compare")
+
+
+def side(folder: Path, **weights: str) -> Side:
+    """Models by name, such as lstm_1; what each learnt is a text."""
+    models = []
+    for name, learnt in weights.items():
+        model, _, seed = name.partition("_")
+        files = folder / name.replace("_", "-")
+        files.mkdir(parents=True)
+        (files / ("model.npz" if model == "baseline" else "model.keras")).write_text(learnt)
+        card = {"model": model, "seed": int(seed) if seed else None, "settings": {"units": 8}, "parameters": 1}
+        models.append(Trained(files, card, {"test": np.ones((4, 2), np.float32) / 2}))
+    return Side(folder.name, "films", folder, models, "0" * 12)
+
+
+def names(models: list[Trained]) -> list[str]:
+    return [model.name for model in models]
+
+
+def test_what_differs_is_there_twice_and_the_kinds_stay_together(tmp_path: Path) -> None:
+    first = side(tmp_path / "a", lstm_1="one", gru_1="two", baseline="n")
+    second = side(tmp_path / "b", lstm_1="one", gru_1="other", baseline="n")
+    models, fingerprints = side_by_side(first, second)
+    assert names(models) == ["lstm-1", "gru-1 (A)", "gru-1 (B)", "baseline"]
+    assert [model.model for model in models] == ["lstm", "gru (A)", "gru (B)", "baseline"]
+    assert fingerprints["gru-1 (B)"] == second.models[1].fingerprint != fingerprints["gru-1 (A)"]
+
+
+def test_the_order_of_the_seeds_is_no_difference(tmp_path: Path) -> None:
+    first, second = side(tmp_path / "a", gru_1="one", gru_2="two"), side(tmp_path / "b", gru_2="two", gru_1="one")
+    assert names(side_by_side(first, second)[0]) == ["gru-1", "gru-2"]
+
+
+def test_labels_in_another_order_are_no_common_ground(tmp_path: Path) -> None:
+    """The same codes would mean other labels."""
+    sides = [side(tmp_path / name, gru_1="one") for name in ("a", "b")]
+    for one, labels in zip(sides, (["bad", "good"], ["good", "bad"]), strict=True):
+        (one.data / "data.json").write_text(json.dumps({"labels": labels}))
+    with pytest.raises(InputError, match=r"the labels of a are bad, good, those of b good, bad$"):
+        check_same_test(*sides)
+
+
+@pytest.mark.parametrize(
+    ("models", "pairs"),
+    [
+        (["lstm (A)", "lstm (B)", "gru", "baseline"], [("lstm (B)", "lstm (A)")]),
+        (["lstm (A)", "gru (A)", "gru (B)", "baseline"], [("gru (B)", "gru (A)")]),
+        (["lstm", "gru", "baseline (A)", "baseline (B)"], [("baseline (B)", "baseline (A)")]),
+        (["lstm (A)", "gru (B)", "baseline"], [("gru (B)", "lstm (A)")]),
+        (
+            ["lstm (A)", "gru (B)", "baseline (A)", "baseline (B)"],
+            [("gru (B)", "lstm (A)"), ("baseline (B)", "baseline (A)")],
+        ),
+    ],
+    ids=["one differs", "one is alone", "the baseline alone", "other networks", "nothing in common"],
+)
+def test_what_is_compared_with_what(models: list[str], pairs: list[tuple[str, str]]) -> None:
+    assert pairs_of(models) == pairs
+
+
+def test_nothing_to_compare_is_said_with_the_reason() -> None:
+    with pytest.raises(InputError, match=r"both sides have the same LSTM, GRU and n-gram baseline$"):
+        pairs_of(["lstm", "gru", "baseline"])
+    with pytest.raises(
+        InputError, match=r"both sides have the same LSTM and n-gram baseline; GRU \(A\) is on one side"
+    ):
+        pairs_of(["lstm", "gru (A)", "baseline"])
+
+
+def test_a_model_with_more_seeds_is_not_compared_with_itself(tmp_path: Path) -> None:
+    first = side(tmp_path / "a", lstm_1="one", lstm_2="two", gru_1="three")
+    second = side(tmp_path / "b", lstm_1="one", lstm_2="two", lstm_3="more", gru_1="other")
+    models, fingerprints = side_by_side(first, second)
+    pairs = pairs_of([*dict.fromkeys(model.model for model in models)])
+    assert len(pairs) == 2
+    kept, (note,) = without_same_models(pairs, models, fingerprints)
+    assert kept == [("gru (B)", "gru (A)")]
+    assert note == (
+        "LSTM (A) and LSTM (B) are one model with other seeds, and not compared: seeds 1 and 2 gave the same network,"
+        " with the same settings."
+    )
+    with pytest.raises(InputError, match=r"^there is nothing to compare: LSTM \(A\) and LSTM \(B\) are one model"):
+        without_same_models(pairs[:1], models, fingerprints)
+
+
+def test_shared_runs_of_other_settings_are_said(tmp_path: Path) -> None:
+    """Longer patience changes nothing for a seed that stops early anyway."""
+    first, second = side(tmp_path / "a", lstm_1="one", lstm_2="two"), side(tmp_path / "b", lstm_1="one", lstm_2="more")
+    patient = [replace(model, card={**model.card, "settings": {"units": 9}}) for model in second.models]
+    models, fingerprints = side_by_side(first, replace(second, models=patient))
+    kept, (note,) = without_same_models([("lstm (B)", "lstm (A)")], models, fingerprints)
+    assert kept == [("lstm (B)", "lstm (A)")]
+    assert note.startswith("LSTM (A) and LSTM (B) have the runs of seed 1 in common: their interval")
+
+
+def test_each_pair_has_a_verdict_and_p_values_are_corrected_for_all(tmp_path: Path) -> None:
+    differences = {
+        ("lstm (B)", "lstm (A)"): Difference(0.01, 0.001, 0.019, 0.03, (3, 3), 500),
+        ("baseline (B)", "baseline (A)"): Difference(0.002, -0.004, 0.008, 0.5, (1, 1), 500),
+    }
+    models, _ = side_by_side(side(tmp_path / "a", lstm_1="one"), side(tmp_path / "b", lstm_1="two"))
+    told = told_of("A is a.", "films", differences, costs(models, {}, {}), ["A note."])
+    assert told.sentences == [
+        "A is a.",
+        "LSTM (B) and LSTM (A) cannot be told apart on films (difference 1.0 points, 95 % interval 0.1 to 1.9; 3 seeds;"
+        " p < 0.05 before Holm's correction for 2 comparisons).",
+        "The n-gram baseline (B) and the n-gram baseline (A) cannot be told apart on films (difference 0.2 points, 95 %"
+        " interval -0.4 to 0.8).",
+    ]
+    assert told.warnings == ["A note."]
+
+
+def test_what_is_known_of_the_data_names_the_side_where_it_differs() -> None:
+    first = {"labels": ["a", "b"], "splits": {"train": {"reviews": 5}, "test": {"reviews": 3}}, "settings": {"seed": 1}}
+    second = {**first, "splits": {"train": {"reviews": 6}, "test": {"reviews": 3}}}
+    assert data_of(first, first) == first
+    assert data_of(first, second) == first | {
+        "splits": {"train (A)": {"reviews": 5}, "train (B)": {"reviews": 6}, "test": {"reviews": 3}}
+    }
+
+
+def experiment(project: Project, name: str) -> str:
+    """The reference under which git keeps an experiment of DVC."""
+    references = project.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+    (found,) = [reference for reference in references if reference.endswith(f"/{name}")]
+    return found
 
 
 def test_a_commit_and_an_experiment_side_by_side(fresh_copy: Callable[[], Project]) -> None:
@@ -28,11 +163,13 @@ def test_a_commit_and_an_experiment_side_by_side(fresh_copy: Callable[[], Projec
     assert (difference["first"], difference["second"]) == ("gru (B)", "gru (A)")
     page = (folder / "report.html").read_text()
     assert "A is main, B is small." in page
+    main, small = (project.run("git", "rev-parse", name).stdout[:12] for name in ("main", experiment(project, "small")))
+    assert f"A: {main}; B: {small}" in page
     assert project.run("git", "status", "--porcelain").stdout == before
     # The files as they are, against the same commit: nothing differs.
     result = project.run(*COMPARE, "main", check=False)
     assert (result.returncode, result.stdout) == (1, "")
-    assert "both sides have the same models" in result.stderr
+    assert "there is nothing to compare: both sides have the same LSTM, GRU and n-gram baseline" in result.stderr
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """All models on one test split: what is summed up over seeds, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,27 @@ def test_runs_with_one_seed_are_tested_against_each_other_and_against_the_baseli
         ("lstm-2", "gru-2"): (0, 2),
         ("baseline", "gru-2"): (0, 1),
     }
+
+
+def test_two_baselines_are_tested_and_a_run_is_not_tested_against_itself(tmp_path: Path) -> None:
+    runs = []
+    for name, side, of_run in [
+        ("lstm-1", "A", "lstm-1"),
+        ("lstm-1", "B", "lstm-1"),
+        ("baseline", "A", "baseline"),
+        ("baseline", "B", "lstm-2"),
+    ]:
+        run = trained(tmp_path, name)
+        card = {**run.card, "model": f"{run.model} ({side})"}
+        runs.append(
+            replace(
+                run, folder=tmp_path / f"{name} ({side})", card=card, predictions=trained(tmp_path, of_run).predictions
+            )
+        )
+    pairs = [(first.name, second.name) for first, second, _ in compare(runs, LABELS, NAMES).same_seed_tests()]
+    assert ("baseline (A)", "baseline (B)") in pairs
+    assert ("lstm-1 (A)", "lstm-1 (B)") not in pairs
+    assert len(pairs) == 5
 
 
 def test_probabilities_are_means_over_seeds(comparison: Comparison) -> None:

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.parts.costs import costs, for_verdict
+from pipeline.parts.costs import Cost, costs, for_verdict
 from pipeline.parts.latency import BATCH_SIZES, latency, latency_name
 from pipeline.parts.trained import Trained
-from pipeline.parts.verdict import Cost
 
 
 def run(model: str, seed: int | None, epochs: int) -> Trained:
@@ -27,15 +26,27 @@ def test_times_are_means_over_the_runs_of_a_model() -> None:
         "lstm-1": {"time/training_seconds": 10.0, one: 2.0, "other": 1.0},
         "lstm-2": {"time/training_seconds": 20.0, one: 4.0},
     }
-    table = costs(RUNS, timings)
+    machine = {"version.keras": "3.15.1", "cpu": "EPYC"}
+    table = costs(RUNS, timings, {"lstm-1": machine, "lstm-2": machine, "baseline": {"cpu": "another"}})
     assert table.index.tolist() == ["lstm", "baseline"]
     assert table[["epochs", "training_seconds", one]].to_numpy()[0].tolist() == [5, 15, 3]
     assert np.isnan(table[["recurrent_parameters", "epochs", "training_seconds", one]].to_numpy()[1]).all()
-    assert for_verdict(table) == {"lstm": Cost((10.0, 20.0), 400)}
+    assert table["runs"].tolist() == [2, 1]
+    assert for_verdict(table) == {"lstm": Cost((10.0, 20.0), 400, frozenset({"cpu EPYC, version.keras 3.15.1"}))}
+
+
+def test_a_time_is_known_with_what_it_was_measured_with() -> None:
+    timings = {"lstm-1": {"time/training_seconds": 10.0}, "lstm-2": {"time/training_seconds": 20.0}}
+    one, other = {"cpu": "EPYC"}, {"cpu": "Xeon"}
+    both = for_verdict(costs(RUNS, timings, {"lstm-1": one, "lstm-2": other}))
+    assert both["lstm"].environments == {"cpu EPYC", "cpu Xeon"}
+    # A run that was written from its files has no time, and the machine that wrote it does not matter.
+    timed = for_verdict(costs(RUNS, {"lstm-1": timings["lstm-1"]}, {"lstm-1": one, "lstm-2": other}))
+    assert timed["lstm"] == Cost((10.0,), 400, frozenset({"cpu EPYC"}))
 
 
 def test_what_mlflow_does_not_know_is_left_open() -> None:
-    assert for_verdict(costs(RUNS, {})) == {"lstm": Cost((), 400)}
+    assert for_verdict(costs(RUNS, {}, {})) == {"lstm": Cost((), 400)}
 
 
 def test_latency_is_measured_on_batches_of_the_texts() -> None:

@@ -115,6 +115,7 @@ def test_another_process_on_one_thread_and_without_test_labels_writes_the_same_b
     (project.root / "data/processed/test_labels.npy").unlink()
     command = "python -m pipeline.train --model lstm --seed 1 --output data/models/lstm-1"
     inputs = "--tokens data/processed/tokens.npz --tokenizer data/processed/tokenizer.json"
+    inputs += " --embeddings data/processed/embeddings.npz"
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     project.run(*command.split(), *inputs.split(), environment=threads)
     assert len(before) == 5
@@ -145,13 +146,12 @@ def test_a_parameter_there_and_back_leaves_mlflow_complete(fresh_copy: Callable[
     project.run(*reproduce, "--units", "8")
     (project.root / "mlflow.db").unlink()
     project.run(*reproduce, "--units", "9")
-    before = runs_of(project)
-    assert names(before) == ["gru-1", "comparison"]
+    assert names(runs_of(project)) == ["gru-1", "baseline", "comparison"]
     # DVC brings the first results back; the store has never heard of them.
     output = project.run(*reproduce, "--units", "8").stdout
     assert "Running stage 'train@" not in output
-    runs = runs_of(project)[2:]
-    assert names(runs) == ["gru-1", "baseline", "comparison"]
+    runs = runs_of(project)[3:]
+    assert names(runs) == ["gru-1", "comparison"]
     assert runs[-1].data.tags["gatewise.run.gru-1"] == runs[0].info.run_id
     restored = runs[0].data.tags
     assert restored["gatewise.restored"] == "true"
@@ -274,6 +274,6 @@ def test_a_clone_with_a_remote_gets_files_and_runs_without_training(
     output = clone.run("python", "-m", "pipeline.tools.reproduce").stdout
     assert "Running stage 'train@" not in output
     assert names(runs_of(clone)) == [*MODELS, "comparison"]
-    for name in ("metrics.json", "roc.png", "learning_curves.csv"):
+    for name in ("metrics.json", "machine.json", "roc.png", "learning_curves.csv"):
         ours, theirs = (root / "data/results" / name for root in (clone.root, trained_project.root))
         assert ours.read_bytes() == theirs.read_bytes()

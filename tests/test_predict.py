@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project, clean_environment, output_of
+from tqdm import tqdm
 
+from pipeline.parts.choice import choose
 from pipeline.parts.command import InputError
 from pipeline.parts.tables import BATCH_ROWS
 from pipeline.tools.predict import joined, main, open_output, read_texts
@@ -87,7 +90,7 @@ def test_without_a_champion_the_best_on_validation_answers(trained_project: Proj
 def test_standard_input_is_one_text_per_line(project: Project) -> None:
     result = subprocess.run(
         [*COMMAND, "--file", "-"], cwd=project.root, env=clean_environment(), capture_output=True, check=True,
-        input="the acting is superb\r\n\n这部电影 😀\n".encode() + b"\xff\xfe not utf-8",
+        input="\ufeffthe acting is superb\r\n\n这部电影 😀\n".encode() + b"\xff\xfe not utf-8",
     )  # fmt: skip
     texts = [line.split("\t")[2] for line in result.stdout.decode().splitlines()]
     assert texts == ["the acting is superb", "", "这部电影 😀", "\ufffd\ufffd not utf-8"]
@@ -101,10 +104,11 @@ def test_a_file_of_any_kind_goes_in_and_out(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    table = pd.DataFrame({"id": [7, 8, 9, 10], "label": ["x", None, "y", "z"], "review": [*TEXTS, 'a "quoted",\nline']})
+    review = [*TEXTS, 'a "quoted",\nline\rand another']
+    table = pd.DataFrame({"id": [7, 8, 9, 10], "label": ["x", None, "y", "z"], "review": review})
     source, output = tmp_path / f"in.{ending}", tmp_path / f"out.{ending}"
     write(table, source)
-    options = ["--column", "review", "--keep", "id", "label", "--output", str(output), "--model", "baseline"]
+    options = ["--column", "review", "--keep", "id", "label", "review", "--output", str(output), "--model", "baseline"]
     monkeypatch.chdir(project.root)
     monkeypatch.setattr("sys.argv", ["predict", "--file", str(source), *options])
     main()
@@ -132,6 +136,7 @@ def test_a_file_of_any_kind_goes_in_and_out(
         ),
         (["a text", "--output", "x.xlsx"], "--output must end in .csv, .tsv, .jsonl, .parquet. Received: x.xlsx"),
         (["a text", "--keep", "id"], "--keep needs --output"),
+        (["--file", "x.csv", "--output", "data/../x.csv"], "--output must be another file than --file"),
         (["a text", "--model", "gru-7"], "there is no model 'gru-7'"),
         (["a text", "--model", "models:/nothing@champion"], "Registered Model with name=nothing not found"),
         (["a text", "--model", "baseline", "--output", "none/x.csv"], "none/x.csv cannot be written: No such file"),
@@ -173,6 +178,18 @@ def test_an_empty_field_of_a_csv_file_is_an_empty_text_and_na_is_a_word(tmp_path
     assert table["text"].tolist() == ["", "NA", ""]
 
 
+def test_every_line_of_a_csv_file_with_one_column_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text\na\n\n   \nb\n")
+    (table,) = read_texts(str(tmp_path / "x.csv"), "text", [])
+    assert table["text"].tolist() == ["a", "", "   ", "b"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_text(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("\ufefffine\n\ufeffword joiner\n")
+    (table,) = read_texts(str(tmp_path / "x.txt"), "text", [])
+    assert table["text"].tolist() == ["fine", "\ufeffword joiner"]
+
+
 def test_rows_are_counted_over_the_whole_file(tmp_path: Path) -> None:
     lines = ['{"text": "fine"}'] * BATCH_ROWS + ['{"text": 3}']
     (tmp_path / "x.jsonl").write_text("\n".join(lines))
@@ -205,6 +222,46 @@ def test_an_error_leaves_the_old_output_and_nothing_beside_it(tmp_path: Path) ->
     with pytest.raises(ZeroDivisionError):
         break_half_way()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.csv": "old"}
+
+
+def test_a_bad_row_at_the_end_says_that_nothing_was_written(tmp_path: Path) -> None:
+    def find_a_bad_row() -> None:
+        with open_output(tmp_path / "x.csv") as write_table:
+            write_table(pd.DataFrame({"label": ["a"]}))
+            raise InputError("row 9 is no text")
+
+    with pytest.raises(InputError, match=r"^row 9 is no text; .*x\.csv was not written$"):
+        find_a_bad_row()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_column_of_the_input_is_lost_to_one_of_ours() -> None:
+    given = pd.DataFrame({"text": ["a"], "p_a": ["1"], "predicted_p_a": ["2"], "label": ["3"]})
+    table = joined(given, pd.DataFrame({"label": ["a"], "p_a": [1.0], "p_b": [0.0]}))
+    assert table.columns.tolist() == [*given, "predicted_label", "predicted_predicted_p_a", "p_b"]
+
+
+def test_a_progress_bar_knows_how_many_rows_parquet_has(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pd.DataFrame({"text": TEXTS}).to_parquet(tmp_path / "x.parquet")
+    monkeypatch.setattr("pipeline.tools.predict.progress", partial(tqdm, disable=False))
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr("sys.argv", ["predict", "--file", str(tmp_path / "x.parquet"), "--model", "baseline"])
+    main()
+    assert re.search(r"classify: 100%.* 3/3 ", capsys.readouterr().err)
+
+
+def test_a_raw_web_page_s_line_break_is_read_as_one_by_every_model(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    for name in ("lstm-1", "gru-1", "baseline"):
+        model, _ = choose(name, "tiny")
+        raw, plain = model.predict(
+            [f"Not dull at all.{line_break}The acting is superb" for line_break in ("<br /><br />", "\n\n")]
+        ).to_dict("records")
+        assert raw == pytest.approx(plain, abs=1e-6)
 
 
 @pytest.mark.slow

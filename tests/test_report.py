@@ -121,11 +121,12 @@ def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts(tm
 def test_the_words_are_those_of_the_verdict_with_what_is_known_of_the_costs() -> None:
     pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2), 500)}
     times = [(20.0, 20.5), (10.0, 10.5)]
-    table = pd.DataFrame({"recurrent_parameters": [400, 300], "times": times}, index=["lstm", "gru"])
+    columns = {"recurrent_parameters": [400, 300], "times": times, "environments": [frozenset({"here"})] * 2}
+    table = pd.DataFrame(columns, index=["lstm", "gru"])
     told = tell("films", pairs, costs=for_verdict(table))
     (sentence,), (warning,) = told.sentences, told.warnings
     assert sentence.startswith("LSTM beats GRU on films by 10.0 points")
-    assert sentence.endswith("the GRU is 2.0x faster to train with 25 % fewer recurrent parameters.")
+    assert sentence.endswith("the GRU is 2.0x faster to train (means of 2 runs) with 25 % fewer recurrent parameters.")
     assert warning.startswith("Only 2 seeds for LSTM and GRU")
     single = table.assign(times=pd.Series({"lstm": (20.0,), "gru": (10.0,)}))
     (sentence,) = tell("films", pairs, costs=for_verdict(single)).sentences
@@ -156,7 +157,7 @@ def test_the_page_has_verdict_scores_texts_and_origin(page: str, trained_project
     assert f"<td>{head[:12]}</td>" in page  # what was checked out when it ran
     assert page.count(f", trained at {head[:12]}</td>") == 5
     assert "<td>seeds</td><td>1, 2</td>" in page
-    assert "faster to train" in page or "trains as fast" in page
+    assert "faster to train" in page or "do not clearly differ" in page
     for title in ("LSTM", "GRU", "n-gram baseline"):
         assert f"{title}</td>" in page
     examples = json.loads((data / "results/examples.json").read_text())
@@ -165,9 +166,9 @@ def test_the_page_has_verdict_scores_texts_and_origin(page: str, trained_project
     assert all(text in page for text in shown)
 
 
-def described(labels: list[str]) -> dict[str, Any]:
-    """What the page reads of data.json."""
-    split = {"reviews": 60, "labels": dict.fromkeys(labels, 5), "groups": 60}
+def described(labels: list[str], absent: str = "") -> dict[str, Any]:
+    """What the page reads of data.json, where no text has the label `absent`."""
+    split = {"reviews": 60, "labels": {label: 5 for label in labels if label != absent}, "groups": 60}
     return {"labels": labels, "settings": {"seed": 1}, "splits": {"test": split}}
 
 
@@ -178,8 +179,9 @@ LONG = [f"a class with a name as long as this, number {number}" for number in ra
 def test_twelve_classes_with_long_names_of_any_letters(tmp_path: Path) -> None:
     labels = ["$_$", "<i>", "良い", *LONG[:9]]
     results, models = made_up(tmp_path, labels)
-    origin = Provenance("news", "5" * 32, "none", described(labels), {}, {})
-    page = write_page(results, Told([], []), costs(models, {}), origin).read_text()
+    origin = Provenance("news", "5" * 32, "none", described(labels, absent="<i>"), {}, {})
+    page = write_page(results, Told([], []), costs(models, {}, {}), origin).read_text()
+    assert re.findall("No test text is labelled <b>(.*)</b>", page) == ["&lt;i&gt;"]
     examples = json.loads((results / "examples.json").read_text())
     assert [pair["models"] for pair in examples["disagreements"]] == [
         *(["lstm", "gru"], ["lstm", "baseline"], ["gru", "baseline"])
@@ -195,7 +197,7 @@ def test_twelve_classes_with_long_names_of_any_letters(tmp_path: Path) -> None:
 def test_what_two_models_disagree_on_stands_under_their_names(tmp_path: Path) -> None:
     results, models = made_up(tmp_path, ["bad", "good"])
     origin = Provenance("news", "5" * 32, "none", described(["bad", "good"]), {"lstm-1": "a1, trained at b2"}, {})
-    page = write_page(results, Told([], []), costs(models, {}), origin).read_text()
+    page = write_page(results, Told([], []), costs(models, {}, {}), origin).read_text()
     text = re.sub(r"<[^>]*>", "", page)
     for pair in ("LSTM and GRU", "LSTM and n-gram baseline", "GRU and n-gram baseline"):
         assert f"{pair} disagree most confidently" in text
@@ -214,14 +216,15 @@ def test_text_from_the_data_is_escaped_and_what_is_not_known_is_a_dash(tmp_path:
     examples["disagreements"][0]["texts"][0] |= {"text": hostile, "label": "<i>"}
     (results / "examples.json").write_text(json.dumps(examples))
     origin = Provenance("<tiny>", "5" * 32, "none", described(["bad", "<i>"]), {}, {})
-    page = write_page(results, Told(["LSTM > GRU."], []), costs(models, {}), origin).read_text()
+    page = write_page(results, Told(["LSTM > GRU."], ["Only < 3."]), costs(models, {}, {}), origin).read_text()
     assert "<script>" not in page
     assert "<b>bold" not in page
     assert "<i>" not in page
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt;" in page
     assert "LSTM &gt; GRU." in page
+    assert "Only &lt; 3." in page
     assert "There is no text that all of them get wrong." in page
-    assert "LSTM</td><td>–</td>" in page
+    assert "LSTM</td><td>0 of 2</td><td>–</td>" in page
     assert is_current(results)
 
 

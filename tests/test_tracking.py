@@ -29,7 +29,8 @@ from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import InputError
 from pipeline.parts.figures import COLOURS
-from pipeline.parts.lineage import MACHINE, PATCH, environment, sha256
+from pipeline.parts.freshness import fingerprint
+from pipeline.parts.lineage import MACHINE, PATCH, environment
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.record import finish, record_comparison, record_machine, restore
 from pipeline.parts.registry import Registry
@@ -459,6 +460,7 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
         "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
         "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
     }
+    (results / "examples.json").write_text("{}")
     (results / "statistics.json").write_text(json.dumps(statistics))
     (results / "metrics.json").write_text(json.dumps(metrics))
     (results / "roc.png").write_bytes(b"\x89PNG")
@@ -485,9 +487,10 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
     links = [f"[{name}]({page}/{run_id}?workflowType=machine_learning)" for name, run_id in run_ids.items()]
     assert run.data.tags["mlflow.note.content"] == f"| model |\n\nRuns compared: {', '.join(links)}."
     files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
-    assert sorted(file.path for file in files) == [DEPENDENCIES, "metrics.json", "roc.png", "statistics.json"]
+    expected = [DEPENDENCIES, "examples.json", "metrics.json", "roc.png", "statistics.json"]
+    assert sorted(file.path for file in files) == sorted(expected)
     # By which the report is connected with the run.
-    assert found(Tracker("tiny"), sha256(results / "statistics.json")).info.run_id == run.info.run_id
+    assert found(Tracker("tiny"), fingerprint(results)).info.run_id == run.info.run_id
 
 
 def test_the_ui_shows_models_seeds_and_scores_unaided(restored: tuple[Tracker, Run]) -> None:
@@ -517,7 +520,7 @@ def test_what_people_wrote_about_an_experiment_stays_and_what_is_missing_comes()
 
 
 def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) -> None:
-    (tmp_path / "statistics.json").write_text("{}")
+    (tmp_path / "metrics.json").write_text("{}")
     tracker = Tracker("tiny")
     runs = {}
     for name, made_from in (("gru-1", None), ("gru-2", None), ("gru-3", {})):
@@ -528,7 +531,7 @@ def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) 
     assert not (tmp_path / MACHINE).exists()
     del runs["gru-3"]
     record_machine(runs, tmp_path)
-    content = {"statistics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment()}
+    content = {"metrics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment()}
     assert json.loads((tmp_path / MACHINE).read_text()) == content
 
 

@@ -1,12 +1,13 @@
 """The train stage: what it leaves in its folder, that it repeats itself, and that it does not need MLflow."""
 
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_PARAMS, train_params
+from conftest import ROOT, TINY_PARAMS, clean_environment, train_params
 
 from pipeline import train as stage
 from pipeline.parts import networks
@@ -134,3 +135,51 @@ def test_what_cannot_be_is_refused_before_any_work(
     with pytest.raises(InputError, match=message):
         run_main(monkeypatch, **changes)
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+# Embedding, units, batch and length of the default data set: large enough for TensorFlow to split operations among
+# threads, which small ones are not. Prints the SHA-256 of weights and predictions of both cells.
+FULL_SIZE = """
+import hashlib
+import numpy as np
+from pipeline.parts import networks
+from pipeline.parts.params import read_params
+from pipeline.parts.tokens import from_lists
+settings = read_params().train.model_copy(update={"epochs": 2, "patience": 0})
+rng = np.random.default_rng(1)
+texts = from_lists([rng.integers(1, 10_000, rng.integers(4, 65)).tolist() for _ in range(640)])
+labels = rng.integers(0, 2, 640).astype(np.int32)
+for cell in networks.CELLS:
+    networks.seed_everything(1)
+    model = networks.build(cell, 10_000, 2, settings)
+    networks.fit(model, (texts, labels), (texts, labels), settings, 64, 1)
+    arrays = [*model.get_weights(), networks.predict(model, texts)]
+    print(cell, hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
+"""
+
+
+def trained_elsewhere(threads: int) -> list[str]:
+    """The hashes of both cells from a process of its own, with so many threads for each kind of work."""
+    limits = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), str(threads))
+    command = [sys.executable, "-c", FULL_SIZE]
+    result = subprocess.run(
+        command, cwd=ROOT, env=clean_environment() | limits, capture_output=True, text=True, check=True
+    )
+    return result.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def on_two_threads() -> list[str]:
+    return trained_elsewhere(2)
+
+
+@pytest.mark.slow
+def test_another_process_trains_the_same_full_size_networks(on_two_threads: list[str]) -> None:
+    assert [line.split()[0] for line in on_two_threads] == list(networks.CELLS)
+    assert trained_elsewhere(2) == on_two_threads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 5])
+def test_another_number_of_threads_trains_the_same_full_size_networks(on_two_threads: list[str], threads: int) -> None:
+    assert trained_elsewhere(threads) == on_two_threads

@@ -1,8 +1,13 @@
-"""What `make ui` says when it cannot open the UI. The UI itself is MLflow's."""
+"""What `make ui` says when it cannot open the UI, and who may. The UI itself is MLflow's."""
 
+import http.client
+import os
+import signal
 import socket
+import subprocess
+import time
 
-from conftest import Project
+from conftest import Project, clean_environment
 
 UI = ("python", "-m", "pipeline.tools.ui")
 
@@ -23,3 +28,36 @@ def test_without_runs_the_way_to_make_some_is_said(trained_project: Project) -> 
     assert result.returncode == 1
     assert "there are no runs yet" in result.stderr
     assert "make repro" in result.stderr
+
+
+def status(port: int, host: str) -> int | None:
+    """What a request for this host is answered with."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def test_the_names_of_this_machine_are_let_in_and_others_are_not(trained_project: Project) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*UI, "--host", "0.0.0.0", "--port", str(port)],
+        cwd=trained_project.root, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while status(port, "localhost") is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for host in ("localhost", f"{socket.gethostname()}:{port}", f"192.168.1.2:{port}"):
+            assert status(port, host) == 200
+        assert status(port, "evil.example") == 403
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()

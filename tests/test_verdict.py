@@ -4,13 +4,19 @@ from collections.abc import Mapping
 
 import pytest
 
+from pipeline.parts.costs import Cost
 from pipeline.parts.statistics import Difference
-from pipeline.parts.verdict import Cost, seed_warning, verdict
+from pipeline.parts.verdict import seed_warning, tell, verdict
 
 
 def cost(seconds: float, parameters: int) -> Cost:
     """Two runs that took about as long."""
     return Cost((seconds - 0.5, seconds + 0.5), parameters)
+
+
+def measured_on(lstm: str, gru: str) -> dict[str, Cost]:
+    """Each letter is a machine."""
+    return {"lstm": Cost((79, 81), 4000, frozenset(lstm)), "gru": Cost((19, 21), 3000, frozenset(gru))}
 
 
 COSTS = {"lstm": cost(60, 4000), "gru": cost(50, 3000)}
@@ -47,7 +53,7 @@ def test_a_tie_with_costs_and_a_better_baseline() -> None:
     }
     assert verdict("imdb", differences, "baseline", COSTS) == (
         "GRU and LSTM cannot be told apart on imdb (difference 0.1 points, 95 % interval -0.4 to 0.6; 5 seeds);"
-        " the GRU is 1.2x faster to train with 25 % fewer recurrent parameters;"
+        " the GRU is 1.2x faster to train (means of 2 runs) with 25 % fewer recurrent parameters;"
         " the n-gram baseline beats both by 3.1 points."
     )
 
@@ -80,8 +86,8 @@ def test_two_seeds_are_called_few() -> None:
 @pytest.mark.parametrize("p_value", [0.0001, 0.9])
 def test_one_seed_decides_nothing(p_value: float) -> None:
     assert pair(1.2, (0.6, 1.8), p_value, (1, 1)) == (
-        "GRU is 1.2 points ahead of LSTM on imdb, but one seed decides nothing"
-        " (95 % interval over texts alone 0.6 to 1.8; only 1 seed)."
+        "GRU is 1.2 points ahead of LSTM on imdb (95 % interval over texts alone 0.6 to 1.8; only 1 seed),"
+        " but one seed decides nothing."
     )
     assert "but one seed decides nothing" in pair(1.2, (0.6, 1.8), p_value, (5, 1))
 
@@ -116,8 +122,7 @@ def test_one_run_is_enough_for_the_baseline_but_not_for_a_network() -> None:
         "n-gram baseline is 3.0 to 3.2 points ahead of both, but one seed decides nothing."
     )
     assert against_baseline((-3, 0.001), (3, 0.001), seeds=1) == (
-        "n-gram baseline is 3.0 points ahead of the GRU, but one seed decides nothing"
-        " and is 3.0 points behind the LSTM, but one seed decides nothing."
+        "n-gram baseline is 3.0 points ahead of the GRU and 3.0 points behind the LSTM, but one seed decides nothing."
     )
 
 
@@ -193,29 +198,41 @@ def costs_of(costs: dict[str, Cost]) -> str:
 
 
 PAIR = {("gru", "lstm"): difference(0.1, (-0.4, 0.6), 0.6)}
+NO_DIFFERENCE = "training times of GRU and LSTM do not clearly differ, and the GRU has 25 % fewer recurrent parameters"
+SIZE_ALONE = "GRU has 25 % fewer recurrent parameters than the LSTM"
 
 
 @pytest.mark.parametrize(
     ("costs", "words"),
     [
-        ({"lstm": cost(40, 4000), "gru": cost(60, 3000)}, "LSTM is 1.5x faster to train with 33 % more"),
-        ({"lstm": cost(40, 4000), "gru": cost(60, 4000)}, "LSTM is 1.5x faster to train with as many"),
-        ({"lstm": cost(40, 4000), "gru": cost(41, 3000)}, "GRU trains as fast as the LSTM with 25 % fewer"),
+        (
+            {"lstm": cost(40, 4000), "gru": cost(60, 3000)},
+            "LSTM is 1.5x faster to train (means of 2 runs) with 33 % more recurrent parameters",
+        ),
+        (
+            {"lstm": cost(40, 4000), "gru": Cost((59, 60, 61), 4000)},
+            "LSTM is 1.5x faster to train (means of 2 and 3 runs) with as many recurrent parameters",
+        ),
+        ({"lstm": cost(40, 4000), "gru": cost(41, 3000)}, NO_DIFFERENCE),
         # Half as long in the mean, but one run was slower than one of the other's.
         (
             {"lstm": Cost((40, 80), 4000), "gru": Cost((10, 50), 3000)},
-            "GRU trains as fast as the LSTM with 25 % fewer",
+            NO_DIFFERENCE,
         ),
         # One run each is no evidence.
-        ({"lstm": Cost((80,), 4000), "gru": Cost((10,), 3000)}, "GRU has 25 % fewer"),
+        ({"lstm": Cost((80,), 4000), "gru": Cost((10,), 3000)}, SIZE_ALONE),
+        # Times of one kind of machine are comparable, those of two are not.
+        (measured_on("a", "a"), "GRU is 4.0x faster to train (means of 2 runs) with 25 % fewer recurrent parameters"),
+        (measured_on("a", "b"), SIZE_ALONE),
+        (measured_on("ab", "a"), SIZE_ALONE),
         # GRU is the most accurate: the fastest is set against it, and the GRU itself against the next.
         (
             {"lstm": cost(90, 4000), "gru": cost(60, 3000), "rnn": cost(20, 1000)},
-            "RNN is 3.0x faster to train than the GRU with 67 % fewer",
+            "RNN is 3.0x faster to train than the GRU (means of 2 runs) with 67 % fewer recurrent parameters",
         ),
         (
             {"lstm": cost(90, 4000), "gru": cost(60, 3000), "rnn": cost(75, 1000)},
-            "GRU is 1.2x faster to train than the RNN with 3.0x as many",
+            "GRU is 1.2x faster to train than the RNN (means of 2 runs) with 3.0x as many recurrent parameters",
         ),
     ],
     ids=[
@@ -224,13 +241,15 @@ PAIR = {("gru", "lstm"): difference(0.1, (-0.4, 0.6), 0.6)}
         "as fast",
         "times overlap",
         "single runs",
+        "one machine",
+        "two machines",
+        "runs of one network on two machines",
         "three, another is fastest",
         "three, the best is fastest",
     ],
 )
 def test_the_fastest_network_is_told_with_its_size(costs: dict[str, Cost], words: str) -> None:
-    than = " than the LSTM" if " has " in words else ""
-    assert costs_of(costs) == f"{words} recurrent parameters{than}."
+    assert costs_of(costs) == f"{words}."
 
 
 @pytest.mark.parametrize("costs", [None, {}, {"lstm": cost(1, 1)}, {"lstm": cost(1, 1), "baseline": cost(1, 1)}])
@@ -268,3 +287,46 @@ def test_fewer_than_three_seeds_give_a_warning() -> None:
 def test_one_seed_each_that_are_level_is_a_tie() -> None:
     pair = {("gru", "lstm"): Difference(0.0, -0.02, 0.02, 1.0, (1, 1), 500)}
     assert verdict("mine", pair).startswith("GRU and LSTM cannot be told apart on mine (difference 0.0 points")
+
+
+def test_the_correction_is_for_all_pairs_that_are_compared() -> None:
+    """0.03 alone would do; of two, it becomes 0.06."""
+    told = {("gru (B)", "gru (A)"): difference(1.0, (0.1, 1.9), 0.03)}
+    other = {("lstm (B)", "lstm (A)"): difference(0.5, (-1, 2), 0.4)}
+    assert verdict("imdb", told).startswith("GRU (B) beats GRU (A) on imdb by 1.0 points")
+    assert verdict("imdb", told, compared=told | other) == (
+        "GRU (B) and GRU (A) cannot be told apart on imdb (difference 1.0 points, 95 % interval 0.1 to 1.9; 5 seeds;"
+        " p < 0.05 before Holm's correction for 2 comparisons)."
+    )
+
+
+def test_two_baselines_are_compared_without_seeds() -> None:
+    better = {("baseline (B)", "baseline (A)"): difference(1.2, (0.6, 1.8), 0.001, (1, 1))}
+    assert verdict("imdb", better, "baseline", COSTS) == (
+        "The n-gram baseline (B) beats the n-gram baseline (A) on imdb by 1.2 points (95 % interval 0.6 to 1.8)."
+    )
+    assert tell("imdb", better, "baseline").warnings == []
+    equal = {("baseline (B)", "baseline (A)"): difference(0.2, (-0.6, 0.8), 0.6, (1, 1))}
+    assert verdict("imdb", equal, "baseline") == (
+        "The n-gram baseline (B) and the n-gram baseline (A) cannot be told apart on imdb"
+        " (difference 0.2 points, 95 % interval -0.6 to 0.8)."
+    )
+
+
+def test_a_network_with_one_seed_comes_last() -> None:
+    seen = three(0.001, 0.001, 0.001) | {("lstm", "gru"): -difference(1, (0.2, 1.8), 0.01, (5, 1))}
+    assert verdict("imdb", seen) == (
+        "GRU, the most accurate of 3 networks on imdb, beats RNN by 3.0 points (95 % interval 2.0 to 4.0; 5 seeds)"
+        " and is 1.0 points ahead of LSTM (95 % interval over texts alone 0.2 to 1.8; only 1 to 5 seeds),"
+        " but one seed decides nothing."
+    )
+
+
+def test_few_texts_and_times_of_two_machines_give_warnings() -> None:
+    def told(groups: int, costs: dict[str, Cost]) -> list[str]:
+        return tell("imdb", {("gru", "lstm"): difference(1, (0, 2), 0.1, groups=groups)}, costs=costs).warnings
+
+    assert told(30, measured_on("a", "a")) == []
+    few, times = told(29, measured_on("a", "b"))
+    assert few.startswith("Only 29 test texts, or groups of them that belong together: with fewer than 30, ")
+    assert times.startswith("Training times are not compared: ")

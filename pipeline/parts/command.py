@@ -5,7 +5,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -38,6 +40,11 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("error: interrupted")
 
 
+def search_path() -> str:
+    """`PATH` with this environment's commands first, for what starts `python` or another of them by its name."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known name is nearest to `name`, or list them all when none is near.
 
@@ -52,3 +59,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def progress(things: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any]":
     """A progress bar (the options are tqdm's) that goes when it is done, and that only a terminal gets."""
     return tqdm(things, leave=False, disable=None, **options)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say what is waited for, as long as the block takes, and only on a terminal."""
+
+    def show(line: str) -> None:
+        if sys.stderr.isatty():
+            print(line, end="\r", file=sys.stderr, flush=True)
+
+    show(f"{what} ...")
+    try:
+        yield
+    finally:
+        show(" " * len(f"{what} ..."))

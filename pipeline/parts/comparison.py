@@ -56,10 +56,12 @@ class Comparison:
 
     def correct(self) -> dict[str, np.ndarray]:
         """Model to whether its runs are right, bool, (seeds, texts)."""
-        return {
-            model: np.stack([run.predictions["test"].argmax(axis=1) == self.labels for run in runs])
-            for model, runs in self.by_model().items()
-        }
+        return {model: np.stack([self.is_correct(run) for run in runs]) for model, runs in self.by_model().items()}
+
+    def is_correct(self, run: Trained) -> np.ndarray:
+        """Whether a run gets each text right, bool, (texts,)."""
+        correct: np.ndarray = run.predictions["test"].argmax(axis=1) == self.labels
+        return correct
 
     def learning_curves(self) -> pd.DataFrame:
         """The history of every network below each other, with its `run`, `model` and `seed`."""
@@ -83,8 +85,7 @@ class Comparison:
         bins = np.searchsorted(edges, lengths)
         tables = []
         for run in self.runs:
-            correct = run.predictions["test"].argmax(axis=1) == self.labels
-            table = pd.DataFrame({"tokens": lengths, "accuracy": correct}).groupby(bins).agg(
+            table = pd.DataFrame({"tokens": lengths, "accuracy": self.is_correct(run)}).groupby(bins).agg(
                 **{"tokens": ("tokens", "median"), "from": ("tokens", "min"), "to": ("tokens", "max"),
                    "texts": ("tokens", "size"), "accuracy": ("accuracy", "mean")}
             )  # fmt: skip
@@ -92,14 +93,18 @@ class Comparison:
         return pd.concat(tables)
 
     def same_seed_tests(self) -> list[tuple[Trained, Trained, McNemar]]:
-        """McNemar's test for every two runs of different models with one seed; a run without a seed goes with all."""
+        """McNemar's test for every two runs of different models with one seed; a run without a seed goes with all.
+
+        Of two revisions, one run may be on both sides: it is no two runs, which its equal probabilities show.
+        """
         pairs = (
             (first, second)
             for first, second in combinations(self.runs, 2)
-            if first.model != second.model and len({first.card["seed"], second.card["seed"]} - {None}) == 1
+            if first.model != second.model
+            and len({first.card["seed"], second.card["seed"]} - {None}) < 2
+            and not np.array_equal(first.predictions["test"], second.predictions["test"])
         )
-        correct = {run.name: run.predictions["test"].argmax(axis=1) == self.labels for run in self.runs}
-        return [(first, second, mcnemar(correct[first.name], correct[second.name])) for first, second in pairs]
+        return [(first, second, mcnemar(self.is_correct(first), self.is_correct(second))) for first, second in pairs]
 
     def probabilities(self) -> dict[str, np.ndarray]:
         """Model to the mean over its runs of the probabilities of every class, float64, (texts, classes)."""

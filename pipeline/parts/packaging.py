@@ -27,6 +27,7 @@ _PARTS = ("__init__", "parts/__init__", "parts/arrays", "parts/classifier", "par
 _PACKAGES = ("mlflow", "numpy", "pandas")
 _NETWORK_PARTS = ("parts/batches", "parts/networks", "parts/tokens")
 _NETWORK_PACKAGES = ("keras", "tokenizers")
+_DEFAULT_BACKEND = "tensorflow"  # of Keras, where KERAS_BACKEND says nothing
 _BACKEND_PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax", "jaxlib")}
 _BASELINE_PARTS = ("parts/ngrams",)
 _BASELINE_PACKAGES = ("scikit-learn", "scipy")
@@ -43,7 +44,7 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
         MlflowException: the store did not take it.
     """
     linear = trained.model == BASELINE
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # as Keras reads it
+    backend = os.environ.get("KERAS_BACKEND", _DEFAULT_BACKEND)
     package = Path(pipeline.__file__).parent
     with tempfile.TemporaryDirectory() as folder:
         card = Path(folder) / "model_card.md"
@@ -59,8 +60,9 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
             artifacts={name: str(path) for name, path in artifacts.items()},
             code_paths=[str(_code(package, Path(folder), _BASELINE_PARTS if linear else _NETWORK_PARTS))],
             signature=_signature(trained.card["labels"]),
-            pip_requirements=_pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES + _BACKEND_PACKAGES[backend]),
-            model_config=None if linear else {"keras_backend": backend},
+            pip_requirements=pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES + _BACKEND_PACKAGES[backend]),
+            # MLflow makes it a parameter of the run as well.
+            model_config=None if linear or backend == _DEFAULT_BACKEND else {"keras_backend": backend},
             tags={"mlflow.note.content": card.read_text(encoding="utf-8")},
         )
 
@@ -79,12 +81,13 @@ def _signature(labels: list[str]) -> ModelSignature:
     return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(columns))
 
 
-def _pinned(packages: tuple[str, ...]) -> list[str]:
+def pinned(packages: tuple[str, ...]) -> list[str]:
+    """The requirements of a model, in the versions at hand; of packages that are not installed, none."""
     requirements = []
     for package in _PACKAGES + packages:
         try:
             pinned = f"=={version(package)}"
-        except PackageNotFoundError:  # tensorflow or tensorflow-cpu, whichever is installed
+        except PackageNotFoundError:  # of tensorflow and tensorflow-cpu, one is
             continue
         if package == "tensorflow-cpu":
             requirements += [f"{package}{pinned}; {_CPU_BUILD}", f"tensorflow{pinned}; {_NO_CPU_BUILD}"]

@@ -15,8 +15,8 @@ from pipeline.parts.store import FINGERPRINT
 from pipeline.parts.tracking import COMPARISON, TrackedRun, Tracker, environment_of
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
-_REVIEWS, _STATISTICS = "reviews.parquet", "statistics.json"
-_NUMBERS = ("metrics.json", _STATISTICS)
+_REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
+_NUMBERS = (_METRICS, "statistics.json")
 
 
 def run_params(card: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def record_machine(runs: Mapping[str, Any], results: Path) -> None:
         names = sorted({name for one in known for name in one})
         machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
         # By this hash, which dvc.lock has too, the file is known to belong to the results.
-        content = {_STATISTICS: md5(results / _STATISTICS), **machine}
+        content = {_METRICS: md5(results / _METRICS), **machine}
         (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -160,13 +160,6 @@ def _comparison_metrics(
 ) -> dict[str, float]:
     """What came out and is known."""
     numbers = {
-        f"test over seeds/{model} {name} {part}": number
-        for model, values in metrics.items()
-        for name, value in values.items()
-        if isinstance(value, dict)
-        for part, number in value.items()
-    }
-    numbers |= {
         f"difference/{row['first']} - {row['second']} {name}": row[name]
         for row in statistics["differences"]
         for name in ("mean", "low", "high", "holm_p_value")
@@ -175,6 +168,13 @@ def _comparison_metrics(
         f"costs/{model} {str(name).rpartition('/')[2]}": number
         for model, row in costs.select_dtypes("number").iterrows()
         for name, number in row.items()
+    }
+    numbers |= {
+        f"test over seeds/{model} {name} {part}": number
+        for model, values in metrics.items()
+        for name, value in values.items()
+        if isinstance(value, dict)
+        for part, number in value.items()
     }
     return {name: float(number) for name, number in numbers.items() if number is not None and not math.isnan(number)}
 

@@ -233,7 +233,7 @@ def _cost_rows(costs: pd.DataFrame) -> list[dict[str, str]]:
     }
     headings |= {"parameters": "parameters", "recurrent_parameters": "recurrent parameters"}
     return [
-        {"model": str(model)}
+        {"model": str(model), "runs timed": f"{len(row['times'])} of {row['runs']}"}
         | {heading: _number(row[name], whole="parameters" in name) for name, heading in headings.items()}
         for model, row in costs.iterrows()
     ]

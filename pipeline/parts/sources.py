@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, get_args
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from pipeline.parts.command import InputError, did_you_mean
+from pipeline.parts.command import InputError, did_you_mean, progress
 from pipeline.parts.params import read_yaml
 from pipeline.parts.tables import BATCH_ROWS, TABLE_ENDINGS, in_batches, read_table
 from pipeline.parts.words import LINE_BREAK
@@ -142,7 +142,7 @@ def content_sha256(archive: Path) -> str:
     files in the order of their names.
     """
     lines = {}
-    for name, data in _imdb_reviews(archive):
+    for name, data in progress(_imdb_reviews(archive), total=100_000, desc="check reviews", unit=" reviews"):
         lines[name] = f"{name} {hashlib.sha256(data).hexdigest()}\n"
     in_order = sorted(lines, key=lambda name: (_IMDB_FOLDERS.index(name.rpartition("/")[0]), name))
     return hashlib.sha256("".join(lines[name] for name in in_order).encode()).hexdigest()

@@ -11,29 +11,34 @@ import argparse
 import json
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import resolve_rev
 from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 
 from pipeline.parts.command import InputError, run
-from pipeline.parts.comparison import Comparison, compare
+from pipeline.parts.comparison import compare
 from pipeline.parts.costs import costs, for_verdict
 from pipeline.parts.datasets import read_groups, read_split
+from pipeline.parts.figures import title_of
 from pipeline.parts.freshness import REPORT
-from pipeline.parts.lineage import commit, environment, md5, project_root, state
+from pipeline.parts.lineage import environment, md5, project_root, state, state_of
 from pipeline.parts.params import PARAMS_FILE, read_params
 from pipeline.parts.report import Provenance, origin_of, summary, write_page
 from pipeline.parts.results import Differences, write_results
-from pipeline.parts.statistics import holm, paired_difference
-from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, Trained
-from pipeline.parts.verdict import Told, seed_warning, verdict
+from pipeline.parts.statistics import paired_difference
+from pipeline.parts.tracking import Tracker, environment_of
+from pipeline.parts.trained import BASELINE, Trained, kind_of
+from pipeline.parts.verdict import Told, listed, verdict, warnings
 
 WORKSPACE = "workspace"
 MODELS, DATA, COMPARED = Path("data/models"), Path("data/processed"), Path("data/compare")
@@ -49,7 +54,7 @@ class Side:
         dataset: the data set selected there.
         data: the folder with its data.
         models: its trained models.
-        commit: what git has under that name.
+        commit: what git has under that name, in the words of `lineage.state_of`.
     """
 
     revision: str
@@ -73,8 +78,15 @@ def read_side(revision: str, folder: Path) -> Side:
     if revision != WORKSPACE:
         _fetch(revision, folder, *(f"{MODELS}/{name}" for name in names), *(f"{DATA}/{name}" for name in _DATA_FILES))
     trained = [Trained.load(root / MODELS / name) for name in names]
-    head = state() if revision == WORKSPACE else str(commit(revision))
-    return Side(revision, params.dataset, root / DATA, trained, head)
+    return Side(revision, params.dataset, root / DATA, trained, _commit(revision))
+
+
+def _commit(revision: str) -> str:
+    """The commit of a revision, or of an experiment, whose name is DVC's and not git's."""
+    if revision == WORKSPACE:
+        return state()
+    with Repo(str(project_root())) as repository:
+        return state_of(resolve_rev(repository.scm, revision), dirty=False, left_out="")
 
 
 def _fetch(revision: str, folder: Path, *paths: str) -> None:
@@ -101,6 +113,9 @@ def check_same_test(first: Side, second: Side) -> None:
     """
     if first.dataset != second.dataset:
         raise InputError(f"{first.revision} is about {first.dataset}, {second.revision} about {second.dataset}")
+    names = [", ".join(read_data(side)["labels"]) for side in (first, second)]
+    if names[0] != names[1]:
+        raise InputError(f"the labels of {first.revision} are {names[0]}, those of {second.revision} {names[1]}")
     texts = [pd.concat(read_split(side.data / "reviews.parquet", "test", ["text"]))["text"] for side in (first, second)]
     labels = [np.load(side.data / "test_labels.npy") for side in (first, second)]
     if texts[0].tolist() != texts[1].tolist() or not np.array_equal(*labels):
@@ -123,7 +138,7 @@ def side_by_side(first: Side, second: Side) -> tuple[list[Trained], dict[str, st
     models, fingerprints = [], {}
     for letter, side in (("A", first), ("B", second)):
         for model in side.models:
-            same = kinds[0].get(model.model) == kinds[1].get(model.model)
+            same = sorted(kinds[0].get(model.model, [])) == sorted(kinds[1].get(model.model, []))
             if same and letter == "B":
                 continue
             called = "" if same else f" ({letter})"
@@ -134,39 +149,89 @@ def side_by_side(first: Side, second: Side) -> tuple[list[Trained], dict[str, st
     return sorted(models, key=lambda model: (order.index(kind_of(model.model)), model.model)), fingerprints
 
 
-def kind_of(model: str) -> str:
-    """`lstm` of `lstm (A)`."""
-    return model.partition(" ")[0]
-
-
-def differences_of(comparison: Comparison) -> Differences:
-    """Of every kind of model, B against A.
+def pairs_of(models: Sequence[str]) -> list[tuple[str, str]]:
+    """B and A of every kind of model that differs; where no network is on both sides, every network with every other.
 
     Raises:
-        InputError: no model differs.
+        InputError: there are none.
     """
-    correct = comparison.correct()
-    pairs = [(f"{kind} (B)", f"{kind} (A)") for kind in dict.fromkeys(map(kind_of, correct))]
-    found = {
-        (second, first): paired_difference(correct[second], correct[first], comparison.groups)
-        for second, first in pairs
-        if {second, first} <= set(correct)
-    }
-    if not found:
-        raise InputError("both sides have the same models: there is nothing to compare")
-    return found
+    first, second = ([model for model in models if model.endswith(f" ({letter})")] for letter in "AB")
+    pairs = [(b, a) for b in second for a in first if kind_of(a) == kind_of(b)]
+    common = {kind_of(b) for b, _ in pairs} | {model for model in models if model not in (*first, *second)}
+    if common <= {BASELINE}:
+        pairs = [(b, a) for b in second for a in first if BASELINE not in (kind_of(a), kind_of(b))] + pairs
+    if not pairs:
+        same = listed([title_of(model) for model in models if model in common])
+        alone = [f"; {title_of(model)} is on one side alone" for model in (*first, *second)]
+        raise InputError(f"there is nothing to compare: both sides have the same {same}{''.join(alone)}")
+    return pairs
 
 
-def words_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame) -> Told:
-    """One verdict per network, for all of which the p-values are adjusted, and the warnings."""
-    adjusted = holm([difference.p_value for difference in differences.values()])
-    networks = {
-        pair: replace(difference, p_value=p_value)
-        for (pair, difference), p_value in zip(differences.items(), adjusted, strict=True)
-        if kind_of(pair[0]) != BASELINE
+def without_same_models(
+    pairs: Sequence[tuple[str, str]], models: Sequence[Trained], fingerprints: Mapping[str, str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Leave out the pairs that are one model with other seeds: same settings, and equal networks for equal seeds.
+
+    Args:
+        pairs: of `pairs_of`.
+        models: the models of both sides.
+        fingerprints: of each, by its name.
+
+    Returns:
+        The pairs that are left, and what is to be said of runs that are on both sides.
+
+    Raises:
+        InputError: none is left.
+    """
+    kept, notes = [], []
+    for b, a in pairs:
+        runs = {model: {fingerprints[run.name]: run for run in models if run.model == model} for model in (a, b)}
+        seeds = sorted(run.card["seed"] for shared, run in runs[b].items() if shared in runs[a])
+        settings = {str(run.card["settings"]) for of_model in runs.values() for run in of_model.values()}
+        named = f"seed{'s' * (len(seeds) > 1)} {listed([str(seed) for seed in seeds])}" if seeds else ""
+        if seeds and len(settings) == 1:
+            notes.append(f"{title_of(a)} and {title_of(b)} are one model with other seeds, and not compared: {named}"
+                         " gave the same network, with the same settings.")  # fmt: skip
+            continue
+        kept.append((b, a))
+        if seeds:
+            notes.append(f"{title_of(a)} and {title_of(b)} have the runs of {named} in common: their interval, which"
+                         " takes all runs for independent, is wider than it need be.")  # fmt: skip
+    if not kept:
+        raise InputError(f"there is nothing to compare: {' '.join(notes).removesuffix('.')}")
+    return kept, notes
+
+
+def told_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame, notes: list[str]) -> Told:
+    """One verdict per pair, with p-values corrected for all of them, and the warnings."""
+    seen = for_verdict(table)
+    verdicts = [verdict(dataset, {pair: of_pair}, BASELINE, seen, differences) for pair, of_pair in differences.items()]
+    return Told([sides, *verdicts], [*notes, *warnings(differences, BASELINE, seen)])
+
+
+def read_data(side: Side) -> dict[str, Any]:
+    """The content of data.json."""
+    content: dict[str, Any] = json.loads((side.data / "data.json").read_text(encoding="utf-8"))
+    return content
+
+
+def data_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of data.json of both, what differs called `train (A)` and `train (B)`."""
+    return {
+        **second,
+        "splits": _both(first["splits"], second["splits"]),
+        "settings": _both(first["settings"], second["settings"]),
     }
-    told = [verdict(dataset, {pair: seen}, costs=for_verdict(table)) for pair, seen in networks.items()]
-    return Told([sides, *told], seed_warning(networks))
+
+
+def _both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    content = {}
+    for name in dict.fromkeys([*first, *second]):
+        if first.get(name) == second.get(name):
+            content[name] = first[name]
+        else:
+            content |= {f"{name} ({k})": side[name] for k, side in (("A", first), ("B", second)) if name in side}
+    return content
 
 
 def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path) -> str:
@@ -178,19 +243,23 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     check_same_test(first, second)
     models, fingerprints = side_by_side(first, second)
     labels = np.load(second.data / "test_labels.npy")
-    data = json.loads((second.data / "data.json").read_text(encoding="utf-8"))
+    data = data_of(read_data(first), read_data(second))
     comparison = compare(models, labels, data["labels"], read_groups(second.data / "reviews.parquet"))
-    differences = differences_of(comparison)
-    runs = {name: tracker.find(fingerprint) for name, fingerprint in fingerprints.items()}
-    table = costs(models, {name: run.data.metrics for name, run in runs.items() if run})
-    told = words_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table)
+    pairs, notes = without_same_models(pairs_of(list(comparison.by_model())), models, fingerprints)
+    correct = comparison.correct()
+    differences = {(b, a): paired_difference(correct[b], correct[a], comparison.groups) for b, a in pairs}
+    found = {name: tracker.find(fingerprint) for name, fingerprint in fingerprints.items()}
+    runs = {name: run for name, run in found.items() if run}
+    times = {name: run.data.metrics for name, run in runs.items()}
+    table = costs(models, times, {name: environment_of(run) for name, run in runs.items()})
+    told = told_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table, notes)
     write_results(comparison, fingerprints, differences, told, {}, second.dataset, second.data, output)
     provenance = Provenance(
         second.dataset,
-        md5(second.data / "reviews.parquet"),
+        "; ".join(dict.fromkeys(md5(side.data / "reviews.parquet") for side in (first, second))),
         f"A: {first.commit}; B: {second.commit}",
         data,
-        {name: origin_of(tracker.record_of(run)) for name, run in runs.items() if run},
+        {name: origin_of(tracker.record_of(run)) for name, run in runs.items()},
         environment(),
     )
     write_page(output, told, table, provenance)

@@ -10,8 +10,10 @@ import argparse
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.serving import make_server
 
 from pipeline.parts.choice import MODELS, TextModel, open_trained, ranked
@@ -21,7 +23,8 @@ from pipeline.parts.params import read_params
 from pipeline.parts.ports import check_port
 from pipeline.parts.trained import Trained
 
-LONGEST = 1_000_000  # bytes of one request
+LONGEST = 10_000_000  # characters of a text
+_LARGEST = 4 * LONGEST + 1000  # bytes of a request, in which a character has up to four
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ORDER = ("lstm", "gru", "baseline")
 _HEADERS = {
@@ -75,17 +78,26 @@ def make_app(dataset: str, entries: list[Entry], hosts: list[str] | None) -> Fla
             any.
     """
     app = Flask(__name__)
-    app.config.update(MAX_CONTENT_LENGTH=LONGEST, MAX_FORM_MEMORY_SIZE=LONGEST, TRUSTED_HOSTS=hosts)
+    app.config.update(MAX_CONTENT_LENGTH=_LARGEST, MAX_FORM_MEMORY_SIZE=_LARGEST, TRUSTED_HOSTS=hosts)
     one_at_a_time = threading.Lock()  # a prediction uses all cores as it is
+
+    def show(**content: Any) -> str:
+        return render_template("demo.html", dataset=dataset, entries=entries, **content)
 
     @app.route("/", methods=["GET", "POST"])
     def page() -> str:
         text = request.form.get("text", "")
+        if len(text) > LONGEST:
+            raise RequestEntityTooLarge
         answers = []
         if request.method == "POST":
             with one_at_a_time:
                 answers = [(entry, entry.model.predict([text]).iloc[0].to_dict()) for entry in entries]
-        return render_template("demo.html", dataset=dataset, entries=entries, text=text, answers=answers)
+        return show(text=text, answers=answers)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def refuse(_: RequestEntityTooLarge) -> tuple[str, int]:
+        return show(problem=f"This text is too long: {LONGEST:,} characters are the most."), 413
 
     @app.after_request
     def protect(response: Response) -> Response:

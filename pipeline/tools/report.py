@@ -16,10 +16,10 @@ from pipeline.parts.costs import costs, for_verdict
 from pipeline.parts.freshness import fingerprint
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
-from pipeline.parts.record import record_machine
+from pipeline.parts.record import record_machine, run_of
 from pipeline.parts.report import Provenance, origin_of, write_page
 from pipeline.parts.results import STATISTICS, read_differences
-from pipeline.parts.tracking import Tracker
+from pipeline.parts.tracking import Tracker, environment_of
 from pipeline.parts.trained import BASELINE, Trained
 from pipeline.parts.verdict import tell
 
@@ -43,11 +43,12 @@ def write_report(tracker: Tracker, names: list[str]) -> Path:
     statistics = json.loads((RESULTS / STATISTICS).read_text(encoding="utf-8"))
     digest = md5(DATA / "reviews.parquet")
     check_origin(statistics, tracker.dataset, digest, {model.name: model.fingerprint for model in trained})
-    found = {model.name: tracker.find(model.fingerprint) for model in trained}
+    found = {model.name: run_of(tracker, model) for model in trained}
     runs = {name: run for name, run in found.items() if run is not None}
     if len(runs) == len(trained):
         record_machine(runs, RESULTS)
-    table = costs(trained, {name: run.data.metrics for name, run in runs.items()})
+    times = {name: run.data.metrics for name, run in runs.items()}
+    table = costs(trained, times, {name: environment_of(run) for name, run in runs.items()})
     evaluated = tracker.find(fingerprint(RESULTS))
     record = tracker.record_of(evaluated) if evaluated else None
     provenance = Provenance(

@@ -14,6 +14,7 @@ other.
 
 import argparse
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
@@ -84,21 +85,22 @@ async def _up(_: Request) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    return _problem(error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST, str(error))
+    assert isinstance(error, RefusedError)
+    return _problem(error.status, str(error))
 
 
 async def _unknown(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
-    return _problem(status, "expected POST to /invocations, or GET of /ping or /health")
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, "expected POST to /invocations, or GET of /ping or /health", error.headers)
 
 
 async def _failed(_: Request, __: Exception) -> Response:
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this; its log says why")
 
 
-def _problem(status: int, sentence: str) -> Response:
+def _problem(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
     """As MLflow shows what went wrong."""
-    return JSONResponse({"error_code": HTTPStatus(status).name, "message": sentence}, status)
+    return JSONResponse({"error_code": HTTPStatus(status).name, "message": sentence}, status, headers)
 
 
 def main() -> None:
@@ -111,7 +113,7 @@ def main() -> None:
     dataset = read_params().dataset
     uri = served_uri(arguments.model, dataset)
     model = Registry(dataset).load(uri)
-    model.predict([""])  # the first answer of a network takes a second
+    model.predict(["", "two words"])  # a network compiles once more when it first gets several
     app = make_app(model, trusted_hosts(arguments.host))
     print(f"serving {uri} on http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")

@@ -5,6 +5,7 @@ python -m pipeline.tools.ui [--port 5000] [--host 127.0.0.1]
 
 import argparse
 import os
+import socket
 import sys
 
 from pipeline.parts.command import InputError, run
@@ -13,6 +14,19 @@ from pipeline.parts.params import read_params
 from pipeline.parts.ports import check_port
 from pipeline.parts.store import store_exists, store_uri
 from pipeline.parts.tracking import Tracker
+
+# This machine, and the addresses that only private networks have.
+_NEAR = ("localhost", "127.0.0.1", "[[]::1]", "192.168.*", "10.*", *(f"172.{block}.*" for block in range(16, 32)))
+
+
+def allowed_hosts(host: str) -> list[str]:
+    """What may stand in the address of a request, or MLflow says 403: its own list lacks the names of this machine.
+
+    Not every name: a page elsewhere could let its own lead here (DNS rebinding).
+    """
+    ours = f"[[]{host}]" if ":" in host else host  # a pattern: the bracket of an IPv6 address stands in brackets
+    names = dict.fromkeys((*_NEAR, ours, socket.gethostname(), socket.getfqdn()))
+    return [*names, *(f"{name}:*" for name in names)]
 
 
 def main() -> None:
@@ -35,6 +49,8 @@ def main() -> None:
     print(f"MLflow UI, ready in some seconds (Ctrl-C stops it): {page}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--artifacts-destination", (project_root() / "mlartifacts").as_uri()]
+    if "MLFLOW_SERVER_ALLOWED_HOSTS" not in os.environ:
+        command += ["--allowed-hosts", ",".join(allowed_hosts(arguments.host))]
     os.execv(sys.executable, [*command, "--host", arguments.host, "--port", str(arguments.port)])
 
 

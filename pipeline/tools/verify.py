@@ -33,7 +33,7 @@ from dvc_data.index import DataIndexError
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
-from pipeline.parts.command import InputError, did_you_mean, run
+from pipeline.parts.command import InputError, did_you_mean, run, search_path
 from pipeline.parts.fetching import MIRROR_VARIABLE
 from pipeline.parts.lineage import MACHINE, environment, project_root
 from pipeline.parts.params import read_params
@@ -42,7 +42,7 @@ from pipeline.parts.trained import CARD
 IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
 # Stages that compute with floats, whose last bits depend on the processor.
 ROUNDING_STAGES = ("train", "baseline", "evaluate")
-METRICS, STATISTICS = "data/results/metrics.json", "data/results/statistics.json"
+METRICS = "data/results/metrics.json"
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,7 @@ def _clone(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
 
 
 def _reproduce(root: Path, clone: Path, stage: str | None) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    settings = {"PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
+    settings = {"PATH": search_path(), "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
     # The archive at hand saves a download; it is checked as any other.
     mirror = _mirror(root)
     settings |= {MIRROR_VARIABLE: mirror} if mirror else {}
@@ -213,8 +212,8 @@ def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
     """What git has beside the results of that revision, if it belongs to them."""
     shown = _shown(root, revision, f"data/results/{MACHINE}")
     recorded: dict[str, str] = json.loads(shown.stdout) if shown.returncode == 0 else {}
-    statistics = _outputs(_lock_at(root, revision)).get(("evaluate", STATISTICS))
-    return recorded if recorded.pop(Path(STATISTICS).name, None) == statistics else {}
+    metrics = _outputs(_lock_at(root, revision)).get(("evaluate", METRICS))
+    return recorded if recorded.pop(Path(METRICS).name, None) == metrics else {}
 
 
 def main() -> None:
