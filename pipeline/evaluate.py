@@ -22,7 +22,7 @@ from pipeline.parts.examples import find_examples
 from pipeline.parts.lineage import environment, md5, state
 from pipeline.parts.memory import Memory, pooled
 from pipeline.parts.params import read_params
-from pipeline.parts.record import complete, record_comparison
+from pipeline.parts.record import complete, record_comparison, record_machine
 from pipeline.parts.report import Provenance, settings_of, summary, words, write_page
 from pipeline.parts.results import Differences, write_results
 from pipeline.parts.tokens import TokenizedSplits
@@ -86,6 +86,7 @@ def publish(tracker: Tracker, comparison: Comparison, differences: Differences, 
     write_page(output, *told, table, provenance)
     text = summary(tracker.dataset, *told, len(comparison.labels), comparison.metrics())
     if len(runs) == len(comparison.runs):
+        record_machine(runs, output)
         record_comparison(tracker, comparison.metrics(), ids, dataset, reviews, output, text)
     return text
 

@@ -12,7 +12,7 @@ from conftest import Project, commit_all
 from mlflow.entities import Run
 
 from pipeline.parts.lineage import md5
-from pipeline.parts.tracking import FINGERPRINT
+from pipeline.parts.store import FINGERPRINT
 
 MODELS = ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"]
 

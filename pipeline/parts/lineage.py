@@ -12,21 +12,30 @@ import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
 PATCH = "uncommitted.patch"  # the artifact of an MLflow run with what git had not committed
+MACHINE = "machine.json"  # beside the results: on what the models were trained
 SOURCES = "data/sources/"  # a folder for each data set
 VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")
 
-_RESULTS = {"dvc.lock", "data/results/metrics.json"}  # what the pipeline itself writes while it runs
+_RESULTS = {
+    "dvc.lock",
+    "data/results/metrics.json",
+    f"data/results/{MACHINE}",
+}  # what the pipeline itself writes while it runs
 _VECTORS = ("avx512f", "avx2", "avx")
 _GENERATION = {"family": "cpu family", "model": "model", "stepping": "stepping"}
 _LARGE = 100_000  # characters of one file's changes
+_HUGE = 10_000_000  # bytes of a file of which not even the changes are looked at
 _SECRET_FILES = (".env*", ".netrc", "*.pem", "*.key", "id_*", "*credential*", "*secret*", "*password*", "config.local")
 _SECRET_LINE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bhf_\w{30,}"
-    r"|(?i:(password|passwd|secret|api_?key|access_?key|auth_?token)[\"']?\s*[:=]\s*[\"']?[^\s\"']{6,})"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bhf_\w{30,}|\bsk-[\w-]{16,}"
+    r"|\bxox[a-z]-[\w-]{10,}|\bglpat-[\w-]{16,}|\bBearer\s+[\w.~+/=-]{16,}|://[^\s/:@\"']+:[^\s/@\"']+@"
+    r"|\b[A-Z][A-Z0-9_]*(TOKEN|PASS|CREDENTIALS?|_KEY)[\"']?\s*[:=]\s*[\"']?[^\s\"'(){}]{8,}"
+    r"|(?i:(password|passwd|secret|api_?key|access_?key|(auth|access)_?token)[\"']?\s*[:=]\s*[\"']?[^\s\"']{6,})"
 )
 
 
@@ -53,9 +62,13 @@ def project_root() -> Path:
     return here
 
 
-def repository() -> str:
-    """What to `git clone`: the remote `origin`, or the folder itself."""
-    return _git("remote", "get-url", "origin") or str(project_root())
+def repository(commit: str) -> str:
+    """What to `git clone` to have a commit: the remote `origin`, if it has been pushed there, or the folder itself."""
+    root, address = project_root(), _git("remote", "get-url", "origin")
+    if not address or not _git("branch", "--remotes", "--list", "origin/*", "--contains", commit):
+        return str(root)
+    # A folder may be named as seen from here.
+    return str((root / address).resolve()) if (root / address).exists() else address
 
 
 def has_default_remote() -> bool:
@@ -110,21 +123,72 @@ def folder_md5(folder: Path) -> str:
 def dependencies(stage: str) -> dict[str, str]:
     """MD5 of every file that a stage of dvc.yaml depends on, and of the data set's source folder, where all begins.
 
-    These are the hashes that dvc.lock has once the stage is done. Other folders are left out: they hold what other
-    stages wrote, each with a run of its own.
+    These are the hashes that dvc.lock has once the stage is done.
     """
-    pipeline_file, lock_file = Path("dvc.yaml"), Path("dvc.lock")
+    pipeline_file = Path("dvc.yaml")
     if not pipeline_file.is_file():
         return {}
     stages = YAML(typ="safe").load(pipeline_file.read_text(encoding="utf-8"))["stages"]
     paths = [Path(dep) for dep in stages.get(stage, {}).get("deps", [])]
-    found = {path.as_posix(): md5(path) for path in paths if path.is_file()}
-    if lock_file.is_file():
-        # DVC has just hashed the source folder for `download`; the data may be too large to do so in every stage.
-        locked = YAML(typ="safe").load(lock_file.read_text(encoding="utf-8"))["stages"]
-        deps = locked.get("download", {}).get("deps", [])
-        found |= {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(SOURCES)}
-    return found
+    found = {path.as_posix(): folder_md5(path) if path.is_dir() else md5(path) for path in paths if path.exists()}
+    return found | _source(_locked())
+
+
+def locked_dependencies(stage: str, output: Path) -> dict[str, str]:
+    """MD5 of every file that a stage read when it wrote a folder, and of the data set's source folder, by dvc.lock.
+
+    Args:
+        stage: as dvc.lock names it, such as `train@lstm-1`.
+        output: the folder.
+
+    Returns:
+        Nothing if dvc.lock has other files in that folder, or if the tree has other code or parameters than made them.
+    """
+    locked = _locked()
+    if stage not in locked or _hashes(locked[stage], "outs").get(output.as_posix()) != folder_md5(output):
+        return {}
+    return _hashes(locked[stage], "deps") | _source(locked) if _is_made_here(stage, locked) else {}
+
+
+def _locked() -> dict[str, Any]:
+    """The stages in dvc.lock."""
+    file = Path("dvc.lock")
+    stages: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["stages"] if file.is_file() else {}
+    return stages
+
+
+def _hashes(stage: dict[str, Any], kind: str) -> dict[str, str]:
+    return {entry["path"]: entry["md5"] for entry in stage.get(kind, [])}
+
+
+def _source(locked: dict[str, Any]) -> dict[str, str]:
+    # DVC has just hashed the source folder for `download`; the data may be too large to do so in every stage.
+    deps = _hashes(locked.get("download", {}), "deps")
+    return {path: digest for path, digest in deps.items() if path.startswith(SOURCES)}
+
+
+def _is_made_here(stage: str, locked: dict[str, Any]) -> bool:
+    """Whether the tree has the code and parameters of a stage and of those before it, which made what it read."""
+    makers = {path: (name, digest) for name in locked for path, digest in _hashes(locked[name], "outs").items()}
+    for path, digest in _hashes(locked[stage], "deps").items():
+        maker, made = makers.get(path, (None, None))
+        if maker is not None:
+            if made != digest or not _is_made_here(maker, locked):
+                return False
+        elif not path.startswith(SOURCES) and (not Path(path).is_file() or md5(Path(path)) != digest):
+            return False
+    return all(
+        _value(YAML(typ="safe").load(Path(file).read_text(encoding="utf-8")), name) == value
+        for file, values in locked[stage].get("params", {}).items()
+        for name, value in values.items()
+    )
+
+
+def _value(params: Any, name: str) -> Any:
+    """`train.units` in nested mappings; None where there is no such thing."""
+    for key in name.split("."):
+        params = params.get(key) if isinstance(params, dict) else None
+    return params
 
 
 def tracked_files(commit: str, folder: str) -> set[str]:
@@ -152,6 +216,9 @@ def uncommitted_changes() -> tuple[str, list[str]]:
         names = (_git("diff", "HEAD", "--name-only", "--no-renames", "-z", env=environment) or "").split("\0")
         patch, left_out = "", []
         for name in sorted(set(filter(None, names)) - _RESULTS):
+            if Path(name).is_file() and Path(name).stat().st_size > _HUGE:
+                left_out.append(name)
+                continue
             diff = (
                 _git("diff", "HEAD", "--no-renames", "--no-color", "--no-ext-diff", "--", name, env=environment) or ""
             )

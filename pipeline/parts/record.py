@@ -1,13 +1,18 @@
 """What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.parts import figures
 from pipeline.parts.freshness import fingerprint
-from pipeline.parts.tracking import COMPARISON, FINGERPRINT, TrackedRun, Tracker
+from pipeline.parts.lineage import MACHINE, locked_dependencies, md5
+from pipeline.parts.store import FINGERPRINT
+from pipeline.parts.tracking import COMPARISON, TrackedRun, Tracker, environment_of
 from pipeline.parts.trained import CARD, HISTORY, Trained
+
+_REVIEWS, _STATISTICS = "reviews.parquet", "statistics.json"
 
 
 def run_params(card: dict[str, Any]) -> dict[str, Any]:
@@ -29,8 +34,11 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
     if "best_epoch" in card:
         tracked.metrics({"validation/best_epoch": card["best_epoch"]})
-    data, digest = next(iter(card["inputs"].items()))
-    tracked.dataset(card["dataset"], digest, Path(data), "training")
+    name, digest = next(iter(card["inputs"].items()))
+    data = Path(name)
+    # The data set is reviews.parquet; the tokens made from it, which a network reads, have a name of their own.
+    used = card["dataset"] if data.name == _REVIEWS else f"{card['dataset']} {data.stem}"
+    tracked.dataset(used, digest, data, "training")
     tracked.files(trained.folder / CARD)
     if len(trained.history):
         picture = figures.learning_curves(
@@ -44,9 +52,14 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
 
 
 def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
-    """Write the run of a model that DVC brought back from a cache, or that was trained while MLflow was away."""
+    """Write the run of a model that DVC brought back from a cache, or that was trained while MLflow was away.
+
+    Where it comes from is said only if dvc.lock has just these files, and the tree has all that they were made from.
+    """
     stage = "baseline" if trained.history.empty else "train"
-    with tracker.run(trained.name, stage, {"restored": "true"}) as tracked:
+    read = locked_dependencies(stage if stage == trained.name else f"{stage}@{trained.name}", trained.folder)
+    made_from = read if trained.card["inputs"].items() <= read.items() else {}
+    with tracker.run(trained.name, stage, {"restored": "true"}, made_from) as tracked:
         tracked.params(run_params(trained.card))
         for numbers in trained.history.reset_index().to_dict("records"):
             epoch = int(numbers.pop("epoch"))
@@ -55,16 +68,42 @@ def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
 
 
 def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict[str, Any]:
-    """Find MLflow's run of every model, and write those that are missing.
+    """Find MLflow's run of every model, and write those that are missing; end those that a killed process left.
 
     Returns:
         Name to run; empty when MLflow is away, which the tracker has said.
     """
-    for trained in runs:
-        if tracker.find(trained.fingerprint) is None:
-            restore(tracker, trained, tokenizer)
-    found = {trained.name: tracker.find(trained.fingerprint) for trained in runs}
+    tracker.end_stale()
+    with tracker.completing():
+        for trained in runs:
+            if run_of(tracker, trained) is None:
+                restore(tracker, trained, tokenizer)
+    found = {trained.name: run_of(tracker, trained) for trained in runs}
     return {name: run for name, run in found.items() if run is not None}
+
+
+def run_of(tracker: Tracker, trained: Trained) -> Any:
+    """MLflow's run that wrote a model with the settings in its card, or None."""
+    return tracker.find(trained.fingerprint, run_params(trained.card))
+
+
+def record_machine(runs: Mapping[str, Any], results: Path) -> None:
+    """Write on what the compared models were trained, for whoever verifies the results elsewhere: git has this file.
+
+    It is no output of DVC, because it is another one on another machine. Where MLflow does not know it of all models,
+    because some were restored, the file is left as it is: it may have come with these results.
+
+    Args:
+        runs: name to MLflow's run, for every model compared.
+        results: the folder with the results.
+    """
+    known = [environment_of(run) for run in runs.values()]
+    if known and all(known):
+        names = sorted({name for one in known for name in one})
+        machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
+        # By this hash, which dvc.lock has too, the file is known to belong to the results.
+        content = {_STATISTICS: md5(results / _STATISTICS), **machine}
+        (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def record_comparison(

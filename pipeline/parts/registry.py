@@ -27,8 +27,8 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from pipeline.parts.command import InputError
-from pipeline.parts.store import sqlite_file
-from pipeline.parts.tracking import EXPERIMENT, connect
+from pipeline.parts.store import EXPERIMENT, sqlite_file
+from pipeline.parts.tracking import connect
 from pipeline.parts.trained import PREDICTIONS, Trained
 
 CHAMPION, CHALLENGER = "champion", "challenger"

@@ -10,9 +10,11 @@ the next `evaluate` writes what is missing from the files.
 import json
 import logging
 import os
+import platform
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,12 +31,10 @@ from mlflow.utils.time import get_current_time_millis
 from pipeline.parts.command import InputError, did_you_mean
 from pipeline.parts.lineage import PATCH, commit, dependencies, environment, state_of, uncommitted_changes
 from pipeline.parts.packaging import log_text_model
-from pipeline.parts.store import sqlite_file, store_uri
+from pipeline.parts.store import EXPERIMENT, FINGERPRINT, sqlite_file, store_uri
 from pipeline.parts.trained import Trained
 
-EXPERIMENT = "gatewise-{dataset}"
 COMPARISON = "comparison"
-FINGERPRINT = "gatewise.fingerprint"
 CURVES = "epochs/"  # the part before the slash is a section of the UI; sections are sorted by name
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
 DEPENDENCIES = "dependencies.json"
@@ -44,13 +44,15 @@ _EXPERIMENT_NOTE = (
     " learning curves, test scores and model; each `comparison` run links the runs it compares."
 )
 
-# A server that does not answer is given up after seconds, not after MLflow's four minutes.
+# A server that does not answer is given up after seconds, not after MLflow's four minutes: the first time after five.
+_FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
 }
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
+_RUN_ID = re.compile("[0-9a-f]{32}")
 
 T = TypeVar("T")
 
@@ -66,6 +68,12 @@ def connect() -> str:
     return uri
 
 
+def environment_of(run: Run) -> dict[str, str]:
+    """Versions and processor that a run was made with; empty for a run that was restored."""
+    tags = {name.removeprefix("gatewise."): value for name, value in run.data.tags.items()}
+    return {name: value for name, value in tags.items() if name.startswith("version.") or name == "cpu"}
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """Where a run comes from, as MLflow knows it.
@@ -73,6 +81,8 @@ class RunRecord:
     Attributes:
         stage: the stage of dvc.yaml that makes its files again, such as `train@lstm-1`.
         restored: written from the files, after the model was trained.
+        known: what made the files is known. It is not for files that dvc.lock, or the tree, did not agree with when
+            they were recorded.
         commit: what git had checked out; empty outside of git.
         dirty: the working tree differed from the commit; the artifact `PATCH` has the changes.
         left_out: changed files that the patch lacks, because they are large or may hold secrets.
@@ -89,6 +99,7 @@ class RunRecord:
     started: str
     stage: str
     restored: bool
+    known: bool
     fingerprint: str
     commit: str
     dirty: bool
@@ -101,6 +112,8 @@ class RunRecord:
     @property
     def commit_and_state(self) -> str:
         """For a table: the commit, and whether that was all."""
+        if not self.known:
+            return "not known"
         return state_of(self.commit, self.dirty, self.left_out)
 
 
@@ -111,28 +124,40 @@ class Tracker:
     """
 
     def __init__(self, dataset: str) -> None:
+        hurried = {name: value for name, value in _FIRST_CONTACT.items() if name not in os.environ}
         self.uri = connect()
+        patience = {name: os.environ[name] for name in hurried}
+        os.environ.update(hurried)
         self.dataset = dataset
         self.problem: str | None = None
         # Every process of a project run inherits this; none may write into that run itself.
         self._parent_run_id = os.environ.pop(_PROJECT_RUN, None)
         self._client: Any = None  # stays None when the store cannot be opened
         self._experiment_id = self._try(self._open_experiment)
+        os.environ.update(patience)
 
     @contextmanager
-    def run(self, name: str, stage: str, tags: dict[str, str] | None = None) -> Iterator["TrackedRun"]:
-        """Write a run; it ends FAILED if the block raises.
+    def run(
+        self, name: str, stage: str, tags: dict[str, str] | None = None, made_from: dict[str, str] | None = None
+    ) -> Iterator["TrackedRun"]:
+        """Write a run; it ends FAILED if the block raises, or MLflow does not take all of it.
 
         Args:
             name: as shown in the UI.
             stage: the stage of dvc.yaml that writes it.
             tags: further tags; `gatewise.` is put before their names.
+            made_from: of files that were made earlier, the MD5 of what their stage read: empty where that is not
+                known, and then nothing is said of the commit either. By default, the files are being made now.
         """
-        patch, left_out = uncommitted_changes()
-        gatewise = {"stage": stage, "dataset": self.dataset, **(tags or {})}
-        if "restored" not in gatewise:  # which may have been made elsewhere
+        known = made_from is None or bool(made_from)
+        patch, left_out = uncommitted_changes() if known else ("", [])
+        gatewise = {"stage": stage, "dataset": self.dataset, "process": _process(os.getpid()), **(tags or {})}
+        if made_from is None:  # else they may have been made elsewhere
             gatewise |= environment()
-        if head := commit():
+        if not known:
+            gatewise["provenance"] = "unknown"
+        head = commit() if known else None
+        if head:
             gatewise |= {"git_commit": head, "git_dirty": "true" if patch or left_out else "false"}
         if left_out:
             gatewise["left_out_of_patch"] = ", ".join(left_out)
@@ -150,46 +175,74 @@ class Tracker:
         status = "FAILED"
         tracked = TrackedRun(self, run.info.run_id if run else "")
         try:
-            tracked.text(json.dumps(dependencies(stage), indent=2), DEPENDENCIES)
+            tracked.text(json.dumps(dependencies(stage) if made_from is None else made_from, indent=2), DEPENDENCIES)
             if patch:
                 tracked.text(patch, PATCH)
             yield tracked
             status = "FINISHED"
         finally:
-            self._try(lambda: mlflow.end_run(status))
+            self._end(status)
 
-    def find(self, fingerprint: str) -> Run | None:
-        """The latest complete training run that wrote the model with this fingerprint."""
-        runs = self._try(
-            lambda: self._client.search_runs(
-                [str(self._experiment_id)],
-                f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'",
-                ViewType.ACTIVE_ONLY,
-                max_results=1,
-                order_by=["attributes.start_time DESC"],
-            )
-        )
-        return runs[0] if runs else None
+    def find(self, fingerprint: str, params: dict[str, Any] | None = None) -> Run | None:
+        """The latest complete run that wrote the file with this fingerprint.
+
+        Args:
+            fingerprint: SHA-256, of a model for a training run.
+            params: what the run was asked for, if that matters: other epochs may give the same model.
+        """
+        runs = self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'")
+        wanted = {name: str(value) for name, value in (params or {}).items()}
+        return next((run for run in runs if wanted.items() <= run.data.params.items()), None)
 
     def named(self, text: str) -> Run:
-        """The latest run with this name, or the run whose id begins with this.
+        """The latest run with this name, or the run whose id begins with this; a whole id may be of another data set.
 
         Raises:
             InputError: there is none, or MLflow is out of reach.
         """
-        runs = self._try(
-            lambda: self._client.search_runs([str(self._experiment_id)], order_by=["attributes.start_time DESC"])
-        )
-        if self.problem:
-            raise InputError(f"MLflow ({self.uri}) cannot be asked: {self.problem}")
-        for run in runs or []:
+        self.must_answer()
+        if _RUN_ID.fullmatch(text):
+            with suppress(MlflowException):
+                return self._client.get_run(text)
+        runs = self._search()
+        self.must_answer()
+        for run in runs:
             if run.info.run_name == text or run.info.run_id.startswith(text):
                 return run
-        names = sorted({str(run.info.run_name) for run in runs or []})
+        names = sorted({str(run.info.run_name) for run in runs})
         experiment = EXPERIMENT.format(dataset=self.dataset)
         raise InputError(f"the experiment {experiment} has no run {text!r}; {did_you_mean(text, names)}")
 
-    def describe(self, run: Run) -> RunRecord:
+    def must_answer(self) -> None:
+        """For what is of no use without MLflow.
+
+        Raises:
+            InputError: MLflow is out of reach.
+        """
+        if self.problem:
+            raise InputError(f"MLflow ({self.uri}) cannot be asked: {self.problem}")
+
+    @contextmanager
+    def completing(self) -> Iterator[None]:
+        """Let no other process complete the same store, so that none writes what another is writing.
+
+        A server gives no lock: there, two evaluations at the same moment may both write a run that is missing.
+        """
+        file = sqlite_file(self.uri)
+        if file is None or self.problem:
+            yield
+            return
+        with FileLock(f"{file}.completing.lock"):
+            yield
+
+    def end_stale(self) -> None:
+        """Let the runs of this machine end as FAILED whose process is gone: it was killed."""
+        host = _process("%")
+        for run in self._search(f"attributes.status = 'RUNNING' and tags.`gatewise.process` LIKE '{host}'"):
+            if not _is_alive(run.data.tags["gatewise.process"]):
+                self._try(partial(self._client.set_terminated, run.info.run_id, "FAILED"))
+
+    def record_of(self, run: Run) -> RunRecord:
         """Where a run comes from."""
         tags = {name.removeprefix("gatewise."): value for name, value in run.data.tags.items()}
         stage = tags.get("stage", "")
@@ -199,11 +252,12 @@ class Tracker:
             name=str(run.info.run_name),
             run_id=run.info.run_id,
             store=self.uri,
-            experiment=EXPERIMENT.format(dataset=self.dataset),
+            experiment=EXPERIMENT.format(dataset=tags.get("dataset", self.dataset)),
             status=run.info.status,
             started=f"{started:%Y-%m-%d %H:%M} UTC",
             stage=f"train@{run.info.run_name}" if stage == "train" else stage,
             restored=tags.get("restored") == "true",
+            known=tags.get("provenance") != "unknown",
             fingerprint=tags.get("fingerprint", ""),
             commit=tags.get("git_commit", ""),
             dirty=tags.get("git_dirty") == "true",
@@ -216,25 +270,26 @@ class Tracker:
                 lambda: json.loads(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{DEPENDENCIES}"))
             )
             or {},
-            environment={name: value for name, value in tags.items() if name.startswith("version.") or name == "cpu"},
+            environment=environment_of(run),
         )
 
     def record_scores(self, run: Run, scores: dict[str, float], dataset: tuple[str, str]) -> None:
-        """Add numbers to a finished run and to the model it logged, unless they are there already.
+        """Add numbers to a finished run and to the model it logged, unless they are there already for these data.
 
         Args:
             run: the training run.
             scores: metric name to value.
             dataset: name and digest of the data they were measured on.
         """
-        # Compared as text, because NaN differs from itself.
-        new = {name: value for name, value in scores.items() if str(run.data.metrics.get(name)) != str(float(value))}
-        outputs = run.outputs.model_outputs if run.outputs else []
-        model_id = outputs[0].model_id if outputs else None
+        model_id = run.outputs.model_outputs[0].model_id
+        model = self._try(lambda: self._client.get_logged_model(model_id))
+        # Values are compared as text, because NaN differs from itself.
+        there = {(one.key, str(one.value), one.dataset_digest) for one in (model.metrics if model else None) or []}
         now = get_current_time_millis()
         metrics = [
             Metric(name, value, now, 0, model_id=model_id, dataset_name=dataset[0], dataset_digest=dataset[1])
-            for name, value in new.items()
+            for name, value in scores.items()
+            if (name, str(float(value)), dataset[1]) not in there
         ]
         if metrics:
             self._try(lambda: self._client.log_batch(run.info.run_id, metrics=metrics))
@@ -282,13 +337,39 @@ class Tracker:
             )
         return str(experiment.experiment_id)
 
+    def _search(self, condition: str = "", at_most: int = 1000) -> list[Run]:
+        """The runs of the experiment for which a condition holds, the latest first."""
+        runs = self._try(
+            lambda: self._client.search_runs(
+                [str(self._experiment_id)],
+                condition,
+                ViewType.ACTIVE_ONLY,
+                max_results=at_most,
+                order_by=["attributes.start_time DESC"],
+            )
+        )
+        return list(runs or [])
+
+    def _end(self, status: str) -> None:
+        """End the active run, also after a call that failed: MLflow would take it for finished when Python exits."""
+        if not self.problem:
+            self._try(lambda: mlflow.end_run(status))
+        else:
+            with suppress(Exception):  # which has been told
+                mlflow.end_run("FAILED")
+
     def _try(self, action: Callable[[], T]) -> T | None:
         if self.problem:
             return None
         try:
             return action()
-        except (MlflowException, OSError) as error:
-            self.problem = str(error).splitlines()[0]
+        except (
+            Exception
+        ) as error:  # of MLflow, of its database, of the driver, of the storage: all are no reason to stop
+            lines = str(error).splitlines() or [type(error).__name__]
+            self.problem = (
+                lines[0] if isinstance(error, MlflowException | OSError) else f"{type(error).__name__}: {lines[0]}"
+            )
             print(
                 f"warning: MLflow ({self.uri}) did not take this: {self.problem}\n"
                 "Nothing is lost: results are on disk, and `evaluate` completes MLflow from them when it is back.",
@@ -365,3 +446,18 @@ class TrackedRun:
         self._try(lambda: log_text_model(trained, tokenizer))
         # The tag comes last: a run that has it is complete.
         self.tags({FINGERPRINT.removeprefix("gatewise."): trained.fingerprint})
+
+
+def _process(number: int | str) -> str:
+    return f"{platform.node()}/{number}"
+
+
+def _is_alive(process: str) -> bool:
+    """Whether a process of this machine is still there."""
+    try:
+        os.kill(int(process.rpartition("/")[2]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

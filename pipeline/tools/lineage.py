@@ -2,6 +2,7 @@
 
 python -m pipeline.tools.lineage                # what is on disk, and the run that made each
 python -m pipeline.tools.lineage lstm-1         # the run of that model on disk (else the latest of that name)
+python -m pipeline.tools.lineage comparison     # the evaluation of the results on disk (else the latest)
 python -m pipeline.tools.lineage 4f9c12…        # a run by its id, or the beginning of it
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from tabulate import tabulate
 
 from pipeline.parts.command import run
+from pipeline.parts.freshness import fingerprint
 from pipeline.parts.lineage import (
     PATCH,
     SOURCES,
@@ -25,11 +27,18 @@ from pipeline.parts.lineage import (
     tracked_files,
 )
 from pipeline.parts.params import read_params
+from pipeline.parts.record import run_of
 from pipeline.parts.sources import SOURCE_FILE
-from pipeline.parts.tracking import RunRecord, Tracker
+from pipeline.parts.tracking import COMPARISON, RunRecord, Tracker
 from pipeline.parts.trained import BASELINE, CARD, Trained
 
-MODELS = Path("data/models")
+MODELS, RESULTS = Path("data/models"), Path("data/results")
+
+_STATISTICS = "statistics.json"
+_UNKNOWN = (
+    "What made these files is not known, so no commands bring them back: when the run was written from them, dvc.lock"
+    " had other files, or the tree had other code or parameters than they were made with."
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def origin(record: RunRecord) -> Origin:
     remote = has_default_remote()
     source = next((path for path in record.dependencies if path.startswith(SOURCES)), None)
     if source is None or not record.commit:
-        return Origin(repository(), remote, source)
+        return Origin(repository(record.commit), remote, source)
     here, tracked = project_root() / source, tracked_files(record.commit, source)
     files = [path.relative_to(project_root()).as_posix() for path in here.rglob("*") if path.is_file()]
     # source.yaml is small, and comes with the commit or its patch.
@@ -68,7 +77,7 @@ def origin(record: RunRecord) -> Origin:
     entries = sorted({name.removeprefix(f"{source}/").partition("/")[0] for name in untracked})
     pointers = tuple(sorted(name for name in tracked if name.endswith(".dvc")))
     return Origin(
-        repository(),
+        repository(record.commit),
         remote,
         source,
         here,
@@ -79,42 +88,63 @@ def origin(record: RunRecord) -> Origin:
 
 
 def on_disk_or_named(tracker: Tracker, text: str) -> Any:
-    """The run of the model on disk that has this name, or the run that MLflow has under this name or id.
+    """The run of what is on disk under this name, or the run that MLflow has under this name or id.
 
     Raises:
         InputError: there is none, or MLflow is out of reach.
     """
-    folder = MODELS / text
-    found = tracker.find(Trained.load(folder).fingerprint) if (folder / CARD).exists() else None
+    found = None
+    if (MODELS / text / CARD).exists():
+        trained = Trained.load(MODELS / text)
+        found = run_of(_tracker_of(trained, tracker), trained)
+    elif text == COMPARISON and (RESULTS / _STATISTICS).exists():
+        found = tracker.find(fingerprint(RESULTS))
     return found or tracker.named(text)
 
 
-def on_disk(tracker: Tracker, models: Path, compared: Collection[str]) -> str:
-    """A table of the trained models below `models` and their runs.
+def on_disk(tracker: Tracker, models: Path, results: Path, compared: Collection[str]) -> str:
+    """A table of the trained models, of the results of their comparison, and of the runs of all.
 
     Args:
         tracker: the experiment.
         models: the folder with a folder per model.
+        results: the folder with the results.
         compared: the names that params.yaml asks for; the others are left over from other settings.
+
+    Raises:
+        InputError: MLflow is out of reach.
     """
     rows = []
     for folder in sorted(card.parent for card in models.glob(f"*/{CARD}")):
         trained = Trained.load(folder)
-        dataset = trained.card["dataset"]
-        found = (tracker if dataset == tracker.dataset else Tracker(dataset)).find(trained.fingerprint)
-        record = tracker.describe(found) if found else None
-        rows.append(
-            {
-                "folder": folder.as_posix(),
-                "data set": dataset,
-                "in params.yaml": "yes" if trained.name in compared and dataset == tracker.dataset else "no",
-                "model SHA-256": trained.fingerprint[:12],
-                "run": record.run_id if record else "none: `dvc repro -f -s evaluate` writes it",
-                "commit": record.commit_and_state if record else "",
-                "trained": ("restored" if record.restored else record.started) if record else "",
-            }
-        )
+        asked = _tracker_of(trained, tracker)
+        wanted = trained.name in compared and asked is tracker
+        rows.append(_row(asked, folder, wanted, trained.fingerprint, run_of(asked, trained)))
+    if (results / _STATISTICS).exists():
+        digest = fingerprint(results)
+        rows.append(_row(tracker, results, True, digest, tracker.find(digest)))
     return tabulate(rows, headers="keys")
+
+
+def _tracker_of(trained: Trained, tracker: Tracker) -> Tracker:
+    """The experiment of a model, which may be left over from another data set."""
+    tracker.must_answer()
+    dataset = trained.card["dataset"]
+    return tracker if dataset == tracker.dataset else Tracker(dataset)
+
+
+def _row(tracker: Tracker, folder: Path, wanted: bool, digest: str, found: Any) -> dict[str, str]:
+    tracker.must_answer()
+    record = tracker.record_of(found) if found else None
+    return {
+        "folder": folder.as_posix(),
+        "data set": tracker.dataset,
+        "in params.yaml": "yes" if wanted else "no",
+        "SHA-256": digest[:12],
+        "run": record.run_id if record else "none: `dvc repro -f -s evaluate` writes it",
+        "commit": record.commit_and_state if record else "",
+        "made": ("restored" if record.restored else record.started) if record else "",
+    }
 
 
 def described(record: RunRecord, origin: Origin) -> str:
@@ -125,10 +155,12 @@ def described(record: RunRecord, origin: Origin) -> str:
         "restored": "yes: written from the files, after the model was trained" if record.restored else "no",
         "commit": record.commit_and_state,
         "data set": ", ".join(f"{name} {digest} ({context})" for name, digest, context in record.datasets),
-        "model": f"SHA-256 {record.fingerprint}" if record.fingerprint else "none",
+        _STATISTICS if record.stage == "evaluate" else "model": f"SHA-256 {record.fingerprint or 'none'}",
     }
     sections = [tabulate(facts.items(), tablefmt="plain"), _section("parameters", record.params)]
     sections += [_section("read (MD5, as in dvc.lock)", record.dependencies), _section("ran on", record.environment)]
+    if not record.known:
+        return "\n\n".join([*sections, _UNKNOWN])
     if origin.changed:
         sections.append(f"{origin.source} holds other data now than this run read: only those bring its files back.")
     sections.append("bring it back:\n" + "\n".join(f"  {command}" for command in commands(record, origin)))
@@ -165,15 +197,17 @@ def _section(title: str, content: Mapping[str, str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="From a run to the files that made it, and back.")
-    parser.add_argument("run", nargs="?", help="name or id of a run; without it, the models on disk are listed")
+    parser.add_argument(
+        "run", nargs="?", help="name or id of a run; without it, the models and results on disk are listed"
+    )
     arguments = parser.parse_args()
     params = read_params()
     tracker = Tracker(params.dataset)
     if arguments.run:
-        record = tracker.describe(on_disk_or_named(tracker, arguments.run))
+        record = tracker.record_of(on_disk_or_named(tracker, arguments.run))
         print(described(record, origin(record)))
     else:
-        print(on_disk(tracker, MODELS, [*params.networks, BASELINE]))
+        print(on_disk(tracker, MODELS, RESULTS, [*params.networks, BASELINE]))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pipeline.parts.costs import costs
 from pipeline.parts.freshness import fingerprint
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
+from pipeline.parts.record import record_machine
 from pipeline.parts.report import Provenance, settings_of, words, write_page
 from pipeline.parts.results import STATISTICS
 from pipeline.parts.statistics import Difference
@@ -40,10 +41,12 @@ def write_report(tracker: Tracker, names: list[str]) -> Path:
     trained = [Trained.load(MODELS / name) for name in names]
     found = {model.name: tracker.find(model.fingerprint) for model in trained}
     runs = {name: run for name, run in found.items() if run is not None}
+    if len(runs) == len(trained):
+        record_machine(runs, RESULTS)
     table = costs(trained, {name: run.data.metrics for name, run in runs.items()})
     differences = read_differences(json.loads((RESULTS / STATISTICS).read_text(encoding="utf-8")))
     evaluated = tracker.find(fingerprint(RESULTS))
-    record = tracker.describe(evaluated) if evaluated else None
+    record = tracker.record_of(evaluated) if evaluated else None
     provenance = Provenance(
         tracker.dataset,
         md5(DATA / "reviews.parquet"),

@@ -13,11 +13,12 @@ import sys
 from pathlib import Path
 
 from pipeline.parts.command import InputError, run
-from pipeline.parts.freshness import REPORT, is_current
+from pipeline.parts.freshness import REPORT, fingerprint, is_current
 from pipeline.parts.params import read_params, set_params
-from pipeline.parts.store import store_exists
+from pipeline.parts.store import is_missing
 
 RESULTS = Path("data/results")
+SUMMARY = RESULTS / "summary.md"
 
 
 def parse(arguments: list[str]) -> dict[str, str]:
@@ -47,14 +48,16 @@ def main() -> None:
     for change in changes:
         print(f"params.yaml: {change}", flush=True)
     code = repro()
-    if code == 0 and not store_exists():
-        # DVC brought everything back without running anything: the runs are written from the files.
+    dataset = read_params().dataset
+    if code == 0 and is_missing(dataset, fingerprint(RESULTS)):
+        # DVC brought the results back without running anything, or MLflow was away: runs are written from the files.
         code = repro("--force", "--single-item", "evaluate")
+    if code == 0 and not is_current(RESULTS):
+        # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
+        print(SUMMARY.read_text(encoding="utf-8"), flush=True)
+        code = subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False).returncode
     if code == 0:
-        if not is_current(RESULTS):
-            # The same for the report, which DVC does not keep.
-            subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False)
-        print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
+        print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
     elif changes:
         print(f"params.yaml keeps {'; '.join(changes)}; `git checkout params.yaml` takes it back", file=sys.stderr)
     sys.exit(code)

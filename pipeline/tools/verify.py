@@ -17,7 +17,6 @@ different.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -36,15 +35,14 @@ from tabulate import tabulate
 
 from pipeline.parts.command import InputError, did_you_mean, run
 from pipeline.parts.fetching import MIRROR_VARIABLE
-from pipeline.parts.lineage import environment, project_root
-from pipeline.parts.params import PARAMS_FILE, read_params
-from pipeline.parts.store import store_exists
-from pipeline.parts.trained import CARD, NETWORK
+from pipeline.parts.lineage import MACHINE, environment, project_root
+from pipeline.parts.params import read_params
+from pipeline.parts.trained import CARD
 
 IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
 # Stages that compute with floats, whose last bits depend on the processor.
 ROUNDING_STAGES = ("train", "baseline", "evaluate")
-METRICS = "data/results/metrics.json"
+METRICS, STATISTICS = "data/results/metrics.json", "data/results/statistics.json"
 
 
 @dataclass(frozen=True)
@@ -98,12 +96,15 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
 
 
 def _lock_at(root: Path, revision: str) -> Any:
-    shown = subprocess.run(
-        ["git", "show", f"{revision}:./dvc.lock"], cwd=root, capture_output=True, text=True, check=False
-    )
+    shown = _shown(root, revision, "dvc.lock")
     if shown.returncode != 0:
         raise InputError(f"there is no dvc.lock at {revision}: {shown.stderr.strip()}; run `make repro` and commit it")
     return YAML(typ="safe").load(shown.stdout)
+
+
+def _shown(root: Path, revision: str, path: str) -> subprocess.CompletedProcess[str]:
+    command = ["git", "show", f"{revision}:./{path}"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
 def _clone(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
@@ -201,7 +202,7 @@ def _floats(content: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _sides(root: Path, revision: str) -> str:
-    """Hardware and versions of the reference, as MLflow has them, and of this machine, where they differ or not."""
+    """Hardware and versions that the recorded results were made with, and those of this machine."""
     here = environment()
     there = _recorded_environment(root, revision)
     rows = [(name, there.get(name, "not known"), value) for name, value in here.items()]
@@ -209,20 +210,11 @@ def _sides(root: Path, revision: str) -> str:
 
 
 def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
-    """What the MLflow run of a model of that revision says, if both are at hand."""
-    from pipeline.parts.tracking import Tracker  # three seconds that a wrong revision need not cost
-
-    if not store_exists():
-        return {}
-    reference = DVCFileSystem(str(root), rev=revision)
-    tracker = Tracker(read_params(root / PARAMS_FILE).dataset)
-    for stage, output in _outputs(_lock_at(root, revision)):
-        if stage.startswith("train@"):
-            network = _recorded(reference, f"{output}/{NETWORK}")
-            run = tracker.find(hashlib.sha256(network).hexdigest()) if network else None
-            if run is not None:
-                return tracker.describe(run).environment
-    return {}
+    """What git has beside the results of that revision, if it belongs to them."""
+    shown = _shown(root, revision, f"data/results/{MACHINE}")
+    recorded: dict[str, str] = json.loads(shown.stdout) if shown.returncode == 0 else {}
+    statistics = _outputs(_lock_at(root, revision)).get(("evaluate", STATISTICS))
+    return recorded if recorded.pop(Path(STATISTICS).name, None) == statistics else {}
 
 
 def main() -> None:
