@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,13 @@ from pipeline.parts.lineage import (
     dependencies,
     environment,
     folder_md5,
+    locked_dependencies,
     md5,
     project_root,
     sha256,
     uncommitted_changes,
 )
+from pipeline.parts.lineage import repository as repository_of
 
 
 @pytest.fixture
@@ -125,6 +129,12 @@ def test_a_file_in_another_encoding_is_named_as_left_out(repository: Path) -> No
         ("server.pem", "x\n"),
         ("settings.py", "API_KEY = 'abcdef0123456789'\n"),
         ("key.txt", "-----BEGIN RSA PRIVATE KEY-----\n"),
+        ("run.sh", "export MLFLOW_TRACKING_TOKEN=abcdef0123\n"),
+        ("store.yaml", "uri: postgresql://team:s3cr3tpw@host/db\n"),
+        ("openai.txt", "sk-proj-abcdefghijklmnop0123\n"),
+        ("slack.txt", "xoxb-0123456789-abcdef\n"),
+        ("request.http", "Authorization: Bearer abcdefghijklmnop0123\n"),
+        ("gitlab.txt", "glpat-abcdefghijklmnop0123\n"),
         ("big.csv", "0123456789\n" * 20_000),
         ("picture.png", "\0\1\2"),
     ],
@@ -138,13 +148,92 @@ def test_secrets_and_large_files_stay_out_of_the_patch(repository: Path, name: s
     assert "+changed" in patch
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        'UNKNOWN_TOKEN = "[UNK]"\n',
+        "tokens: data/processed/tokens.npz\n",
+        "def first_token(tokens: list[str]) -> str:\n",
+        "https://tracking.invalid:5000/api?at=me@home\n",
+        "the risk-averse and task-oriented-approach-of-all\n",
+    ],
+)
+def test_what_is_no_secret_stays_in_the_patch(repository: Path, content: str) -> None:
+    (repository / "params.yaml").write_text(content)
+    patch, left_out = uncommitted_changes()
+    assert left_out == []
+    assert content in patch
+
+
+def test_a_huge_file_is_left_out_unread(repository: Path) -> None:
+    with (repository / "huge.bin").open("wb") as file:
+        file.truncate(3_000_000_000)  # more than git would take in in the time of a test
+    assert uncommitted_changes() == ("", ["huge.bin"])
+
+
+def test_a_commit_is_cloned_from_where_it_has_been_pushed(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(repository))
+    head = commit() or ""
+    assert repository_of(head) == str(repository)
+    pushed = tmp_path_factory.mktemp("pushed")
+    subprocess.run(["git", "init", "--quiet", "--bare", str(pushed)], check=True)
+    subprocess.run(["git", "remote", "add", "origin", os.path.relpath(pushed)], check=True)
+    assert repository_of(head) == str(repository)
+    subprocess.run(["git", "push", "--quiet", "origin", "HEAD"], check=True)
+    assert repository_of(head) == str(pushed)  # not as it looks from here
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@gatewise.invalid", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, "commit", "--quiet", "--allow-empty", "-m", "second"], check=True)
+    assert repository_of(commit() or "") == str(repository)
+
+
+def test_what_made_files_is_known_only_if_lock_files_and_tree_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = Path("data/models/gru-1")
+    model.mkdir(parents=True)
+    for path, text in {"code.py": "a", "early.py": "b", "tokens.npz": "c", model / "model.keras": "d"}.items():
+        Path(path).write_text(text)
+    Path("params.yaml").write_text("train: {units: 8}\n")
+    tokens, source = md5(Path("tokens.npz")), {"path": "data/sources/mine", "md5": "5" * 32 + ".dir"}
+    stages: dict[str, Any] = {
+        "download": {"deps": [source], "outs": []},
+        "preprocess": {
+            "deps": [{"path": "early.py", "md5": md5(Path("early.py"))}],
+            "outs": [{"path": "tokens.npz", "md5": tokens}],
+        },
+        "train@gru-1": {
+            "deps": [{"path": "code.py", "md5": md5(Path("code.py"))}, {"path": "tokens.npz", "md5": tokens}],
+            "params": {"params.yaml": {"train.units": 8}},
+            "outs": [{"path": model.as_posix(), "md5": folder_md5(model)}],
+        },
+    }
+    Path("dvc.lock").write_text(json.dumps({"stages": stages}))
+    known = locked_dependencies("train@gru-1", model)
+    assert known == {"code.py": md5(Path("code.py")), "tokens.npz": tokens, source["path"]: source["md5"]}
+    assert locked_dependencies("train@gru-2", model) == {}
+    for path in ("code.py", "early.py", "params.yaml", model / "model.keras"):
+        before = Path(path).read_text()
+        Path(path).write_text("train: {units: 9}\n")
+        assert locked_dependencies("train@gru-1", model) == {}, path
+        Path(path).write_text(before)
+        assert locked_dependencies("train@gru-1", model) == known
+    stages["train@gru-1"]["deps"][1]["md5"] = "6" * 32
+    Path("dvc.lock").write_text(json.dumps({"stages": stages}))
+    assert locked_dependencies("train@gru-1", model) == {}
+
+
 def test_dependencies_are_the_files_that_a_stage_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert dependencies("train") == {}
     (tmp_path / "code.py").write_text("abc")
     (tmp_path / "folder").mkdir()
     (tmp_path / "dvc.yaml").write_text("stages:\n  train:\n    cmd: x\n    deps: [code.py, folder]\n")
-    assert dependencies("train") == {"code.py": "900150983cd24fb0d6963f7d28e17f72"}
+    (tmp_path / "folder" / "inner.py").write_text("abc")
+    of_folder = folder_md5(tmp_path / "folder")
+    assert dependencies("train") == {"code.py": "900150983cd24fb0d6963f7d28e17f72", "folder": of_folder}
     assert dependencies("other") == {}
     source = {"path": "data/sources/mine", "md5": "5" * 32 + ".dir"}
     lock = {"stages": {"download": {"deps": [source, {"path": "pipeline/download.py", "md5": "6" * 32}]}}}

@@ -27,12 +27,13 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
+from pipeline.parts.command import InputError
 from pipeline.parts.lineage import PATCH, sha256
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.params import TrainParams
 from pipeline.parts.record import finish, record_comparison, restore
 from pipeline.parts.registry import Registry
-from pipeline.parts.store import store_uri
+from pipeline.parts.store import is_missing, store_uri
 from pipeline.parts.tokens import clip, encode, train_tokenizer
 from pipeline.parts.tracking import DEPENDENCIES, TrackedRun, Tracker
 from pipeline.parts.trained import CARD, HISTORY, Trained
@@ -41,7 +42,10 @@ from pipeline.tools.promote import HeldOut, promote
 REPOSITORY = Path(__file__).parent.parent
 TEXTS = ["the acting is superb", "i hated every minute", ""]
 SCORES = {"test_accuracy": 0.75, "test_log_loss": 0.5}
-CHANGED = ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+CHANGED = (
+    *("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"),
+    *("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +197,116 @@ def test_a_run_is_found_by_its_fingerprint_once_it_is_finished() -> None:
     assert found(Tracker("tiny"), "abc").info.run_id == again.run_id != tracked.run_id
 
 
+def test_a_run_is_found_with_the_settings_that_it_had() -> None:
+    """Other epochs may give the same model, after an early stop."""
+    tracker = Tracker("tiny")
+    runs = {}
+    for epochs in (50, 40):
+        with tracker.run("gru-1", "train") as tracked:
+            tracked.params({"epochs": epochs})
+            tracked.tags({"fingerprint": "abc"})
+        runs[epochs] = tracked.run_id
+    for epochs, run_id in runs.items():
+        run = tracker.find("abc", {"epochs": epochs})
+        assert run is not None
+        assert run.info.run_id == run_id
+    assert tracker.find("abc", {"epochs": 30}) is None
+
+
+def test_a_run_is_named_by_its_whole_id_from_any_data_set_and_by_the_beginning_of_it() -> None:
+    with Tracker("tiny").run("gru-1", "train") as tracked:
+        pass
+    other = Tracker("other")
+    run = other.named(tracked.run_id)
+    assert (run.info.run_id, other.record_of(run).experiment) == (tracked.run_id, "gatewise-tiny")
+    assert Tracker("tiny").named(tracked.run_id[:8]).info.run_id == tracked.run_id
+    for unknown in (tracked.run_id[:8], "it's", "0" * 32):
+        with pytest.raises(InputError, match="gatewise-other has no run"):
+            other.named(unknown)
+
+
+def test_the_run_of_a_killed_process_ends_as_failed() -> None:
+    code = (
+        "import os, signal\nfrom pipeline.parts.tracking import Tracker\n"
+        "with Tracker('tiny').run('gru-1', 'train') as tracked:\n"
+        "    print(tracked.run_id, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = clean_environment() | {"DVC_ROOT": os.environ["DVC_ROOT"], "PYTHONPATH": str(REPOSITORY)}
+    killed = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=False
+    ).stdout.strip()
+    tracker = Tracker("tiny")
+    assert mlflow.get_run(killed).info.status == "RUNNING"
+    with tracker.run("gru-2", "train") as tracked:
+        tracker.end_stale()
+        assert mlflow.get_run(tracked.run_id).info.status == "RUNNING"
+    assert mlflow.get_run(killed).info.status == "FAILED"
+
+
+def test_a_run_that_mlflow_did_not_take_whole_ends_as_failed(capfd: pytest.CaptureFixture[str]) -> None:
+    tracker = Tracker("tiny")
+    with tracker.run("gru-1", "train") as tracked:
+        tracked.params({"seed": 1})
+        tracked.params({"seed": 2})  # which MLflow refuses to change
+        tracked.tags({"fingerprint": "abc"})
+    assert mlflow.get_run(tracked.run_id).info.status == "FAILED"
+    assert mlflow.active_run() is None
+    assert "did not take this" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "uri", ["sqlite:///damaged.db", "postgresql://localhost/nowhere", "nonsense://somewhere"], ids=lambda uri: uri[:6]
+)
+def test_a_store_that_cannot_be_opened_costs_no_result(
+    uri: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("damaged.db").write_bytes(b"no database " * 1000)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    tracker = Tracker("tiny")
+    with tracker.run("gru-1", "train") as tracked:
+        tracked.params({"seed": 1})
+    assert tracker.problem
+    assert f"warning: MLflow ({uri}) did not take this" in capfd.readouterr().err
+    assert not is_missing("tiny", "abc")
+    with pytest.raises(InputError, match="cannot be asked"):
+        tracker.named("gru-1")
+
+
+def test_a_server_that_says_nothing_is_given_up_after_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert Tracker("tiny").problem
+        assert time.monotonic() - started < 15  # 5 on a quiet machine
+
+
+def test_what_a_store_misses_is_known_without_mlflow(root: Path) -> None:
+    with Tracker("tiny").run("comparison", "evaluate") as tracked:
+        assert is_missing("tiny", "abc")
+        tracked.tags({"fingerprint": "abc"})
+        assert is_missing("tiny", "abc")  # it is not finished
+    assert not is_missing("tiny", "abc")
+    assert is_missing("other", "abc")
+    (root / "mlflow.db").write_bytes(b"")
+    assert is_missing("tiny", "abc")
+    (root / "mlflow.db").unlink()
+    assert is_missing("tiny", "abc")
+    assert not (root / "mlflow.db").exists()
+
+
+def test_what_a_server_misses_is_known_without_mlflow(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    assert is_missing("asked", "abc")  # there is no such experiment
+    with Tracker("asked").run("comparison", "evaluate") as tracked:
+        tracked.tags({"fingerprint": "abc"})
+        assert is_missing("asked", "abc")
+    assert not is_missing("asked", "abc")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert not is_missing("asked", "abc")  # it cannot be asked
+
+
 def test_a_block_that_raises_leaves_a_failed_run_that_is_not_found() -> None:
     tracker = Tracker("tiny")
 
@@ -258,7 +372,7 @@ def test_restoring_writes_all_that_training_would_have_written(
     assert {key: run.data.tags[f"gatewise.{key}"] for key in expected} == expected
     assert run.data.tags["mlflow.note.content"] == "GRU on **tiny**, seed 1: validation accuracy 80.0% at epoch 2 of 2."
     (data,) = run.inputs.dataset_inputs
-    assert (data.dataset.name, data.dataset.digest, data.tags[0].value) == ("tiny", "0" * 32, "training")
+    assert (data.dataset.name, data.dataset.digest, data.tags[0].value) == ("tiny tokens", "0" * 32, "training")
     artifacts = restored_root / "mlartifacts" / "gatewise-tiny" / run.info.run_id / "artifacts"
     assert {path.name for path in artifacts.iterdir()} == {CARD, DEPENDENCIES, HISTORY, "learning_curves.png"}
 
@@ -313,6 +427,23 @@ def test_scores_go_to_the_run_and_its_model_once(restored: tuple[Tracker, Run], 
     of_model = {metric.key: metric for metric in logged_model(run).metrics}
     assert {name: of_model[name].value for name in SCORES} == SCORES
     assert (of_model["test_accuracy"].dataset_name, of_model["test_accuracy"].dataset_digest) == ("tiny", "2" * 32)
+
+
+def test_the_same_scores_on_other_data_are_not_the_same(trained: Trained, tokenizer: Path) -> None:
+    """Or else the models tested on these data are not all found."""
+    tracker = Tracker("tiny")
+    restore(tracker, trained, tokenizer)
+    for digest in ("2" * 32, "3" * 32):
+        tracker.record_scores(found(tracker, trained.fingerprint), SCORES, ("tiny", digest))
+    run = found(tracker, trained.fingerprint)
+    for digest, expected in (("2" * 32, 1), ("3" * 32, 1), ("4" * 32, 0)):
+        models = mlflow.search_logged_models(
+            experiment_ids=[run.info.experiment_id],
+            filter_string="metrics.test_accuracy > 0",
+            datasets=[{"dataset_name": "tiny", "dataset_digest": digest}],
+            output_format="list",
+        )
+        assert len(models) == expected
 
 
 def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def uncommitted_changes() -> tuple[str, list[str]]:
         index = _git("rev-parse", "--git-path", "index")
         copy = Path(folder) / "index"
         if index and Path(index).exists():
-            shutil.copyfile(index, copy)
+            shutil.copy2(index, copy)  # with its time, by which git tells what it has to read again
         environment = {**os.environ, "GIT_INDEX_FILE": str(copy), "GIT_LITERAL_PATHSPECS": "1"}
         _git("add", "--intent-to-add", "--all", env=environment)
         names = (_git("diff", "HEAD", "--name-only", "--no-renames", "-z", env=environment) or "").split("\0")

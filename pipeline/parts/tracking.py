@@ -9,6 +9,7 @@ the next `evaluate` writes what is missing from the files.
 
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -52,7 +53,7 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
 }
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
-_RUN_ID = re.compile("[0-9a-f]{32}")
+_RUN_ID = re.compile("[0-9a-f]+")  # or the beginning of one
 
 T = TypeVar("T")
 
@@ -201,15 +202,16 @@ class Tracker:
             InputError: there is none, or MLflow is out of reach.
         """
         self.must_answer()
-        if _RUN_ID.fullmatch(text):
+        if len(text) == 32 and _RUN_ID.fullmatch(text):
             with suppress(MlflowException):
                 return self._client.get_run(text)
-        runs = self._search()
+        conditions = [f"attributes.run_name = '{text}'"] if "'" not in text else []
+        conditions += [f"attributes.run_id LIKE '{text}%'"] if _RUN_ID.fullmatch(text) else []
+        for condition in conditions:
+            if runs := self._search(condition, 1):
+                return runs[0]
+        names = sorted({str(run.info.run_name) for run in self._search()})
         self.must_answer()
-        for run in runs:
-            if run.info.run_name == text or run.info.run_id.startswith(text):
-                return run
-        names = sorted({str(run.info.run_name) for run in runs})
         experiment = EXPERIMENT.format(dataset=self.dataset)
         raise InputError(f"the experiment {experiment} has no run {text!r}; {did_you_mean(text, names)}")
 
@@ -283,13 +285,13 @@ class Tracker:
         """
         model_id = run.outputs.model_outputs[0].model_id
         model = self._try(lambda: self._client.get_logged_model(model_id))
-        # Values are compared as text, because NaN differs from itself.
-        there = {(one.key, str(one.value), one.dataset_digest) for one in (model.metrics if model else None) or []}
+        there = [one for one in (model.metrics if model else None) or [] if one.dataset_digest == dataset[1]]
         now = get_current_time_millis()
         metrics = [
             Metric(name, value, now, 0, model_id=model_id, dataset_name=dataset[0], dataset_digest=dataset[1])
             for name, value in scores.items()
-            if (name, str(float(value)), dataset[1]) not in there
+            # The metrics of a model have another number where the run has NaN.
+            if not any(one.key == name and (one.value == value or math.isnan(value)) for one in there)
         ]
         if metrics:
             self._try(lambda: self._client.log_batch(run.info.run_id, metrics=metrics))
