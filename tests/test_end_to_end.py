@@ -138,6 +138,37 @@ def test_a_new_seed_trains_only_what_is_new_and_an_old_setting_comes_back_from_t
     assert {f"gatewise.run.{name}" for name in MODELS} <= set(runs[-1].data.tags)
 
 
+@pytest.mark.slow
+def test_a_parameter_there_and_back_leaves_mlflow_complete(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    reproduce = ("python", "-m", "pipeline.tools.reproduce", "--models", "gru", "--seeds", "1")
+    project.run(*reproduce, "--units", "8")
+    (project.root / "mlflow.db").unlink()
+    project.run(*reproduce, "--units", "9")
+    before = runs_of(project)
+    assert names(before) == ["gru-1", "comparison"]
+    # DVC brings the first results back; the store has never heard of them.
+    output = project.run(*reproduce, "--units", "8").stdout
+    assert "Running stage 'train@" not in output
+    runs = runs_of(project)[2:]
+    assert names(runs) == ["gru-1", "baseline", "comparison"]
+    assert runs[-1].data.tags["gatewise.run.gru-1"] == runs[0].info.run_id
+    restored = runs[0].data.tags
+    assert restored["gatewise.restored"] == "true"
+    assert restored["gatewise.git_commit"] == project.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert "gatewise.version.keras" not in restored
+    # And now it has: nothing runs, but the results are shown and the report is of them.
+    for units in ("9", "8"):
+        output = project.run(*reproduce, "--units", units).stdout
+        assert "Running stage" not in output
+        assert (project.root / "data/results/summary.md").read_text() in output
+        page = (project.root / "data/results/report.html").read_text()
+        assert runs[0].info.run_id in page or units == "9"
+    assert len(runs_of(project)) == 5
+    machine = json.loads((project.root / "data/results/machine.json").read_text())
+    assert machine["version.numpy"] == np.__version__
+
+
 def test_a_lost_store_is_written_again_from_the_files(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     before = runs_of(project)

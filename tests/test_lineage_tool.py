@@ -8,7 +8,8 @@ import mlflow
 import pytest
 from conftest import Project, commit_all
 
-from pipeline.parts.lineage import md5, sha256
+from pipeline.parts.freshness import fingerprint
+from pipeline.parts.lineage import folder_md5, md5, sha256
 
 LINEAGE = ("python", "-m", "pipeline.tools.lineage")
 
@@ -33,6 +34,36 @@ def test_everything_on_disk_has_its_run(trained_project: Project) -> None:
         line = next(line for line in shown.splitlines() if f"data/models/{run.info.run_name} " in line)
         assert run.info.run_id in line
     assert "none" not in shown
+    assert re.search(r"^data/results .* [0-9a-f]{32} ", shown, re.MULTILINE)
+
+
+def test_nothing_is_listed_as_lost_while_mlflow_is_away(trained_project: Project) -> None:
+    away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    result = trained_project.run(*LINEAGE, check=False, environment=away)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "error: MLflow (http://127.0.0.1:9) cannot be asked" in result.stderr
+
+
+def test_a_comparison_tells_which_models_it_compared(trained_project: Project) -> None:
+    shown = trained_project.run(*LINEAGE, "comparison").stdout
+    assert f"data/models = {folder_md5(trained_project.root / 'data/models')}" in shown
+    assert f"statistics.json  SHA-256 {fingerprint(trained_project.root / 'data/results')}" in shown
+    assert "\nmodel " not in shown
+
+
+@pytest.mark.slow
+def test_a_run_restored_beside_other_code_says_so_and_names_no_commands(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    with (project.root / "pipeline/train.py").open("a") as code:
+        code.write("# changed since\n")
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{project.root / 'other.db'}"}
+    project.run("dvc", "repro", "--force", "--single-item", "evaluate", environment=store)
+    shown = project.run(*LINEAGE, "gru-1", environment=store).stdout
+    assert re.search(r"^commit +not known$", shown, re.MULTILINE)
+    assert "bring it back" not in shown
+    # The baseline is made by code that has not changed.
+    commands = project.run(*LINEAGE, "baseline", environment=store).stdout.partition("bring it back:\n")[2]
+    assert commands.rstrip().endswith("dvc repro baseline")
 
 
 def test_a_run_tells_all_that_it_read(trained_project: Project) -> None:
@@ -40,7 +71,7 @@ def test_a_run_tells_all_that_it_read(trained_project: Project) -> None:
     tokens = md5(trained_project.root / "data/processed/tokens.npz")
     assert f"data/processed/tokens.npz = {tokens}" in shown
     assert f"pipeline/parts/networks.py = {md5(trained_project.root / 'pipeline/parts/networks.py')}" in shown
-    assert f"tiny {tokens} (training)" in shown
+    assert f"tiny tokens {tokens} (training)" in shown
     assert "units = 8" in shown
     assert f"{tokens}" in (trained_project.root / "dvc.lock").read_text()
 

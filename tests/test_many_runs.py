@@ -60,6 +60,7 @@ def test_two_clones_can_write_to_one_store_at_once(trained_project: Project, tmp
     runs = runs_in(store["MLFLOW_TRACKING_URI"])
     comparisons = [run for run in runs if run.info.run_name == "comparison"]
     assert len(comparisons) == 2
+    assert len(runs) == 7  # what one clone had written, the other one found
     known = {run.info.run_id for run in runs}
     for comparison in comparisons:
         linked = {key: value for key, value in comparison.data.tags.items() if key.startswith("gatewise.run.")}

@@ -28,10 +28,10 @@ from mlflow.exceptions import MlflowException
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import InputError
-from pipeline.parts.lineage import PATCH, sha256
+from pipeline.parts.lineage import MACHINE, PATCH, environment, sha256
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.params import TrainParams
-from pipeline.parts.record import finish, record_comparison, restore
+from pipeline.parts.record import finish, record_comparison, record_machine, restore
 from pipeline.parts.registry import Registry
 from pipeline.parts.store import is_missing, store_uri
 from pipeline.parts.tokens import clip, encode, train_tokenizer
@@ -471,6 +471,22 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
     assert sorted(file.path for file in files) == [DEPENDENCIES, "roc.png", "statistics.json"]
     # By which the report is connected with the run.
     assert found(Tracker("tiny"), sha256(results / "statistics.json")).info.run_id == run.info.run_id
+
+
+def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) -> None:
+    (tmp_path / "statistics.json").write_text("{}")
+    tracker = Tracker("tiny")
+    runs = {}
+    for name, made_from in (("gru-1", None), ("gru-2", None), ("gru-3", {})):
+        with tracker.run(name, "train", made_from=made_from) as tracked:
+            pass
+        runs[name] = mlflow.get_run(tracked.run_id)
+    record_machine(runs, tmp_path)
+    assert not (tmp_path / MACHINE).exists()
+    del runs["gru-3"]
+    record_machine(runs, tmp_path)
+    content = {"statistics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment()}
+    assert json.loads((tmp_path / MACHINE).read_text()) == content
 
 
 def test_the_logged_model_takes_raw_text_and_answers_as_the_classifier(

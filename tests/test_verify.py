@@ -95,6 +95,7 @@ def test_a_wrong_model_does_not_pass_where_nothing_is_recorded(trained_project: 
     change(strangers, "pipeline/baseline.py", 'fit(train, labels["train"])', 'fit(train, 1 - labels["train"])')
     result = strangers.run(*VERIFY, "--stage", "baseline", check=False)
     assert "HEAD: 6 identical bytes, 1 nothing recorded" in result.stdout, result.stderr
+    assert "not known" not in result.stdout  # on what the author's were made
     assert result.returncode == 1
 
 

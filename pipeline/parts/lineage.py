@@ -34,8 +34,8 @@ _SECRET_FILES = (".env*", ".netrc", "*.pem", "*.key", "id_*", "*credential*", "*
 _SECRET_LINE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bhf_\w{30,}|\bsk-[\w-]{16,}"
     r"|\bxox[a-z]-[\w-]{10,}|\bglpat-[\w-]{16,}|\bBearer\s+[\w.~+/=-]{16,}|://[^\s/:@\"']+:[^\s/@\"']+@"
-    r"|\b[A-Z][A-Z0-9_]*(TOKEN|PASS|CREDENTIALS?|_KEY)[\"']?\s*[:=]\s*[\"']?[^\s\"'(){}]{8,}"
-    r"|(?i:(password|passwd|secret|api_?key|access_?key|(auth|access)_?token)[\"']?\s*[:=]\s*[\"']?[^\s\"']{6,})"
+    r"|\b[A-Z][A-Z0-9_]*(TOKEN|PASS|CREDENTIALS?|_KEY)[\"']?[ \t]*[:=][ \t]*[\"']?[^\s\"'(){}]{8,}"
+    r"|(?i:(password|passwd|secret|api_?key|access_?key|(auth|access)_?token)[\"']?[ \t]*[:=][ \t]*[\"']?[^\s\"']{6,})"
 )
 
 

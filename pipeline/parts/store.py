@@ -78,9 +78,9 @@ def _server_misses(uri: str, experiment: str, fingerprint: str) -> bool:
 
 def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"}
-    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
-    if user and password:
-        headers["Authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+    login = [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD")]
+    if all(login):
+        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
     elif token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, json.dumps(question).encode() if question else None, headers)
