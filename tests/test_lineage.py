@@ -194,7 +194,8 @@ def test_what_made_files_is_known_only_if_lock_files_and_tree_agree(
     monkeypatch.chdir(tmp_path)
     model = Path("data/models/gru-1")
     model.mkdir(parents=True)
-    for path, text in {"code.py": "a", "early.py": "b", "tokens.npz": "c", model / "model.keras": "d"}.items():
+    weights = (model / "model.keras").as_posix()
+    for path, text in {"code.py": "a", "early.py": "b", "tokens.npz": "c", weights: "d"}.items():
         Path(path).write_text(text)
     Path("params.yaml").write_text("train: {units: 8}\n")
     tokens, source = md5(Path("tokens.npz")), {"path": "data/sources/mine", "md5": "5" * 32 + ".dir"}
@@ -214,7 +215,7 @@ def test_what_made_files_is_known_only_if_lock_files_and_tree_agree(
     known = locked_dependencies("train@gru-1", model)
     assert known == {"code.py": md5(Path("code.py")), "tokens.npz": tokens, source["path"]: source["md5"]}
     assert locked_dependencies("train@gru-2", model) == {}
-    for path in ("code.py", "early.py", "params.yaml", model / "model.keras"):
+    for path in ("code.py", "early.py", "params.yaml", weights):
         before = Path(path).read_text()
         Path(path).write_text("train: {units: 9}\n")
         assert locked_dependencies("train@gru-1", model) == {}, path
