@@ -21,11 +21,8 @@ MACHINE = "machine.json"  # beside the results: on what the models were trained
 SOURCES = "data/sources/"  # a folder for each data set
 VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")
 
-_RESULTS = {
-    "dvc.lock",
-    "data/results/metrics.json",
-    f"data/results/{MACHINE}",
-}  # what the pipeline itself writes while it runs
+# What the pipeline itself writes while it runs.
+_RESULTS = {"dvc.lock", "data/results/metrics.json", f"data/results/{MACHINE}"}
 _VECTORS = ("avx512f", "avx2", "avx")
 _GENERATION = {"family": "cpu family", "model": "model", "stepping": "stepping"}
 _LARGE = 100_000  # characters of one file's changes

@@ -239,9 +239,9 @@ class Tracker:
 
     def end_stale(self) -> None:
         """Let the runs of this machine end as FAILED whose process is gone: it was killed."""
-        host = _process("%")
-        for run in self._search(f"attributes.status = 'RUNNING' and tags.`gatewise.process` LIKE '{host}'"):
-            if not _is_alive(run.data.tags["gatewise.process"]):
+        for run in self._search("attributes.status = 'RUNNING'"):
+            process = run.data.tags.get("gatewise.process", "")
+            if process.startswith(_process("")) and not _is_alive(process):
                 self._try(partial(self._client.set_terminated, run.info.run_id, "FAILED"))
 
     def record_of(self, run: Run) -> RunRecord:
@@ -283,8 +283,9 @@ class Tracker:
             scores: metric name to value.
             dataset: name and digest of the data they were measured on.
         """
-        model_id = run.outputs.model_outputs[0].model_id
-        model = self._try(lambda: self._client.get_logged_model(model_id))
+        outputs = run.outputs.model_outputs if run.outputs else []
+        model_id = outputs[0].model_id if outputs else None
+        model = self._try(lambda: self._client.get_logged_model(model_id)) if outputs else None
         there = [one for one in (model.metrics if model else None) or [] if one.dataset_digest == dataset[1]]
         now = get_current_time_millis()
         metrics = [
@@ -365,13 +366,9 @@ class Tracker:
             return None
         try:
             return action()
-        except (
-            Exception
-        ) as error:  # of MLflow, of its database, of the driver, of the storage: all are no reason to stop
-            lines = str(error).splitlines() or [type(error).__name__]
-            self.problem = (
-                lines[0] if isinstance(error, MlflowException | OSError) else f"{type(error).__name__}: {lines[0]}"
-            )
+        except Exception as error:  # of MLflow, of a driver, of a database or of a storage: no reason to stop
+            kind, lines = type(error).__name__, str(error).splitlines()
+            self.problem = f"{kind}: {lines[0]}" if lines else kind
             print(
                 f"warning: MLflow ({self.uri}) did not take this: {self.problem}\n"
                 "Nothing is lost: results are on disk, and `evaluate` completes MLflow from them when it is back.",

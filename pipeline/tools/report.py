@@ -16,7 +16,7 @@ from pipeline.parts.costs import costs
 from pipeline.parts.freshness import fingerprint
 from pipeline.parts.lineage import md5
 from pipeline.parts.params import read_params
-from pipeline.parts.record import record_machine
+from pipeline.parts.record import record_machine, run_of
 from pipeline.parts.report import Provenance, settings_of, words, write_page
 from pipeline.parts.results import STATISTICS
 from pipeline.parts.statistics import Difference
@@ -39,7 +39,7 @@ def write_report(tracker: Tracker, names: list[str]) -> Path:
     if not (RESULTS / STATISTICS).exists():
         raise InputError(f"{RESULTS / STATISTICS} does not exist: there are no results yet; run `make repro`")
     trained = [Trained.load(MODELS / name) for name in names]
-    found = {model.name: tracker.find(model.fingerprint) for model in trained}
+    found = {model.name: run_of(tracker, model) for model in trained}
     runs = {name: run for name, run in found.items() if run is not None}
     if len(runs) == len(trained):
         record_machine(runs, RESULTS)
