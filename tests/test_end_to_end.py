@@ -273,6 +273,6 @@ def test_a_clone_with_a_remote_gets_files_and_runs_without_training(
     output = clone.run("python", "-m", "pipeline.tools.reproduce").stdout
     assert "Running stage 'train@" not in output
     assert names(runs_of(clone)) == [*MODELS, "comparison"]
-    for name in ("metrics.json", "roc.png", "learning_curves.csv"):
+    for name in ("metrics.json", "machine.json", "roc.png", "learning_curves.csv"):
         ours, theirs = (root / "data/results" / name for root in (clone.root, trained_project.root))
         assert ours.read_bytes() == theirs.read_bytes()

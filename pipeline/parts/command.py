@@ -1,8 +1,10 @@
 """How every stage and tool starts and fails: one clear line and exit code 1, never a traceback, on bad input."""
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -23,6 +25,11 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {' '.join(str(error).split())}")  # messages of libraries may have line breaks
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
+
+
+def search_path() -> str:
+    """`PATH` with this environment's commands first, for what starts `python` or another of them by its name."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.parts.command import InputError, run
+from pipeline.parts.command import InputError, run, search_path
 from pipeline.parts.freshness import REPORT, fingerprint, is_current
 from pipeline.parts.params import read_params, set_params
 from pipeline.parts.store import is_missing
@@ -66,9 +66,8 @@ def main() -> None:
 def repro(*options: str) -> int:
     """Run `dvc repro`; its exit code."""
     # The stages start `python`: it has to be this one.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = [sys.executable, "-m", "dvc", "repro", *options]
-    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
+    return subprocess.run(command, env={**os.environ, "PATH": search_path()}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ The server is MLflow's own, in the environment at hand. It also takes CSV (`Cont
 import argparse
 import os
 import sys
-from pathlib import Path
 
-from pipeline.parts.command import InputError, run
+from pipeline.parts.command import InputError, run, search_path
 from pipeline.parts.params import read_params
 from pipeline.parts.ports import check_port
 from pipeline.parts.registry import MLFLOW_SCHEMES, Registry
@@ -50,7 +49,7 @@ def main() -> None:
     print(f"serving {uri} on http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
     os.environ["MLFLOW_TRACKING_URI"] = registry.uri
     # MLflow starts `uvicorn`: it has to be the one of this environment.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    os.environ["PATH"] = search_path()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", uri, "--env-manager", "local"]
     command += ["--host", arguments.host, "--port", str(arguments.port), "--workers", str(arguments.workers)]
     os.execv(sys.executable, command)

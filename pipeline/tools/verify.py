@@ -33,7 +33,7 @@ from dvc_data.index import DataIndexError
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
-from pipeline.parts.command import InputError, did_you_mean, run
+from pipeline.parts.command import InputError, did_you_mean, run, search_path
 from pipeline.parts.fetching import MIRROR_VARIABLE
 from pipeline.parts.lineage import MACHINE, environment, project_root
 from pipeline.parts.params import read_params
@@ -124,8 +124,7 @@ def _clone(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
 
 
 def _reproduce(root: Path, clone: Path, stage: str | None) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    settings = {"PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
+    settings = {"PATH": search_path(), "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
     # The archive at hand saves a download; it is checked as any other.
     mirror = _mirror(root)
     settings |= {MIRROR_VARIABLE: mirror} if mirror else {}
