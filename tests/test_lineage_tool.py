@@ -47,7 +47,7 @@ def test_nothing_is_listed_as_lost_while_mlflow_is_away(trained_project: Project
 def test_a_comparison_tells_which_models_it_compared(trained_project: Project) -> None:
     shown = trained_project.run(*LINEAGE, "comparison").stdout
     assert f"data/models = {folder_md5(trained_project.root / 'data/models')}" in shown
-    assert f"statistics.json  SHA-256 {fingerprint(trained_project.root / 'data/results')}" in shown
+    assert f"SHA-256 {fingerprint(trained_project.root / 'data/results')}" in shown
     assert "\nmodel " not in shown
 
 

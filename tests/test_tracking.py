@@ -28,7 +28,8 @@ from mlflow.exceptions import MlflowException
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
 from pipeline.parts.command import InputError
-from pipeline.parts.lineage import MACHINE, PATCH, environment, sha256
+from pipeline.parts.freshness import fingerprint
+from pipeline.parts.lineage import MACHINE, PATCH, environment
 from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
 from pipeline.parts.params import TrainParams
 from pipeline.parts.record import finish, record_comparison, record_machine, restore
@@ -449,7 +450,9 @@ def test_the_same_scores_on_other_data_are_not_the_same(trained: Trained, tokeni
 def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
-    (results / "statistics.json").write_text("{}")
+    numbers = ["examples.json", "metrics.json", "statistics.json"]
+    for name in numbers:
+        (results / name).write_text("{}")
     (results / "roc.png").write_bytes(b"\x89PNG")
     metrics = {
         "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
@@ -468,13 +471,13 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
     }
     assert run.data.tags["mlflow.note.content"] == "| model |"
     files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
-    assert sorted(file.path for file in files) == [DEPENDENCIES, "roc.png", "statistics.json"]
+    assert sorted(file.path for file in files) == sorted([DEPENDENCIES, "roc.png", *numbers])
     # By which the report is connected with the run.
-    assert found(Tracker("tiny"), sha256(results / "statistics.json")).info.run_id == run.info.run_id
+    assert found(Tracker("tiny"), fingerprint(results)).info.run_id == run.info.run_id
 
 
 def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) -> None:
-    (tmp_path / "statistics.json").write_text("{}")
+    (tmp_path / "metrics.json").write_text("{}")
     tracker = Tracker("tiny")
     runs = {}
     for name, made_from in (("gru-1", None), ("gru-2", None), ("gru-3", {})):
@@ -485,7 +488,7 @@ def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) 
     assert not (tmp_path / MACHINE).exists()
     del runs["gru-3"]
     record_machine(runs, tmp_path)
-    content = {"statistics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment()}
+    content = {"metrics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment()}
     assert json.loads((tmp_path / MACHINE).read_text()) == content
 
 

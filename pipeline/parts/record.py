@@ -12,7 +12,7 @@ from pipeline.parts.store import FINGERPRINT
 from pipeline.parts.tracking import COMPARISON, TrackedRun, Tracker, environment_of
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
-_REVIEWS, _STATISTICS = "reviews.parquet", "statistics.json"
+_REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
 
 
 def run_params(card: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def record_machine(runs: Mapping[str, Any], results: Path) -> None:
         names = sorted({name for one in known for name in one})
         machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
         # By this hash, which dvc.lock has too, the file is known to belong to the results.
-        content = {_STATISTICS: md5(results / _STATISTICS), **machine}
+        content = {_METRICS: md5(results / _METRICS), **machine}
         (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

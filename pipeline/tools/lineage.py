@@ -34,7 +34,7 @@ from pipeline.parts.trained import BASELINE, CARD, Trained
 
 MODELS, RESULTS = Path("data/models"), Path("data/results")
 
-_STATISTICS = "statistics.json"
+_METRICS = "metrics.json"
 _UNKNOWN = (
     "What made these files is not known, so no commands bring them back: when the run was written from them, dvc.lock"
     " had other files, or the tree had other code or parameters than they were made with."
@@ -97,7 +97,7 @@ def on_disk_or_named(tracker: Tracker, text: str) -> Any:
     if (MODELS / text / CARD).exists():
         trained = Trained.load(MODELS / text)
         found = run_of(_tracker_of(trained, tracker), trained)
-    elif text == COMPARISON and (RESULTS / _STATISTICS).exists():
+    elif text == COMPARISON and (RESULTS / _METRICS).exists():
         found = tracker.find(fingerprint(RESULTS))
     return found or tracker.named(text)
 
@@ -120,7 +120,7 @@ def on_disk(tracker: Tracker, models: Path, results: Path, compared: Collection[
         asked = _tracker_of(trained, tracker)
         wanted = trained.name in compared and asked is tracker
         rows.append(_row(asked, folder, wanted, trained.fingerprint, run_of(asked, trained)))
-    if (results / _STATISTICS).exists():
+    if (results / _METRICS).exists():
         digest = fingerprint(results)
         rows.append(_row(tracker, results, True, digest, tracker.find(digest)))
     return tabulate(rows, headers="keys")
@@ -155,7 +155,7 @@ def described(record: RunRecord, origin: Origin) -> str:
         "restored": "yes: written from the files, after the model was trained" if record.restored else "no",
         "commit": record.commit_and_state,
         "data set": ", ".join(f"{name} {digest} ({context})" for name, digest, context in record.datasets),
-        _STATISTICS if record.stage == "evaluate" else "model": f"SHA-256 {record.fingerprint or 'none'}",
+        "results" if record.stage == "evaluate" else "model": f"SHA-256 {record.fingerprint or 'none'}",
     }
     sections = [tabulate(facts.items(), tablefmt="plain"), _section("parameters", record.params)]
     sections += [_section("read (MD5, as in dvc.lock)", record.dependencies), _section("ran on", record.environment)]

@@ -42,7 +42,7 @@ from pipeline.parts.trained import CARD
 IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
 # Stages that compute with floats, whose last bits depend on the processor.
 ROUNDING_STAGES = ("train", "baseline", "evaluate")
-METRICS, STATISTICS = "data/results/metrics.json", "data/results/statistics.json"
+METRICS = "data/results/metrics.json"
 
 
 @dataclass(frozen=True)
@@ -212,8 +212,8 @@ def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
     """What git has beside the results of that revision, if it belongs to them."""
     shown = _shown(root, revision, f"data/results/{MACHINE}")
     recorded: dict[str, str] = json.loads(shown.stdout) if shown.returncode == 0 else {}
-    statistics = _outputs(_lock_at(root, revision)).get(("evaluate", STATISTICS))
-    return recorded if recorded.pop(Path(STATISTICS).name, None) == statistics else {}
+    metrics = _outputs(_lock_at(root, revision)).get(("evaluate", METRICS))
+    return recorded if recorded.pop(Path(METRICS).name, None) == metrics else {}
 
 
 def main() -> None:
