@@ -44,7 +44,7 @@ def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
 def read_memories(comparison: Comparison) -> dict[str, Memory]:
     """Every network to what is known of its memory, over all of its seeds."""
     return {
-        model: pooled([Memory.from_json((run.folder / MEMORY).read_text(encoding="utf-8")) for run in runs])
+        model: pooled([Memory.load(run.folder / MEMORY) for run in runs])
         for model, runs in comparison.by_model().items()
         if model != BASELINE
     }

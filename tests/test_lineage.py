@@ -245,5 +245,5 @@ def test_dependencies_are_the_files_that_a_stage_names(tmp_path: Path, monkeypat
 def test_a_folder_has_the_hash_that_dvc_gives_it(trained_project: Project) -> None:
     lock = YAML(typ="safe").load((trained_project.root / "dvc.lock").read_text())["stages"]
     deps = {dep["path"]: dep["md5"] for stage in lock.values() for dep in stage["deps"] if dep["md5"].endswith(".dir")}
-    assert deps.keys() == {"data/sources/tiny", "data/raw", "data/models"}
+    assert deps.keys() == {"data/sources/tiny", "data/raw", "data/vectors", "data/models"}
     assert {path: folder_md5(trained_project.root / path) for path in deps} == deps

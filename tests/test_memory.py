@@ -208,9 +208,7 @@ def test_the_seeds_of_a_model_are_told_as_one_and_units_by_their_network() -> No
         ((first.distances["occlusion"] + second.distances["occlusion"]) / 2).tolist()
     )
     assert memory.metrics({"gru": both})["memory/gru half_life median"] == pytest.approx(2)
-    (row,) = memory.table({"gru": both})
-    assert row["model"] == "gru"
-    assert row["half-life in tokens: 10 %, median, 90 %"] == "1, 2, 3"
+    assert memory.summary(both)["half-life in tokens: 10 %, median, 90 %"] == "1, 2, 3"
     named = [unit["unit"] for unit in memory.top_units(both, "praise")]
     assert set(named) <= {f"gru-{seed} {unit}" for seed in (1, 2) for unit in (0, 1)}
     numbers = memory.numbers(both)
@@ -222,7 +220,7 @@ def test_the_seeds_of_a_model_are_told_as_one_and_units_by_their_network() -> No
 def test_a_model_whose_memory_was_not_measured_is_told_as_that() -> None:
     nothing = memory.pooled([Memory(), Memory()])
     assert memory.metrics({"gru": nothing}) == {}
-    assert "not measured" in memory.table({"gru": nothing})[0].values()
+    assert memory.summary(nothing) == {}
     assert memory.numbers(nothing)["half_life"] == {}
 
 

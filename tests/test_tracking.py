@@ -461,6 +461,7 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
         "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
     }
     (results / "examples.json").write_text("{}")
+    (results / "memory.json").write_text(json.dumps({"metrics": {"memory/gru half_life median": 2.5}, "models": {}}))
     (results / "statistics.json").write_text(json.dumps(statistics))
     (results / "metrics.json").write_text(json.dumps(metrics))
     (results / "roc.png").write_bytes(b"\x89PNG")
@@ -482,12 +483,13 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
         "difference/gru - baseline high": 0.01,
         "difference/gru - baseline holm_p_value": 0.2,
         "costs/gru training_seconds": 2.5,
+        "memory/gru half_life median": 2.5,
     }
     page = f"#/experiments/{run.info.experiment_id}/runs"
     links = [f"[{name}]({page}/{run_id}?workflowType=machine_learning)" for name, run_id in run_ids.items()]
     assert run.data.tags["mlflow.note.content"] == f"| model |\n\nRuns compared: {', '.join(links)}."
     files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
-    expected = [DEPENDENCIES, "examples.json", "metrics.json", "roc.png", "statistics.json"]
+    expected = [DEPENDENCIES, "examples.json", "memory.json", "metrics.json", "roc.png", "statistics.json"]
     assert sorted(file.path for file in files) == sorted(expected)
     # By which the report is connected with the run.
     assert found(Tracker("tiny"), fingerprint(results)).info.run_id == run.info.run_id

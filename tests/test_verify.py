@@ -37,7 +37,7 @@ def change(project: Project, file: str, old: str, new: str) -> None:
 def test_a_network_repeats_bit_for_bit_and_nothing_of_the_user_is_touched(trained_project: Project) -> None:
     before = content(trained_project.root)
     result = trained_project.run(*VERIFY, "--stage", "train@gru-1")
-    assert "HEAD: 7 identical bytes" in result.stdout
+    assert "HEAD: 8 identical bytes" in result.stdout
     assert "data/models/gru-1" in result.stdout
     assert "cpu" in result.stdout
     assert "not known" not in result.stdout

@@ -8,7 +8,7 @@ COSTS_PICTURE = "costs.png"  # which the report makes itself
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 STAMP = "gatewise-results"  # the name of the page's <meta> with the hash
 
-_SHOWN = ("metrics.json", "statistics.json", "examples.json")
+_SHOWN = ("metrics.json", "statistics.json", "examples.json", "memory.json")
 _HEAD = 2000  # characters of the page among which the stamp is
 
 

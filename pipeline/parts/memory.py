@@ -280,20 +280,11 @@ def metrics(memories: Mapping[str, Memory]) -> dict[str, float]:
     return found
 
 
-def table(memories: Mapping[str, Memory]) -> list[dict[str, str]]:
-    """The same for people: a row per model, with the units that words move most."""
-    rows = []
-    for model, memory in memories.items():
-        if not len(memory.units):
-            rows.append({"model": model, "half-life in tokens: 10 %, median, 90 %": "not measured"})
-            continue
-        rows.append({"model": model, **summary(memory)})
-    return rows
-
-
 def summary(memory: Memory) -> dict[str, str]:
     """What was measured in a few lines: a fact and its numbers."""
-    facts = {}
+    facts: dict[str, str] = {}
+    if not len(memory.units):
+        return facts
     for layer, of in memory.units.groupby("layer", sort=False):
         where = f", {layer}" if len(memory.layers) > 1 else ""
         facts[f"half-life in tokens{where}: 10 %, median, 90 %"] = ", ".join(

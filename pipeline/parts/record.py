@@ -16,7 +16,7 @@ from pipeline.parts.tracking import COMPARISON, TrackedRun, Tracker, environment
 from pipeline.parts.trained import CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
-_NUMBERS = (_METRICS, "statistics.json")
+_NUMBERS = (_METRICS, "statistics.json", "memory.json")
 
 
 def run_params(card: dict[str, Any]) -> dict[str, Any]:
@@ -131,10 +131,10 @@ def record_comparison(
         results: the folder with the results and the report.
         summary: Markdown, shown above the run, with links to the runs compared.
     """
-    metrics, statistics = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
+    metrics, statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
     with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
         tracked.params(_comparison_params(statistics))
-        tracked.metrics(_comparison_metrics(metrics, statistics, costs))
+        tracked.metrics(_comparison_metrics(metrics, statistics, costs) | memory["metrics"])
         tracked.dataset(*dataset, reviews, "test")
         tracked.files(results)
         links = ", ".join(tracker.link(name, run_id) for name, run_id in run_ids.items())

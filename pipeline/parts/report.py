@@ -168,6 +168,7 @@ def write_page(results: Path, told: Told, costs: pd.DataFrame, provenance: Prove
         mcnemar=_mcnemar_rows(statistics),
         costs=_cost_rows(costs),
         examples=_read_json(results / "examples.json"),
+        memory=_memory_rows(_read_json(results / "memory.json")["models"]),
         pictures=_pictures(results),
         provenance=provenance,
         seeds=_seeds(statistics),
@@ -236,6 +237,15 @@ def _cost_rows(costs: pd.DataFrame) -> list[dict[str, str]]:
         {"model": str(model), "runs timed": f"{len(row['times'])} of {row['runs']}"}
         | {heading: _number(row[name], whole="parameters" in name) for name, heading in headings.items()}
         for model, row in costs.iterrows()
+    ]
+
+
+def _memory_rows(models: dict[str, Any]) -> list[dict[str, str]]:
+    """A row per fact, and a column per network."""
+    facts = dict.fromkeys(fact for content in models.values() for fact in content["facts"])
+    return [
+        {"": fact} | {figures.title_of(model): content["facts"].get(fact, "–") for model, content in models.items()}
+        for fact in facts
     ]
 
 

@@ -3,6 +3,7 @@
 metrics.json             <model>.<metric>.{mean,std} over seeds
 statistics.json          what was compared, the difference of every two models with its interval, and McNemar's tests
 examples.json            the texts that tell the models apart
+memory.json              how long the units of the networks remember, and what moves them (pipeline/parts/memory.py)
 summary.md               the verdict and tables
 <curve>.csv              learning_curves, roc, precision_recall, calibration, accuracy_by_length: for `dvc plots`
 <picture>.png            the same for people, and confusion, differences, memory
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.parts import figures, scores
+from pipeline.parts import figures, memory, scores
 from pipeline.parts.comparison import Comparison
 from pipeline.parts.examples import find_examples
 from pipeline.parts.lineage import md5
@@ -29,6 +30,7 @@ from pipeline.parts.tokens import TokenizedSplits
 from pipeline.parts.verdict import Told
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
+MEMORY = "memory.json"
 
 Differences = dict[tuple[str, str], Difference]
 
@@ -65,6 +67,8 @@ def write_results(
     origin = {"dataset": dataset, "digest": md5(reviews), "runs": dict(fingerprints)}
     _write_json(output / STATISTICS, origin | statistics(comparison, differences))
     _write_json(output / EXAMPLES, asdict(examples))
+    remembered = {model: memory.numbers(of) | {"facts": memory.summary(of)} for model, of in memories.items()}
+    _write_json(output / MEMORY, {"metrics": memory.metrics(memories), "models": remembered})
     (output / SUMMARY).write_text(f"{summary(output, told)}\n", encoding="utf-8")
     tables = {
         "learning_curves": comparison.learning_curves(),
