@@ -475,14 +475,14 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
     settings = {"settings/gru": "units 8", "settings/baseline": ""}
     assert run.data.params == {"dataset": "tiny", "models": "gru, baseline", "seeds": "1, 2", "runs": "3", **settings}
     assert run.data.metrics == {
-        "test over seeds/gru accuracy mean": 0.75,
-        "test over seeds/gru accuracy std": 0.01,
-        "test over seeds/baseline accuracy mean": 0.8,
-        "difference/gru - baseline mean": -0.05,
-        "difference/gru - baseline low": -0.1,
-        "difference/gru - baseline high": 0.01,
-        "difference/gru - baseline holm_p_value": 0.2,
-        "costs/gru training_seconds": 2.5,
+        "over seeds test/gru accuracy mean": 0.75,
+        "over seeds test/gru accuracy std": 0.01,
+        "over seeds test/baseline accuracy mean": 0.8,
+        "over seeds difference/gru - baseline mean": -0.05,
+        "over seeds difference/gru - baseline low": -0.1,
+        "over seeds difference/gru - baseline high": 0.01,
+        "over seeds difference/gru - baseline holm_p_value": 0.2,
+        "over seeds costs/gru training_seconds": 2.5,
         "memory/gru half_life median": 2.5,
     }
     page = f"#/experiments/{run.info.experiment_id}/runs"

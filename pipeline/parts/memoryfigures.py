@@ -86,7 +86,7 @@ def _responses(axis: Axes, memories: dict[str, Memory]) -> None:
     axis.set_yticks(range(len(rows)), [f"{kind}, {cell.upper()}" for cell, kind in rows])
     axis.set_ylim(-0.7, len(rows) - 0.2)
     axis.axvline(0, color="grey", linewidth=0.8)
-    axis.set(title="what words do to units", xlabel="rise of the state (standard deviations); grey: random words")
+    axis.set(title="what words do to units", xlabel="rise of the state (standard deviations)\ngrey: random words")
     if not rows:
         axis.text(0.5, 0.5, "none of these words occurs", ha="center", transform=axis.transAxes)
 

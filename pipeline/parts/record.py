@@ -158,19 +158,22 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
 def _comparison_metrics(
     metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
 ) -> dict[str, float]:
-    """What came out and is known."""
+    """What came out and is known.
+
+    The part before the slash is a section of MLflow's page. Sections are sorted by name: these come after the curves.
+    """
     numbers = {
-        f"difference/{row['first']} - {row['second']} {name}": row[name]
+        f"over seeds difference/{row['first']} - {row['second']} {name}": row[name]
         for row in statistics["differences"]
         for name in ("mean", "low", "high", "holm_p_value")
     }
     numbers |= {
-        f"costs/{model} {str(name).rpartition('/')[2]}": number
+        f"over seeds costs/{model} {str(name).rpartition('/')[2]}": number
         for model, row in costs.select_dtypes("number").iterrows()
         for name, number in row.items()
     }
     numbers |= {
-        f"test over seeds/{model} {name} {part}": number
+        f"over seeds test/{model} {name} {part}": number
         for model, values in metrics.items()
         for name, value in values.items()
         if isinstance(value, dict)
