@@ -44,7 +44,7 @@ with _without_notices():
     from keras import layers, ops
 
 CellName = Literal["lstm", "gru"]
-CELLS: dict[str, type[keras.Layer]] = {"lstm": layers.LSTM, "gru": layers.GRU}
+CELLS: dict[CellName, type[keras.Layer]] = {"lstm": layers.LSTM, "gru": layers.GRU}
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
 
 # Predicting takes less memory per text than training, and larger batches are faster.

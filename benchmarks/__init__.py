@@ -1,0 +1,1 @@
+"""How fast and how exact things are, measured: run by hand, never by the tests."""
