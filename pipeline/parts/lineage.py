@@ -172,13 +172,20 @@ def _is_made_here(stage: str, locked: dict[str, Any]) -> bool:
         if maker is not None:
             if made != digest or not _is_made_here(maker, locked):
                 return False
-        elif not path.startswith(SOURCES) and (not Path(path).is_file() or md5(Path(path)) != digest):
+        elif not path.startswith(SOURCES) and _digest(Path(path)) != digest:
             return False
     return all(
         _value(YAML(typ="safe").load(Path(file).read_text(encoding="utf-8")), name) == value
         for file, values in locked[stage].get("params", {}).items()
         for name, value in values.items()
     )
+
+
+def _digest(path: Path) -> str | None:
+    """The hash that DVC gives to a file or folder; None where there is neither."""
+    if path.is_dir():
+        return folder_md5(path)
+    return md5(path) if path.is_file() else None
 
 
 def _value(params: Any, name: str) -> Any:
