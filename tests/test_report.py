@@ -244,6 +244,7 @@ def test_a_page_is_current_until_the_numbers_change(trained_project: Project, tm
     assert not is_current(results)
 
 
+@pytest.mark.slow
 def test_a_lost_report_is_made_again_from_files_and_mlflow(
     fresh_copy: Callable[[], Project], trained_project: Project
 ) -> None:

@@ -34,6 +34,7 @@ def change(project: Project, file: str, old: str, new: str) -> None:
     commit_all(project, f"change {file}")
 
 
+@pytest.mark.slow
 def test_a_network_repeats_bit_for_bit_and_nothing_of_the_user_is_touched(trained_project: Project) -> None:
     before = content(trained_project.root)
     result = trained_project.run(*VERIFY, "--stage", "train@gru-1")
