@@ -26,7 +26,7 @@ from pipeline.parts.folders import check_files, check_ours
 from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
-from pipeline.parts.params import BaselineParams, read_params
+from pipeline.parts.params import BaselineParams, must_be_unchanged, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tracking import Tracker
@@ -114,6 +114,7 @@ def main() -> None:
         started = time.perf_counter()
         trained = fit_baseline(arguments.reviews, params.baseline, arguments.output)
         seconds = time.perf_counter() - started
+        must_be_unchanged((params.dataset, params.baseline), lambda now: (now.dataset, now.baseline))
         trained.card.update(dataset=params.dataset, inputs={arguments.reviews.as_posix(): md5(arguments.reviews)})
         trained.save()
         tracked.params(run_params(trained.card))

@@ -26,7 +26,7 @@ from pipeline.parts.latency import TRAINING_SECONDS, latency
 from pipeline.parts.lineage import md5
 from pipeline.parts.memory import TEXTS, Memory, remember, sample
 from pipeline.parts.opening import checked_network
-from pipeline.parts.params import TrainParams, read_params
+from pipeline.parts.params import TrainParams, must_be_unchanged, read_params
 from pipeline.parts.record import finish, run_params
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, decode
@@ -163,6 +163,10 @@ def main() -> None:
             after_batch,
         )
         bar.close()
+        must_be_unchanged(
+            (params.dataset, params.data.max_tokens, params.data.batch_size, params.train),
+            lambda now: (now.dataset, now.data.max_tokens, now.data.batch_size, now.train),
+        )
         trained.card.update(
             dataset=params.dataset,
             inputs={path.as_posix(): md5(path) for path in inputs},

@@ -21,7 +21,7 @@ POSITIVE = {"lstm-1": [0.1, 0.9, 0.8, 0.2], "lstm-2": [0.9, 0.9, 0.8, 0.7], "bas
 def trained(parent: Path, name: str) -> Trained:
     model, _, seed = name.partition("-")
     positive = np.array(POSITIVE[name], np.float32)
-    card = {"model": model, "seed": int(seed) if seed else None, "parameters": 1000}
+    card = {"model": model, "seed": int(seed) if seed else None, "parameters": 1000, "settings": {"units": 8}}
     history = pd.DataFrame({"validation_loss": [0.7, 0.6]}, index=pd.RangeIndex(1, 3, name="epoch"))
     predictions = {"test": np.stack([1 - positive, positive], axis=1)}
     return Trained(parent / name, card, predictions, history if seed else pd.DataFrame())
@@ -155,10 +155,17 @@ def test_texts_of_one_group_are_less_evidence_than_texts_on_their_own(tmp_path: 
     for model, correct in (("lstm", films < 6), ("gru", films >= 6)):
         for seed in (1, 2, 3):
             predictions = {"test": of_class[(~correct).astype(int)], "validation": of_class[:1]}
-            card = {"model": model, "seed": seed, "parameters": 1}
+            card = {"model": model, "seed": seed, "parameters": 1, "settings": {}}
             runs.append(Trained(tmp_path / f"{model}-{seed}", card, predictions))
     (alone,) = compare(runs, labels, ["a", "b"]).differences().values()
     (grouped,) = compare(runs, labels, ["a", "b"], films).differences().values()
     assert alone.mean == grouped.mean == pytest.approx(0.2)
     assert alone.low > 0
     assert grouped.low < 0
+
+
+def test_seeds_of_different_settings_are_no_seeds_of_one_model(tmp_path: Path) -> None:
+    first, second = (trained(tmp_path, name) for name in ("lstm-1", "lstm-2"))
+    second = replace(second, card={**second.card, "settings": {"units": 64}})
+    with pytest.raises(InputError, match=r"lstm-1 and lstm-2 were trained with different settings \(units 8 and 64\)"):
+        compare([first, second], LABELS, NAMES)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project, commit_all
+from filelock import FileLock
 from mlflow.entities import Run
 
 from pipeline.parts.lineage import md5
@@ -248,6 +249,16 @@ def test_models_of_other_settings_are_named_and_not_compared(fresh_copy: Callabl
     shown = project.run("python", "-m", "pipeline.tools.lineage").stdout.splitlines()
     in_params = {line.split()[0].rpartition("/")[2]: line.split()[2] for line in shown[2:] if "data/models" in line}
     assert in_params == {"baseline": "yes", "gru-1": "yes", "gru-2": "no", "lstm-1": "yes", "lstm-2": "no"}
+
+
+def test_a_second_pipeline_leaves_the_parameters_of_the_first_alone(fresh_copy: Callable[[], Project]) -> None:
+    project = fresh_copy()
+    before = (project.root / "params.yaml").read_bytes()
+    with FileLock(project.root / ".dvc/tmp/gatewise.lock"):
+        result = project.run("python", "-m", "pipeline.tools.reproduce", "--units", "9", check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: a pipeline runs in this folder already")
+    assert (project.root / "params.yaml").read_bytes() == before
 
 
 def test_a_pipeline_that_fails_says_what_stays_in_params_yaml(fresh_copy: Callable[[], Project]) -> None:

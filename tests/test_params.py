@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT, TINY_PARAMS
 
 from pipeline.parts.command import InputError
-from pipeline.parts.params import _full_name, read_params, read_yaml, set_params
+from pipeline.parts.params import _full_name, must_be_unchanged, read_params, read_yaml, set_params
 
 COMMENTED = TINY_PARAMS.replace("dataset: tiny\n", "# What runs.\ndataset: tiny  # a block below\n").replace(
     "  units: 8\n", "  units: 8  # of the cell\n"
@@ -72,7 +72,7 @@ def test_a_number_in_scientific_notation_is_a_number_as_it_is_for_dvc(params_fil
         ("\ntrain:", "\ntrian:", "unknown key trian; did you mean train?"),
         ("vocabulary: 200", "vocabulry: 200",
          "unknown key datasets.tiny.vocabulry; did you mean datasets.tiny.vocabulary?"),
-        ("dataset: tiny", "dataset: tinny", "datasets has no block 'tinny'; did you mean tiny?"),
+        ("dataset: tiny", "dataset: tinny", "datasets has no block 'tinny' (README, 'Your own text', says how to add one); did you mean tiny?"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old: str, new: str, nearest: str) -> None:
@@ -148,7 +148,7 @@ def test_setting_what_stands_there_already_does_not_touch_the_file(params_file: 
         ({"epochs": "2", "units": "{"}, r"the value of units cannot be read\. Received: '\{'"),
         ({"seeds": "1,1"}, "each may stand there once"),
         ({"models": "lstm,rnn"}, r"models\.1: .*Received: 'rnn'"),
-        ({"dataset": "tinny", "vocabulary": "99"}, r"no block 'tinny'; did you mean tiny\?"),
+        ({"dataset": "tinny", "vocabulary": "99"}, r"no block 'tinny' .*; did you mean tiny\?"),
     ],
 )
 def test_a_bad_assignment_leaves_the_file_as_it_was(
@@ -174,3 +174,12 @@ def test_the_projects_own_file_is_valid_and_every_parameter_in_it_can_be_set(tmp
         shown = {name: str(value) for name, value in values.items()} | {"dataset": dataset}
         set_params(shown, path)
         assert leaves(read_yaml(path)) == values | {"dataset": dataset}
+
+
+def test_a_stage_notices_that_its_parameters_were_changed_while_it_ran(params_file: Path) -> None:
+    params = read_params(params_file)
+    set_params({"ngrams": "1"}, params_file)
+    must_be_unchanged(params.train, lambda now: now.train, params_file)  # what it does not use may change
+    set_params({"units": "9"}, params_file)
+    with pytest.raises(InputError, match=r"params\.yaml was changed while this stage ran"):
+        must_be_unchanged(params.train, lambda now: now.train, params_file)

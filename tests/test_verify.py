@@ -100,6 +100,15 @@ def test_a_wrong_model_does_not_pass_where_nothing_is_recorded(trained_project: 
     assert result.returncode == 1
 
 
+def test_results_of_other_parameters_are_refused_before_any_work(trained_project: Project, tmp_path: Path) -> None:
+    strangers = stranger(trained_project, tmp_path / "strangers")
+    change(strangers, "params.yaml", "units: 8", "units: 9")
+    result = strangers.run(*VERIFY, check=False)
+    expected = "error: dvc.lock at HEAD was made with other parameters: train was {'"
+    assert result.stderr.startswith(expected), result.stderr
+    assert result.returncode == 1
+
+
 def test_a_mirror_is_named_as_seen_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATASET_MIRROR", "mirror")

@@ -146,7 +146,23 @@ def compare(
         if came != expected:
             raise InputError(f"{run.folder} predicts {came} (texts, classes), expected {expected}: run `dvc repro`")
     scores = {run.name: score(labels, run.predictions["test"]) for run in runs}
-    return Comparison(list(runs), labels, names, scores, groups)
+    comparison = Comparison(list(runs), labels, names, scores, groups)
+    for first, *others in comparison.by_model().values():
+        for other in others:
+            _must_be_of_the_same_settings(first, other)
+    return comparison
+
+
+def _must_be_of_the_same_settings(first: Trained, second: Trained) -> None:
+    """Seeds of one model may differ in their seed alone."""
+    ours, theirs = (run.card["settings"] for run in (first, second))
+    other = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+    if other:
+        raise InputError(
+            f"{first.name} and {second.name} were trained with different settings"
+            f" ({', '.join(f'{name} {ours.get(name)} and {theirs.get(name)}' for name in sorted(other))}):"
+            f" train both anew with dvc repro -f"
+        )
 
 
 def _labelled(run: Trained, table: pd.DataFrame) -> pd.DataFrame:

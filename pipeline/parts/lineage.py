@@ -175,7 +175,7 @@ def _is_made_here(stage: str, locked: dict[str, Any]) -> bool:
         elif not path.startswith(SOURCES) and _digest(Path(path)) != digest:
             return False
     return all(
-        _value(YAML(typ="safe").load(Path(file).read_text(encoding="utf-8")), name) == value
+        value_of(YAML(typ="safe").load(Path(file).read_text(encoding="utf-8")), name) == value
         for file, values in locked[stage].get("params", {}).items()
         for name, value in values.items()
     )
@@ -188,7 +188,7 @@ def _digest(path: Path) -> str | None:
     return md5(path) if path.is_file() else None
 
 
-def _value(params: Any, name: str) -> Any:
+def value_of(params: Any, name: str) -> Any:
     """`train.units` in nested mappings; None where there is no such thing."""
     for key in name.split("."):
         params = params.get(key) if isinstance(params, dict) else None

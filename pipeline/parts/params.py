@@ -5,7 +5,7 @@ YAML is read with ruamel.yaml because DVC does so too: both must see the same va
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -125,6 +125,21 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
     return _validated(read_yaml(path), path)
 
 
+def must_be_unchanged(settings: Any, read: Callable[[Params], Any], path: Path = PARAMS_FILE) -> None:
+    """Make sure that params.yaml still says what a stage began with: DVC records what it says when the stage ends.
+
+    Args:
+        settings: what the stage has used.
+        read: the same, from what the file says now.
+        path: the file.
+
+    Raises:
+        InputError: it was changed meanwhile.
+    """
+    if read(read_params(path)) != settings:
+        raise InputError(f"{path} was changed while this stage ran, so nothing is kept of it: run it again")
+
+
 def read_yaml(path: Path) -> Any:
     """Read one YAML 1.2 file as plain dicts, lists and numbers.
 
@@ -141,7 +156,7 @@ def read_yaml(path: Path) -> Any:
 
 def _no_block(dataset: str, datasets: Iterable[str]) -> str:
     near = did_you_mean(dataset, datasets)
-    return f"datasets has no block {dataset!r}; {near} For data of your own, add one (README, 'Your own text')"
+    return f"datasets has no block {dataset!r} (README, 'Your own text', says how to add one); {near}"
 
 
 def _where(error: YAMLError | UnicodeDecodeError) -> str:

@@ -101,7 +101,7 @@ def _fetch(revision: str, folder: Path, *paths: str) -> None:
     except (FileNotFoundError, DataIndexError):
         raise InputError(
             f"{path} of {revision} is neither in DVC's cache nor at its remote;"
-            f" bring it back with: git checkout {revision} && make repro"
+            f" run it here once: commit what you have, git checkout {revision}, make repro, and git checkout - back"
         ) from None
 
 

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pipeline.parts.command import InputError, run, search_path
 from pipeline.parts.freshness import REPORT, fingerprint, is_current
 from pipeline.parts.params import read_params, read_preset, set_params
@@ -20,6 +22,7 @@ from pipeline.parts.store import is_missing
 
 RESULTS = Path("data/results")
 SUMMARY = RESULTS / "summary.md"
+LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 
 
 def parse(arguments: list[str]) -> dict[str, str]:
@@ -46,6 +49,23 @@ def main() -> None:
         print(__doc__)
         return
     given = parse(sys.argv[1:])
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(LOCK, timeout=0):
+            sys.exit(reproduce(given))
+    except Timeout:
+        raise InputError("a pipeline runs in this folder already; params.yaml is left to it. Wait, or clone") from None
+
+
+def reproduce(given: dict[str, str]) -> int:
+    """Write parameters, run the pipeline, and make sure that MLflow and the report know what came out.
+
+    Args:
+        given: name to value; `preset` stands for those in presets.yaml.
+
+    Returns:
+        The exit code.
+    """
     preset = given.pop("preset", None)
     # What is given by name beside a preset goes before it.
     changes = set_params((read_preset(preset) if preset else {}) | given)
@@ -64,7 +84,7 @@ def main() -> None:
         print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
     elif changes:
         print(f"params.yaml keeps {'; '.join(changes)}; `git checkout params.yaml` takes it back", file=sys.stderr)
-    sys.exit(code)
+    return code
 
 
 def repro(*options: str) -> int:

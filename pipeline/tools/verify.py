@@ -35,7 +35,7 @@ from tabulate import tabulate
 
 from pipeline.parts.command import InputError, did_you_mean, run, search_path
 from pipeline.parts.fetching import MIRROR_VARIABLE
-from pipeline.parts.lineage import MACHINE, environment, project_root
+from pipeline.parts.lineage import MACHINE, environment, project_root, value_of
 from pipeline.parts.params import read_params
 from pipeline.parts.trained import CARD
 
@@ -77,6 +77,7 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
     if stage and not any(name == stage or name.startswith(f"{stage}@") for name in stages):
         raise InputError(f"dvc.lock at {revision} has no stage {stage!r}; {did_you_mean(stage, stages)}")
     _clone(root, revision, clone, [output for _, output in _outputs(lock)])
+    _check_params(lock, clone, revision)
     _reproduce(root, clone, stage)
     came = _outputs(YAML(typ="safe").load((clone / "dvc.lock").read_text(encoding="utf-8")))
     ran = {name for name, _ in came}
@@ -93,6 +94,26 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
         verdict = IDENTICAL if digest == wanted else DIFFERENT if "none" in (digest, wanted) else judged[key[0]]
         verdicts.append(Verdict(*key, wanted, digest, verdict))
     return verdicts
+
+
+def _check_params(lock: Any, clone: Path, revision: str) -> None:
+    """Find out before any work whether params.yaml at the revision is the one that dvc.lock there was made with.
+
+    Raises:
+        InputError: it is another one.
+    """
+    params = read_params(clone / "params.yaml")
+    values = params.model_dump()
+    for stage, content in lock["stages"].items():
+        if stage.startswith("train@") and stage.removeprefix("train@") not in params.networks:
+            continue  # of a seed or model that is no longer asked for
+        for name, recorded in content.get("params", {}).get("params.yaml", {}).items():
+            now = value_of(values, name)
+            if now != recorded:
+                raise InputError(
+                    f"dvc.lock at {revision} was made with other parameters: {name} was {recorded} for {stage}, and"
+                    f" params.yaml there says {now}; run `make repro` and commit all that it changes"
+                )
 
 
 def _lock_at(root: Path, revision: str) -> Any:
