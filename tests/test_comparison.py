@@ -155,7 +155,7 @@ def test_texts_of_one_group_are_less_evidence_than_texts_on_their_own(tmp_path: 
     for model, correct in (("lstm", films < 6), ("gru", films >= 6)):
         for seed in (1, 2, 3):
             predictions = {"test": of_class[(~correct).astype(int)], "validation": of_class[:1]}
-            card = {"model": model, "seed": seed, "parameters": 1, "settings": {}}
+            card: dict[str, object] = {"model": model, "seed": seed, "parameters": 1, "settings": {}}
             runs.append(Trained(tmp_path / f"{model}-{seed}", card, predictions))
     (alone,) = compare(runs, labels, ["a", "b"]).differences().values()
     (grouped,) = compare(runs, labels, ["a", "b"], films).differences().values()

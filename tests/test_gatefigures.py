@@ -125,7 +125,7 @@ def test_the_memory_is_drawn_with_every_axis_named() -> None:
     assert labels == [
         ("half-life of a unit (tokens)", "units"),
         ("distance from the end (tokens; 1 is the last one)", "mean |effect| on the log-odds (nats)"),
-        ("rise of the state (standard deviations); grey: random words", ""),
+        ("rise of the state (standard deviations)\ngrey: random words", ""),
     ]
     lives, _, words = figure.axes
     assert [tick.get_text() for tick in words.get_yticklabels()] == ["negation, LSTM"]
