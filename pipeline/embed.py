@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from pipeline.parts.command import InputError, did_you_mean, run
+from pipeline.parts.command import InputError, did_you_mean, run, waiting
 from pipeline.parts.datasets import read_split
+from pipeline.parts.folders import check_files
 from pipeline.parts.params import EmbeddingsParams, read_params
 from pipeline.parts.tokens import Tokens, concatenate, encode
 from pipeline.parts.wordvectors import WordVectors, learn, read
@@ -45,7 +46,8 @@ def embed(
         return WordVectors.none(vocabulary), "no word vectors: the networks start from random ones"
     if settings.vectors == "word2vec":
         tokens = _tokens(reviews, tokenizer, LEARNT_FROM)
-        vectors = learn(tokens, vocabulary, dimension, settings.passes, settings.window, settings.word2vec_seed)
+        with waiting(f"word2vec reads {len(tokens):,} texts {settings.passes} times"):
+            vectors = learn(tokens, vocabulary, dimension, settings.passes, settings.window, settings.word2vec_seed)
     else:
         path = folder / settings.vectors
         if not path.is_file():
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="file to write")
     arguments = parser.parse_args()
     params = read_params()
+    check_files(arguments.reviews, arguments.tokenizer)
     tokenizer = Tokenizer.from_file(str(arguments.tokenizer))
     vectors, told = embed(
         params.embeddings, params.train.embedding_dim, arguments.reviews, tokenizer, arguments.vectors
