@@ -125,7 +125,7 @@ def test_a_mirror_is_named_as_seen_from_here(tmp_path: Path, monkeypatch: pytest
 def test_data_have_no_tolerance(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     change(
-        project, "params.yaml", "preprocess:\n  tokenizer: word\n  seed: 1", "preprocess:\n  tokenizer: word\n  seed: 2"
+        project, "pipeline/preprocess.py", "        params.preprocess.seed,\n", "        params.preprocess.seed + 1,\n"
     )
     result = project.run(*VERIFY, "--stage", "preprocess", check=False)
     assert result.returncode == 1
