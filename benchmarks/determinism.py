@@ -19,6 +19,7 @@ TOKENS = Path("data/processed/tokens.npz")
 def measure(cell: str, seeded: bool) -> float:
     """Seconds for all epochs but the first."""
     from pipeline.parts import networks
+    from pipeline.parts.fitting import fit
     from pipeline.parts.params import read_params
     from pipeline.parts.tokens import TokenizedSplits, clip
 
@@ -35,9 +36,7 @@ def measure(cell: str, seeded: bool) -> float:
         "lstm" if cell == "lstm" else "gru", splits.vocabulary_size, len(splits.label_names), settings
     )
     ends: list[float] = []
-    networks.fit(
-        model, train, validation, settings, params.data.batch_size, 1, lambda *_: ends.append(time.perf_counter())
-    )
+    fit(model, train, validation, settings, params.data.batch_size, 1, lambda *_: ends.append(time.perf_counter()))
     return ends[-1] - ends[0]
 
 

@@ -36,6 +36,7 @@ from pipeline.parts.wordvectors import WordVectors
 
 with waiting("load Keras and TensorFlow"):  # takes seconds
     from pipeline.parts import networks
+    from pipeline.parts.fitting import fit
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
 AfterBatch = Callable[[int, int], None]
@@ -78,7 +79,7 @@ def train(
     network = networks.build(model, splits.vocabulary_size, len(splits.label_names), settings)
     if vectors.known.any():
         networks.start_from(network, vectors.vectors, vectors.known)
-    history = networks.fit(network, train_split, validation_split, settings, batch_size, seed, after_epoch, after_batch)
+    history = fit(network, train_split, validation_split, settings, batch_size, seed, after_epoch, after_batch)
     networks.save(network, output / NETWORK)
     predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
     table = pd.DataFrame(history, index=pd.RangeIndex(1, len(history) + 1, name="epoch"))

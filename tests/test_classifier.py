@@ -14,6 +14,7 @@ from conftest import ROOT, clean_environment, tiny_reviews, train_params
 
 from pipeline.parts import networks
 from pipeline.parts.classifier import Classifier
+from pipeline.parts.fitting import fit
 from pipeline.parts.ngrams import NgramModel, vectorizer
 from pipeline.parts.ngrams import classifier as ngram_classifier
 from pipeline.parts.tokens import clip, encode, train_tokenizer
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = (reviews["label"] == "positive").to_numpy(np.int32)
     networks.seed_everything(1)
     network = networks.build("gru", tokenizer.get_vocab_size(), 2, settings)
-    networks.fit(network, (tokens, labels), (tokens, labels), settings, 32, 1)
+    fit(network, (tokens, labels), (tokens, labels), settings, 32, 1)
     networks.save(network, folder / "model.keras")
     card = {"model": "gru", "labels": ["negative", "positive"], "settings": {"max_tokens": MAX_TOKENS, "keep": "head"}}
     (folder / "card.json").write_text(json.dumps(card))

@@ -53,7 +53,9 @@ def read_page(
     return content, reader
 
 
-@pytest.mark.parametrize("settings", [{}, {"max_tokens": 3}, {"max_tokens": 3, "keep": "head"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"max_tokens": 3}, {"max_tokens": 3, "keep": "head"}, {"max_tokens": 5, "keep": "head+tail"}]
+)
 def test_the_text_stands_there_whole_and_escaped(settings: dict[str, object]) -> None:
     content, reader = read_page(NASTY, settings=settings)
     assert reader.texts[:3] == [NASTY] * 3
@@ -62,13 +64,14 @@ def test_the_text_stands_there_whole_and_escaped(settings: dict[str, object]) ->
     assert "a note &amp; more" in content
 
 
-@pytest.mark.parametrize("keep", ["head", "tail"])
+@pytest.mark.parametrize("keep", ["head", "tail", "head+tail"])
 def test_of_what_is_not_read_only_the_part_beside_it_is_shown(keep: str) -> None:
     text = "good " + "dull " * 500 + "all"
     _, reader = read_page(text, settings={"max_tokens": 5, "keep": keep})
     assert len(reader.texts[0]) < 300
-    assert reader.texts[0].startswith("good" if keep == "head" else "…")
-    assert reader.texts[0].endswith("all" if keep == "tail" else "…")
+    assert reader.texts[0].startswith("…" if keep == "tail" else "good")
+    assert reader.texts[0].endswith("…" if keep == "head" else "all")
+    assert reader.texts[0].count("…") == 1
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:

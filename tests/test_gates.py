@@ -16,9 +16,9 @@ from pipeline.parts.tokens import TokenizedSplits, from_lists
 VOCABULARY = 12
 TEXT = np.array([3, 7, 1, 7, 9, 2, 4])
 
-# Every cell, number of layers, direction, pooling and number of classes meets every other one at least once.
+# Every cell, number of layers, direction, pooling, number of classes and segment (or none) meets every other one.
 BUILDS = [
-    (cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2)
+    (cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2, 3 * ((number + layers) % 2))
     for number, pooling in enumerate(gates.POOLINGS)
     for cell, layers, bidirectional in [
         ("lstm", 1, False),
@@ -31,11 +31,17 @@ BUILDS = [
 
 
 def strong_network(
-    cell: networks.CellName, classes: int = 2, pooling: str = "max", layers: int = 1, bidirectional: bool = False
+    cell: networks.CellName,
+    classes: int = 2,
+    pooling: str = "max",
+    layers: int = 1,
+    bidirectional: bool = False,
+    segment: int = 0,
 ) -> keras.Model:
     """Random weights, large enough that the gates open and shut, and biases that are not zero."""
     networks.seed_everything(3)
-    settings = train_params(embedding_dim=4, units=3, pooling=pooling, layers=layers, bidirectional=bidirectional)
+    build = {"pooling": pooling, "layers": layers, "bidirectional": bidirectional, "segment": segment}
+    settings = train_params(embedding_dim=4, units=3, **build)
     model = networks.build(cell, VOCABULARY, classes, settings)
     rng = np.random.default_rng(4)
     model.set_weights([3 * weight + rng.normal(0, 0.5, weight.shape) for weight in model.get_weights()])
@@ -43,14 +49,14 @@ def strong_network(
 
 
 def in_numpy(model: keras.Model, pooling: str = "max") -> Network:
-    return Network.from_weights(networks.weights(model), pooling)
+    return Network.from_weights(networks.weights(model), pooling, networks.segment(model))
 
 
-@pytest.mark.parametrize(("cell", "layers", "bidirectional", "pooling", "classes"), BUILDS)
+@pytest.mark.parametrize(("cell", "layers", "bidirectional", "pooling", "classes", "segment"), BUILDS)
 def test_the_verdict_so_far_and_its_slopes_are_those_of_keras(
-    cell: networks.CellName, layers: int, bidirectional: bool, pooling: str, classes: int
+    cell: networks.CellName, layers: int, bidirectional: bool, pooling: str, classes: int, segment: int
 ) -> None:
-    model = strong_network(cell, classes, pooling, layers, bidirectional)
+    model = strong_network(cell, classes, pooling, layers, bidirectional, segment)
     network = in_numpy(model, pooling)
     assert network.classes == classes
     assert len(network.passes) == layers * (1 + bidirectional)
@@ -77,9 +83,10 @@ def test_the_verdict_so_far_and_its_slopes_are_those_of_keras(
     }
 
 
+@pytest.mark.parametrize("segment", [0, 4])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_text_is_read_the_same_alone_and_padded_among_others(bidirectional: bool) -> None:
-    network = in_numpy(strong_network("gru", 3, "max+mean", 2, bidirectional), "max+mean")
+def test_a_text_is_read_the_same_alone_and_padded_among_others(bidirectional: bool, segment: int) -> None:
+    network = in_numpy(strong_network("gru", 3, "max+mean", 2, bidirectional, segment), "max+mean")
     lengths = np.array([7, 3, 1])
     batch = np.where(np.arange(8) < lengths[:, None], 5, 0) * (np.arange(8) % 2 + 1)
     together = network.logits(network.top(network.run(network.embedding[batch], lengths)), lengths)

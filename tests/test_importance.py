@@ -9,8 +9,14 @@ from samples import random_network
 from test_gates import TEXT, in_numpy, strong_network
 
 from pipeline.parts import gates, networks
-from pipeline.parts.gates import log_odds
-from pipeline.parts.importance import gradient_times_input, occlusion
+from pipeline.parts.gates import Network, log_odds
+from pipeline.parts.importance import occlusion, slopes
+
+
+def gradient_times_input(network: Network, text: np.ndarray, code: int) -> np.ndarray:
+    vectors = network.embedding[text][None]
+    products: np.ndarray = (slopes(network, network.run(vectors), code).vectors * vectors)[0].sum(axis=1)
+    return products
 
 
 @pytest.mark.parametrize("pooling", gates.POOLINGS)
@@ -40,10 +46,13 @@ def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(
     np.testing.assert_allclose(gradient_times_input(network, TEXT, classes - 1), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("segment", [0, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pooling", gates.POOLINGS)
-def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(pooling: str, bidirectional: bool) -> None:
-    network = random_network("lstm", 2, 3, pooling, 2, bidirectional)
+def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(
+    pooling: str, bidirectional: bool, segment: int
+) -> None:
+    network = replace(random_network("lstm", 2, 3, pooling, 2, bidirectional), segment=segment)
 
     def read(vectors: np.ndarray) -> float:
         return float(log_odds(network.logits(network.top(network.run(vectors[None])))[0], 1))
@@ -68,8 +77,8 @@ def test_what_speaks_for_one_of_two_classes_speaks_against_the_other() -> None:
 def test_both_agree_where_the_network_is_nearly_linear() -> None:
     network = random_network("lstm", pooling="mean")
     small = replace(network, embedding=network.embedding * 1e-3)
-    blanked, slopes = (measure(small, TEXT, 1) for measure in (occlusion, gradient_times_input))
-    np.testing.assert_allclose(blanked, slopes, rtol=0.05, atol=1e-6)
+    blanked, gradient = (measure(small, TEXT, 1) for measure in (occlusion, gradient_times_input))
+    np.testing.assert_allclose(blanked, gradient, rtol=0.05, atol=1e-6)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -8,39 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import train_params
+from test_fitting import VOCABULARY, log_loss, praising_texts, random_texts, settings
 
 from pipeline.parts import networks
 from pipeline.parts.batches import pad
-from pipeline.parts.params import TrainParams
+from pipeline.parts.fitting import fit
 from pipeline.parts.tokens import Tokens, from_lists
-
-VOCABULARY = 10
-
-
-def settings(**changes: object) -> TrainParams:
-    values = {"embedding_dim": 6, "dropout": 0.0, "learning_rate": 0.05, "epochs": 12, "patience": 0}
-    return train_params(**{**values, **changes})
-
-
-def random_texts(count: int, longest: int) -> tuple[Tokens, np.ndarray]:
-    """Words and labels that have nothing to do with each other."""
-    rng = np.random.default_rng(count)
-    texts = [rng.integers(1, VOCABULARY, rng.integers(1, longest + 1)).tolist() for _ in range(count)]
-    return from_lists(texts), rng.integers(0, 2, count).astype(np.int32)
-
-
-def praising_texts(longest: int) -> tuple[Tokens, np.ndarray]:
-    """Word 2 is in every text of class 1 and in no other, once and anywhere."""
-    rng = np.random.default_rng(longest)
-    texts = [rng.integers(3, VOCABULARY, rng.integers(1, longest + 1)) for _ in range(64)]
-    for text in texts[1::2]:
-        text[rng.integers(len(text))] = 2
-    return from_lists([text.tolist() for text in texts]), np.array([0, 1] * 32, np.int32)
-
-
-def log_loss(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> float:
-    return float(-np.log(networks.predict(model, tokens)[np.arange(len(labels)), labels]).mean())
 
 
 @dataclass(frozen=True)
@@ -57,7 +30,7 @@ def learn(cell: networks.CellName, longest: int, seed: int) -> Learnt:
     train, validation = praising_texts(longest), random_texts(17, longest)
     networks.seed_everything(seed)
     model = networks.build(cell, VOCABULARY, 2, settings(dropout=0.1))
-    return Learnt(model, train, validation, networks.fit(model, train, validation, settings(), 16, seed))
+    return Learnt(model, train, validation, fit(model, train, validation, settings(), 16, seed))
 
 
 # One cell sees batches of five widths, the other of a single one.
@@ -110,6 +83,8 @@ def test_the_seed_alone_decides_the_bytes_of_a_trained_network(learnt: Learnt, t
         ("lstm", {"pooling": "max+mean", "bidirectional": True, "layers": 2}),
         ("gru", {"pooling": "last", "bidirectional": True, "layers": 2}),
         ("gru", {"pooling": "attention", "bidirectional": True}),
+        ("lstm", {"pooling": "max+mean", "bidirectional": True, "segment": 5}),
+        ("gru", {"pooling": "last", "layers": 2, "segment": 16}),
     ],
 )
 def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(
@@ -178,6 +153,25 @@ def test_the_backward_layer_reads_every_text_from_its_own_end(cell: networks.Cel
     np.testing.assert_allclose(states[0, :3], reversed_states, atol=1e-6)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_piece_of_a_text_is_read_as_a_text_of_its_own(bidirectional: bool) -> None:
+    networks.seed_everything(3)
+    build = {"pooling": "max+mean", "bidirectional": bidirectional, "segment": 3}
+    model = networks.build("lstm", VOCABULARY, 2, settings(**build))
+    assert networks.segment(model) == 3
+    whole = networks.build("lstm", VOCABULARY, 2, settings(**build | {"segment": 0}))
+    whole.set_weights(model.get_weights())
+    assert networks.segment(whole) == 0
+
+    def pooled(network: keras.Model, text: list[int]) -> np.ndarray:
+        return np.asarray(networks.inside(network, np.array(text))["pooled"])
+
+    first, second = (np.split(pooled(whole, text), 2) for text in ([2, 3, 4], [5, 6]))
+    expected = np.concatenate([np.maximum(first[0], second[0]), (3 * first[1] + 2 * second[1]) / 5])
+    np.testing.assert_allclose(pooled(model, [2, 3, 4, 5, 6]), expected, atol=1e-6)
+    assert np.abs(pooled(whole, [2, 3, 4, 5, 6]) - expected).max() > 1e-4
+
+
 def test_layers_lie_on_top_of_each_other() -> None:
     model = networks.build("gru", VOCABULARY, 3, settings(bidirectional=True, layers=2, output_dropout=0.5))
     sizes = {name: arrays[0].shape for name, arrays in networks.weights(model).items()}
@@ -195,46 +189,3 @@ def test_probabilities_have_a_column_per_class_and_sum_to_one(classes: int, outp
     assert probabilities.shape == (7, classes)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-
-
-@pytest.mark.parametrize(("epochs", "patience"), [(40, 2), (6, 20)], ids=["stopped early", "out of epochs"])
-def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> None:
-    train, validation = random_texts(16, 8), random_texts(17, 8)  # noise: the validation loss has to rise
-    chosen = settings(epochs=epochs, patience=patience, learning_rate=0.1)
-    seen: list[tuple[int, dict[str, float]]] = []
-    networks.seed_everything(1)
-    model = networks.build("gru", VOCABULARY, 2, chosen)
-    history = networks.fit(model, train, validation, chosen, 8, 1, lambda *epoch: seen.append(epoch))
-    losses = [epoch["validation_loss"] for epoch in history]
-    best = int(np.argmin(losses))
-    assert best < len(losses) - 1
-    assert len(history) == (best + 1 + patience if epochs == 40 else epochs)
-    assert log_loss(model, *validation) == pytest.approx(losses[best], abs=1e-5)
-    assert seen == list(enumerate(history, start=1))
-    assert list(history[0]) == ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
-
-
-def test_with_averaging_the_average_is_validated_and_kept() -> None:
-    train, validation = praising_texts(8), random_texts(17, 8)
-    networks.seed_everything(1)
-    averaged = settings(averaging=0.9, epochs=3, patience=3)
-    model = networks.build("gru", VOCABULARY, 2, averaged)
-    history = networks.fit(model, train, validation, averaged, 16, 1)
-    losses = [epoch["validation_loss"] for epoch in history]
-    assert log_loss(model, *validation) == pytest.approx(min(losses), abs=1e-5)
-    networks.seed_everything(1)
-    plain = settings(epochs=3, patience=3)
-    other = networks.fit(networks.build("gru", VOCABULARY, 2, plain), train, validation, plain, 16, 1)
-    # The weights themselves take the same way; only what is looked at differs.
-    assert [e["train_loss"] for e in history] == pytest.approx([e["train_loss"] for e in other], abs=1e-4)
-    assert losses != pytest.approx([epoch["validation_loss"] for epoch in other], abs=1e-3)
-
-
-def test_the_learning_rate_decays_from_epoch_to_epoch_and_long_gradients_are_cut() -> None:
-    train, validation = praising_texts(8), random_texts(17, 8)
-    slow = settings(learning_rate=0.1, decay=0.001, clip_norm=1e-9, epochs=2)
-    networks.seed_everything(1)
-    model = networks.build("gru", VOCABULARY, 2, slow)
-    networks.fit(model, train, validation, slow, 16, 1)
-    assert float(model.optimizer.learning_rate) == pytest.approx(0.1 * 0.001**2, rel=1e-3)
-    assert model.optimizer.global_clipnorm == 1e-9

@@ -71,11 +71,15 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-@pytest.mark.parametrize("pooling", ["last", "max", "mean", "max+mean", "attention"])
-def test_every_build_is_checked_in_every_layer(saved: Callable[..., Path], pooling: str) -> None:
-    path = saved(lambda weight: 3 * weight, pooling=pooling, layers=2, bidirectional=True)
-    network = opening.checked_network(path, {"pooling": pooling}, TEXT)
+@pytest.mark.parametrize(
+    ("pooling", "segment"), [("last", 3), ("max", 0), ("mean", 5), ("max+mean", 2), ("attention", 0)]
+)
+def test_every_build_is_checked_in_every_layer(saved: Callable[..., Path], pooling: str, segment: int) -> None:
+    path = saved(lambda weight: 3 * weight, pooling=pooling, layers=2, bidirectional=True, segment=segment)
+    network = opening.checked_network(path, {"pooling": pooling, "segment": segment}, TEXT)
     assert len(network.passes) == 4
+    with pytest.raises(InputError, match="is not built as its card says"):
+        opening.checked_network(path, {"pooling": pooling, "segment": 4}, TEXT)
 
 
 def test_another_pooling_does_not_hide_behind_a_verdict_that_is_sure(saved: Callable[..., Path]) -> None:

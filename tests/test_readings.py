@@ -6,7 +6,7 @@ from samples import SETTINGS, random_network, readings, tokenizer
 
 from pipeline.parts.command import InputError
 from pipeline.parts.readings import Words, class_to_explain, read, split
-from pipeline.parts.tokens import TokenizerKind, clip, encode
+from pipeline.parts.tokens import Keep, TokenizerKind, clip, encode
 
 
 @pytest.mark.parametrize("kind", ["word", "bpe"])
@@ -44,13 +44,22 @@ def test_words_keep_their_case_and_unknown_ones_are_marked() -> None:
     assert words.unknown.tolist() == [False, False, False, True]
 
 
-@pytest.mark.parametrize(("keep", "left"), [("tail", ["good", "at", "all"]), ("head", ["this", "is", "not"])])
-def test_of_a_long_text_the_end_that_the_network_reads_is_kept(keep: str, left: list[str]) -> None:
-    words = split("this is not good at all", tokenizer(), {"max_tokens": 3, "keep": keep})
+@pytest.mark.parametrize(
+    ("keep", "left", "gap"),
+    [
+        ("tail", ["is", "not", "good", "at", "all"], 0),
+        ("head", ["this", "film", "is", "not", "good"], 5),
+        ("head+tail", ["this", "not", "good", "at", "all"], 1),
+    ],
+)
+def test_of_a_long_text_the_ends_that_the_network_reads_are_kept(keep: Keep, left: list[str], gap: int) -> None:
+    words = split("this film is not good at all", tokenizer(), {"max_tokens": 5, "keep": keep})
     assert words.tokens == left
-    assert (words.unread, words.keep) == (3, keep)
-    all_ids = encode(tokenizer(), ["this is not good at all"])
-    assert words.ids.tolist() == clip(all_ids, 3, "tail" if keep == "tail" else "head").ids.tolist()
+    assert (words.unread, words.gap) == (2, gap)
+    all_ids = encode(tokenizer(), ["this film is not good at all"])
+    assert words.ids.tolist() == clip(all_ids, 5, keep).ids.tolist()
+    whole = split("not good at all", tokenizer(), {"max_tokens": 5, "keep": keep})
+    assert (whole.unread, whole.tokens) == (0, ["not", "good", "at", "all"])
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "?!…", "🎬"])
@@ -85,7 +94,7 @@ def test_every_pass_of_a_deep_network_in_both_directions_is_kept() -> None:
     assert list(lstm.passes) == list(lstm.rankings) == [f"layer {n}{way}" for n in (1, 2) for way in ("", " backward")]
     assert lstm.rereads
     network = random_network("lstm", layers=2, bidirectional=True)
-    beginning = read(network, "lstm-1", Words(words.text, words.ids[:3], words.spans[:3], 0, "tail"), 1)
+    beginning = read(network, "lstm-1", Words(words.text, words.ids[:3], words.spans[:3], 0, 0), 1)
     np.testing.assert_allclose(lstm.verdicts[2], beginning.verdicts[-1], atol=1e-12)
     # Who reads from the end is still at its beginning there.
     first = beginning.passes["layer 1 backward"]["state"][0]

@@ -8,13 +8,16 @@ from conftest import output_of
 from tokenizers import Tokenizer
 
 from pipeline.parts.tokens import (
+    Keep,
     TokenizedSplits,
     TokenizerKind,
     Tokens,
     clip,
     concatenate,
     encode,
+    ends,
     from_lists,
+    read_ends,
     train_tokenizer,
 )
 
@@ -121,12 +124,21 @@ def test_texts_lie_one_after_the_other() -> None:
         ("head", 1, [[2], [6], [7]]),
         ("tail", 1, [[5], [6], [8]]),
         ("tail", 9, RAGGED),
+        ("head+tail", 3, [[3, 4, 5], [6], [7, 8]]),
+        ("head+tail", 9, RAGGED),
     ],
 )
-def test_long_texts_keep_their_head_or_tail(keep: str, max_tokens: int, expected: list[list[int]]) -> None:
-    clipped = clip(from_lists(RAGGED), max_tokens, "head" if keep == "head" else "tail")
+def test_long_texts_keep_their_head_or_tail(keep: Keep, max_tokens: int, expected: list[list[int]]) -> None:
+    clipped = clip(from_lists(RAGGED), max_tokens, keep)
     assert lists(clipped) == expected
     assert clipped.offsets[-1] == len(clipped.ids)
+
+
+def test_a_quarter_of_what_is_kept_of_both_ends_is_the_beginning() -> None:
+    clipped = clip(from_lists([list(range(10)), [1, 2], list(range(8))]), 8, "head+tail")
+    assert lists(clipped) == [[0, 1, 4, 5, 6, 7, 8, 9], [1, 2], list(range(8))]
+    assert read_ends(*ends(8, "head+tail")) == "first 2 and last 6"
+    assert read_ends(*ends(8, "tail")) == "last 8"
 
 
 def test_parts_are_joined_in_order() -> None:

@@ -143,6 +143,7 @@ FULL_SIZE = """
 import hashlib
 import numpy as np
 from pipeline.parts import networks
+from pipeline.parts.fitting import fit
 from pipeline.parts.params import read_params
 from pipeline.parts.tokens import from_lists
 settings = read_params().train.model_copy(update={"epochs": 2, "patience": 0})
@@ -152,7 +153,7 @@ labels = rng.integers(0, 2, 640).astype(np.int32)
 for cell in networks.CELLS:
     networks.seed_everything(1)
     model = networks.build(cell, 10_000, 2, settings)
-    networks.fit(model, (texts, labels), (texts, labels), settings, 64, 1)
+    fit(model, (texts, labels), (texts, labels), settings, 64, 1)
     arrays = [*model.get_weights(), networks.predict(model, texts)]
     print(cell, hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
 """

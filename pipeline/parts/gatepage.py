@@ -127,27 +127,27 @@ def _card(words: Words, reading: Reading, readings: list[Reading], label: str, c
 
 def _text(words: Words, strengths: np.ndarray, hints: list[str]) -> str:
     """The text as it came, each token on a colour from -1 (against) to 1 (for), with its numbers as a hint."""
-    parts = []
-    end = words.spans[0][0] if words.unread and words.keep == "tail" else 0
-    unread = words.text[:end]
-    parts.append(_unread(unread if len(unread) <= _UNREAD_SHOWN else f"… {unread[-_UNREAD_SHOWN:]}"))
-    for span, strength, hint, unknown in zip(words.spans, strengths, hints, words.unknown, strict=True):
-        parts.append(escape(words.text[end : span[0]]))
+    parts, end = [], 0
+    for place, (span, strength, hint, unknown) in enumerate(
+        zip(words.spans, strengths, hints, words.unknown, strict=True)
+    ):
+        before = words.text[end : span[0]]
+        parts.append(_unread(before, end) if words.unread and place == words.gap else escape(before))
         parts.append(
             f'<span{" class=unknown" if unknown else ""} style="background:{_colour(strength)}" '
             f'title="{escape(hint)}">{escape(words.text[span[0] : span[1]])}</span>'
         )
         end = span[1]
     rest = words.text[end:]
-    if words.unread and words.keep == "head":
-        parts.append(_unread(rest if len(rest) <= _UNREAD_SHOWN else f"{rest[:_UNREAD_SHOWN]} …"))
-    else:
-        parts.append(escape(rest))
+    parts.append(_unread(rest, end) if words.unread and words.gap == len(words.ids) else escape(rest))
     return f'<p class="text{" long" if len(words.ids) > 150 else ""}">{"".join(parts)}</p>'
 
 
-def _unread(text: str) -> str:
-    return f'<span class="unread">{escape(text)}</span>' if text else ""
+def _unread(text: str, start: int) -> str:
+    """What was not read, from this place of the text on; of much of it, the part beside what was read last."""
+    if len(text) > _UNREAD_SHOWN:
+        text = f"{text[:_UNREAD_SHOWN]} …" if start else f"… {text[-_UNREAD_SHOWN:]}"
+    return f'<span class="unread">{escape(text)}</span>'
 
 
 def _strip(

@@ -49,6 +49,8 @@ class Network:
         passes: `layer 1`, `layer 1 backward`, `layer 2`, … to kernel, recurrent kernel and bias of the cell.
         head: kernel, (P, C), and bias, (C,), of the logits; a sigmoid is held as a softmax whose first logit is 0.
         attention: the vector by which attention scores states, (D,); None where nothing attends.
+        segment: tokens of each piece that the layers read for itself, with nothing left of the one before; 0: whole
+            texts. The pooling is always over the whole text.
     """
 
     cell: str
@@ -57,14 +59,16 @@ class Network:
     passes: dict[str, list[np.ndarray]]
     head: tuple[np.ndarray, np.ndarray]
     attention: np.ndarray | None = None
+    segment: int = 0
 
     @classmethod
-    def from_weights(cls, layers: dict[str, list[np.ndarray]], pooling: str) -> "Network":
+    def from_weights(cls, layers: dict[str, list[np.ndarray]], pooling: str, segment: int = 0) -> "Network":
         """Take over the weights of a network.
 
         Args:
             layers: what `networks.weights` gives: layer name to its arrays.
             pooling: as on the card of the model.
+            segment: as on the card.
 
         Raises:
             InputError: the network is of another build than this module computes.
@@ -88,7 +92,7 @@ class Network:
         if kernel.shape[1] == 1:
             kernel, bias = np.pad(kernel, ((0, 0), (1, 0))), np.pad(bias, (1, 0))
         attention = arrays["attention"][0][:, 0] if pooling == "attention" else None
-        return cls(cells[0], pooling, arrays["embedding"][0], passes, (kernel, bias), attention)
+        return cls(cells[0], pooling, arrays["embedding"][0], passes, (kernel, bias), attention, segment)
 
     @property
     def classes(self) -> int:
@@ -110,13 +114,34 @@ class Network:
         Args:
             vectors: of the tokens, float64, (B, T, E), padded on the right.
             lengths: tokens of each text, (B,), where they differ. Only who reads from the end has to know.
-            before: the passes over what was read before, if all go on from there; not where a pass reads backward.
+            before: the passes over what was read before, if all go on from there; not where a pass reads backward,
+                and only from the beginning of a piece where texts are chopped.
             kept: which gates and states to record; all where None.
 
         Returns:
             Pass to its gates and states, each (B, T, U). What is recorded of padding means nothing.
         """
         kept = kept or GATES[self.cell]
+        if not self.segment:
+            return self._read(vectors, lengths, before, kept)
+        parts = [
+            self._read(vectors[:, piece], None if lengths is None else lengths - piece.start, None, kept)
+            for piece in self.pieces(vectors.shape[1])
+        ]
+        return {
+            title: {name: np.concatenate([part[title][name] for part in parts], axis=1) for name in kept}
+            for title in self.passes
+        }
+
+    def pieces(self, tokens: int) -> list[slice]:
+        """Where each piece of a text of so many tokens stands."""
+        step = self.segment or tokens
+        return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
+
+    def _read(
+        self, vectors: np.ndarray, lengths: np.ndarray | None, before: Passes | None, kept: Sequence[str]
+    ) -> Passes:
+        """`run`, of one piece."""
         passes: Passes = {}
         for titles in self._layers():
             for title in titles:
@@ -193,6 +218,15 @@ class Network:
 
     def _pass_slopes(self, title: str, gates: Gates, by_outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The slopes by what a pass reads and by its states; everything in the order of the text."""
+        pieces = self.pieces(by_outputs.shape[1])
+        parts = [
+            self._piece_slopes(title, {name: values[:, piece] for name, values in gates.items()}, by_outputs[:, piece])
+            for piece in pieces
+        ]
+        by_vectors, by_states = (np.concatenate(slopes, axis=1) for slopes in zip(*parts, strict=True))
+        return by_vectors, by_states
+
+    def _piece_slopes(self, title: str, gates: Gates, by_outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not title.endswith(BACKWARD):
             return SLOPES[self.cell](gates, self.passes[title], by_outputs)
         as_read = {name: turned(values) for name, values in gates.items()}
@@ -255,6 +289,7 @@ def turned(values: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
     if lengths is None:
         return values[:, ::-1]
     places = np.arange(values.shape[1])
+    lengths = np.clip(lengths, 0, len(places))
     order = np.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
     return np.take_along_axis(values, order[..., None], axis=1)
 

@@ -35,14 +35,6 @@ def occlusion(network: Network, text: np.ndarray, code: int, places: np.ndarray 
     return lost
 
 
-def gradient_times_input(network: Network, text: np.ndarray, code: int) -> np.ndarray:
-    """Gradient of the log-odds of `code` by the vector of each token, times that vector, float64, (T,)."""
-    vectors = network.embedding[text][None]
-    by_vectors = slopes(network, network.run(vectors), code).vectors
-    products: np.ndarray = (by_vectors * vectors)[0].sum(axis=1)
-    return products
-
-
 def slopes(network: Network, passes: Passes, code: int) -> Slopes:
     """How fast the log-odds of `code` change with all that led to them, from all of `network.run`."""
     return network.slopes(passes, log_odds_slopes(network.logits(network.top(passes)), code))
@@ -52,6 +44,7 @@ def _blanked(network: Network, vectors: np.ndarray, whole: Passes, places: np.nd
     """The states of the last layer over a text with one token blanked, (places, T, D)."""
     # Who reads from the end has met the blank before it comes to the beginning.
     first = 0 if network.bidirectional else int(places.min())
+    first -= first % (network.segment or 1)
     texts = np.repeat(vectors[None, first:], len(places), axis=0)
     texts[np.arange(len(places)), places - first] = 0
     before = {title: {name: values[:, :first] for name, values in gates.items()} for title, gates in whole.items()}

@@ -215,7 +215,10 @@ def read_steps(network: Network, tokens: Tokens, vocabulary: dict[str, int]) -> 
         ids, starts, order = _grouped(batch[whole])
         counts[ids] += np.diff(np.append(starts, len(order)))
         for title, gates in passes.items():
-            steps = _steps(gates["state"], real, title.endswith(BACKWARD))
+            pieces = network.pieces(batch.shape[1])
+            steps = np.concatenate(
+                [_steps(gates["state"][:, piece], real[:, piece], title.endswith(BACKWARD)) for piece in pieces], axis=1
+            )
             at_words[title][ids] += np.add.reduceat(steps[whole][order], starts) if len(ids) else 0
             keep = np.clip(gates[KEEPING_GATE[network.cell]][real], _NEARLY, 1 - _NEARLY)
             everywhere[title] += [steps[real].sum(axis=0), (steps[real] ** 2).sum(axis=0), np.log(keep).sum(axis=0)]

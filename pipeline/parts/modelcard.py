@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from pipeline.parts.inputs import label_counts
 from pipeline.parts.lineage import SOURCES
+from pipeline.parts.tokens import ends, read_ends
 from pipeline.parts.trained import BASELINE, Trained
 
 _INTENDED = "Raw text in (`text`), `label` and one probability per class out (`{columns}`)."
@@ -114,9 +115,9 @@ def _limits(card: dict[str, Any], tested: bool) -> list[str]:
     settings = card["settings"]
     if card["model"] == BASELINE:
         return [*limits, f"It sees runs of up to {settings['ngrams']} words, and no order beyond that."]
-    end = "first" if settings["keep"] == "head" else "last"
+    read = read_ends(*ends(settings["max_tokens"], settings["keep"]))
     return [
         *limits,
         "The intervals cover the choice of the texts alone: another seed gives another model.",
-        f"Of a longer text it reads the {end} {settings['max_tokens']} tokens; it knows {settings['vocabulary']:,}.",
+        f"Of a longer text it reads the {read} tokens; it knows {settings['vocabulary']:,}.",
     ]

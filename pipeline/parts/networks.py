@@ -11,15 +11,15 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pipeline.parts.batches import in_length_order, pad, shuffled
-from pipeline.parts.tokens import PAD, Tokens
+from pipeline.parts.batches import in_length_order, pad
+from pipeline.parts.tokens import PAD, Tokens, from_lists
 
 if TYPE_CHECKING:  # a model that MLflow loads has this file and not params.py
     from pipeline.parts.params import TrainParams
@@ -45,7 +45,6 @@ with _without_notices():
 
 CellName = Literal["lstm", "gru"]
 CELLS: dict[CellName, type[keras.Layer]] = {"lstm": layers.LSTM, "gru": layers.GRU}
-HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
 
 # Predicting takes less memory per text than training, and larger batches are faster.
 PREDICTION_BATCH = 256
@@ -61,9 +60,15 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
         settings: the `train` block of params.yaml.
 
     Returns:
-        A model from int32 tokens, (B, T), right-padded with 0, to float32.
+        A model from int32 tokens, (B, T), right-padded with 0, to float32. With `settings.segment`, S, tokens are
+        (B, T / S, S): texts are chopped into pieces of S tokens, which the recurrent layers read each for itself
+        (Johnson & Zhang 2016, arXiv:1602.02373); the pooling is over the whole text. A piece is shorter than a text,
+        and its steps are taken for all pieces of the batch at once.
     """
-    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    shape = (None, settings.segment) if settings.segment else (None,)
+    inputs = tokens = keras.Input(shape, dtype="int32", name="tokens")
+    if settings.segment:
+        tokens = layers.Reshape((-1,), name="text")(inputs)
     x = layers.Embedding(vocabulary, settings.embedding_dim, name="embedding")(tokens)
     if settings.word_dropout:
         # Whole words go: Iyyer et al. 2015, https://aclanthology.org/P15-1162/.
@@ -71,10 +76,13 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
     # The same mask for all tokens of a text: the input dropout of Gal & Ghahramani 2016, arXiv:1512.05287.
     x = layers.SpatialDropout1D(settings.dropout, name="dropout")(x)
     mask = ops.not_equal(tokens, PAD)
+    x, read = (_chopped(values, settings.segment) for values in (x, mask)) if settings.segment else (x, mask)
     for number in range(1, settings.layers + 1):
         if number > 1 and settings.output_dropout:
             x = layers.SpatialDropout1D(settings.output_dropout, name=f"dropout_{number}")(x)
-        x = _recurrent(cell, number, x, mask, settings)
+        x = _recurrent(cell, number, x, read, settings)
+    if settings.segment:
+        x = _joined(x, tokens)
     x = _pool(x, mask, settings)
     if settings.output_dropout:
         x = layers.Dropout(settings.output_dropout, name="output_dropout")(x)
@@ -82,7 +90,21 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
         outputs = layers.Dense(1, activation="sigmoid", name="probability")(x)
     else:
         outputs = layers.Dense(classes, activation="softmax", name="probabilities")(x)
-    return keras.Model(tokens, outputs, name=cell)
+    return keras.Model(inputs, outputs, name=cell)
+
+
+def _chopped(values: Any, segment: int) -> Any:
+    """Every piece of a text as a text of its own, (B T / S, S, any), from (B, T, any) or (B, T)."""
+    return ops.reshape(values, (-1, segment, *values.shape[2:]))
+
+
+def _joined(states: Any, tokens: Any) -> Any:
+    """The states of the pieces, (B T / S, S, D), side by side again as the tokens stand, (B, T, D)."""
+    # A reshape, but Keras has none in which two sizes are unknown: every state is taken from its place.
+    ones = ops.ones_like(tokens)
+    row, column = (ops.cumsum(ones, axis=axis) - 1 for axis in (0, 1))
+    places = row * ops.sum(ones, axis=1, keepdims=True) + column
+    return ops.take(ops.reshape(states, (-1, states.shape[-1])), places, axis=0)
 
 
 def _recurrent(cell: CellName, number: int, x: Any, mask: Any, settings: "TrainParams") -> Any:
@@ -159,135 +181,15 @@ def recurrent_parameters(model: keras.Model) -> int:
     return sum(int(layer.count_params()) for layer in model.layers if isinstance(layer, (layers.LSTM, layers.GRU)))
 
 
+def segment(model: keras.Model) -> int:
+    """S of a network that reads texts in pieces of S tokens; 0 of one that reads them whole."""
+    return int(model.input_shape[2]) if len(model.input_shape) == 3 else 0
+
+
 def seed_everything(seed: int) -> None:
     """Make what follows in this process a function of `seed`: names of operations, weights, dropout, batches."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
-
-
-def fit(
-    model: keras.Model,
-    train: tuple[Tokens, np.ndarray],
-    validation: tuple[Tokens, np.ndarray],
-    settings: "TrainParams",
-    batch_size: int,
-    seed: int,
-    after_epoch: Callable[[int, dict[str, float]], None] | None = None,
-    after_batch: Callable[[int, int], None] | None = None,
-) -> list[dict[str, float]]:
-    """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch.
-
-    The best epoch has the lowest validation loss. With `settings.patience` 0, all epochs run and the last
-    weights stay. With `settings.averaging`, both are about the exponential average of the weights over the steps
-    (Polyak & Juditsky 1992), and so is what is validated; training goes on from the weights themselves.
-
-    Args:
-        model: what `build` made.
-        train: clipped tokens and int32 labels, (texts,).
-        validation: the same.
-        settings: the `train` block of params.yaml.
-        batch_size: B.
-        seed: decides the order of the batches.
-        after_epoch: called with the epoch, from 1, and its numbers.
-        after_batch: called with the batch, from 1, and the number of batches in the epoch.
-
-    Returns:
-        Per epoch, the numbers named in `HISTORY`.
-    """
-    binary = model.output_shape[-1] == 1
-    epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
-    model.compile(
-        optimizer=_adam(settings, len(epochs)),
-        loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    history: list[dict[str, float]] = []
-
-    def end_epoch(epoch: int, logs: dict[str, float]) -> None:
-        values = (logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
-        history.append(dict(zip(HISTORY, map(float, values), strict=True)))
-        if after_epoch:
-            after_epoch(epoch + 1, history[-1])
-
-    def end_batch(batch: int, logs: dict[str, float]) -> None:
-        if after_batch:
-            after_batch(batch + 1, len(epochs))
-
-    callbacks: list[keras.callbacks.Callback] = [
-        keras.callbacks.LambdaCallback(on_epoch_end=end_epoch, on_train_batch_end=end_batch)
-    ]
-    if settings.patience:
-        callbacks.append(KeepBest(settings.patience))
-    if settings.averaging:
-        callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
-    model.fit(
-        epochs,
-        validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
-        epochs=settings.epochs,
-        callbacks=callbacks,
-        verbose=0,
-    )
-    return history
-
-
-def _adam(settings: "TrainParams", steps: int) -> keras.optimizers.Optimizer:
-    """Adam for epochs of so many steps."""
-    rate: Any = settings.learning_rate
-    if settings.decay < 1:
-        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, settings.decay)
-    return keras.optimizers.Adam(
-        rate,
-        global_clipnorm=settings.clip_norm or None,
-        use_ema=settings.averaging > 0,
-        ema_momentum=settings.averaging,
-    )
-
-
-class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop when the validation loss has not fallen for some epochs, and put back the weights of the lowest one.
-
-    Not Keras' EarlyStopping, which looks at the weights when the epoch has ended: by then the averaged weights, that
-    were validated, are no longer in the model.
-    """
-
-    def __init__(self, patience: int) -> None:
-        super().__init__()
-        self._patience = patience
-        self._lowest, self._waited = np.inf, 0
-        self._weights: list[np.ndarray] = []
-
-    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
-        loss = (logs or {})["loss"]
-        if loss < self._lowest:
-            self._lowest, self._waited, self._weights = loss, 0, self.model.get_weights()
-        else:
-            self._waited += 1
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if self._waited >= self._patience:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self.model.set_weights(self._weights)
-
-
-class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
-    """Padded batches for `fit`, put together anew for each epoch."""
-
-    def __init__(self, tokens: Tokens, labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
-        super().__init__()
-        self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        texts = self._batches[index]
-        return pad(self._tokens, texts), self._labels[texts]
-
-    def on_epoch_end(self) -> None:
-        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng)
 
 
 def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
@@ -301,9 +203,10 @@ def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
         float32, (texts, classes), in the order of the texts.
     """
     outputs = np.empty((len(tokens), model.output_shape[-1]), np.float32)
-    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH):
+    pieces = segment(model)
+    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH, pieces):
         # Not `model.predict`, which sets up threads and callbacks: 40 ms more for a single text.
-        outputs[texts] = model.predict_on_batch(pad(tokens, texts))
+        outputs[texts] = model.predict_on_batch(pad(tokens, texts, pieces))
     return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
 
@@ -365,6 +268,9 @@ def inside(model: keras.Model, text: np.ndarray) -> dict[str, np.ndarray]:
     recurrent = [layer for layer in model.layers if isinstance(layer, (layers.LSTM, layers.GRU))]
     ways = keras.Model(model.input, [*(layer.output for layer in recurrent), model.layers[-1].input])
     with keras.device("cpu"):  # where products are of full precision
-        *states, pooled = ways(text[None])
-    named = {layer.name: np.asarray(values)[0] for layer, values in zip(recurrent, states, strict=True)}
+        *states, pooled = ways(pad(from_lists([text.tolist()]), np.zeros(1, int), segment(model)))
+    named = {
+        layer.name: np.concatenate(np.asarray(values))[: len(text)]  # the pieces, and the padding away
+        for layer, values in zip(recurrent, states, strict=True)
+    }
     return named | {"pooled": np.asarray(pooled)[0]}

@@ -65,11 +65,13 @@ class TrainParams(Block):
     word_dropout: Dropout
     output_dropout: Dropout
     pooling: Literal["last", "max", "mean", "max+mean", "attention"]
-    keep: Literal["head", "tail"]
+    keep: Literal["head", "tail", "head+tail"]
+    segment: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     decay: Annotated[float, Field(gt=0, le=1)]
     clip_norm: Annotated[float, Field(ge=0)]
     averaging: Annotated[float, Field(ge=0, lt=1)]
+    adversarial: Annotated[float, Field(ge=0)]
     epochs: Count
     patience: Annotated[int, Field(ge=0)]
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from pipeline.parts.command import InputError
 from pipeline.parts.gates import Network, Passes, probabilities
 from pipeline.parts.importance import occlusion, slopes
-from pipeline.parts.tokens import UNKNOWN, clip, encode
+from pipeline.parts.tokens import UNKNOWN, clip, encode, ends
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class Words:
         text: as it came.
         ids: of the tokens, int32, (T,).
         spans: where each token stands in `text`: its start and its end.
-        unread: how many tokens were cut off because the text is longer than the network reads.
-        keep: which end of such a text is read, `head` or `tail`.
+        unread: how many tokens were left out because the text is longer than the network reads.
+        gap: how many tokens stand before the unread ones: all, none, or those of the beginning.
     """
 
     text: str
     ids: np.ndarray
     spans: list[tuple[int, int]]
     unread: int
-    keep: str
+    gap: int
 
     @property
     def tokens(self) -> list[str]:
@@ -60,8 +60,8 @@ def split(text: str, tokenizer: Tokenizer, settings: dict[str, Any]) -> Words:
     # The sub-word `▁` that only begins a word claims the word's first letter, which belongs to the next one.
     nexts = [*(start for start, _ in spans[1:]), len(text)]
     spans = [(start, min(end, following)) for (start, end), following in zip(spans, nexts, strict=True)]
-    kept = spans[: len(ids)] if settings["keep"] == "head" else spans[-len(ids) :]
-    return Words(text, ids, kept, len(spans) - len(ids), settings["keep"])
+    unread, (gap, _) = len(spans) - len(ids), ends(len(ids), settings["keep"])
+    return Words(text, ids, spans[:gap] + spans[gap + unread :], unread, gap)
 
 
 @dataclass(frozen=True)

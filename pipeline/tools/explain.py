@@ -75,6 +75,8 @@ def explain(text: str, names: list[str], output: Path) -> str:
 
 
 def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
+    from pipeline.parts.tokens import read_ends
+
     notes = []
     if rereading := [reading.name for reading in readings if reading.rereads]:
         notes.append(
@@ -82,8 +84,8 @@ def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
             " beginning is read again, as the text that it would be. Gates and states are those of the whole text."
         )
     if words.unread:
-        end = "last" if words.keep == "tail" else "first"
-        notes.append(f"The networks read the {end} {len(words.ids)} of {len(words.ids) + words.unread} tokens.")
+        read = read_ends(words.gap, len(words.ids) - words.gap)
+        notes.append(f"The networks read the {read} of {len(words.ids) + words.unread} tokens.")
     if words.unknown.all():
         notes.append("No word of this text is in the vocabulary: this is what the networks make of unknown words.")
     elif words.unknown.any():

@@ -1,0 +1,175 @@
+"""What each change of the network gives on the validation split: the steps of ladder.yaml, one after the other.
+
+    make repro DATASET=imdb SEEDS=1 EPOCHS=1                  # once: makes data/processed/reviews.parquet
+    python -m benchmarks.ladder                               # every step, hours on two cores; goes on where it stopped
+    python -m benchmarks.ladder --steps tutorial "last state" --seeds 1 2
+    python -m benchmarks.ladder --table                       # what is in ladder.json, as the table of docs/ladders.md
+
+A step starts from another one, or from a preset, and changes some parameters; each is named as in params.yaml, and what
+no step names is as in params.yaml. Test texts are not read. Word vectors are kept in data/ladder.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from pipeline.embed import embed
+from pipeline.parts import networks
+from pipeline.parts.command import InputError, did_you_mean, run
+from pipeline.parts.datasets import read_label_names, read_split
+from pipeline.parts.fitting import fit
+from pipeline.parts.params import EmbeddingsParams, TrainParams, read_params, read_yaml
+from pipeline.parts.scores import score
+from pipeline.parts.tokens import Tokens, clip, concatenate, encode, train_tokenizer
+from pipeline.parts.wordvectors import WordVectors
+
+STEPS = Path("benchmarks/ladder.yaml")
+RESULTS = Path("benchmarks/ladder.json")
+REVIEWS = Path("data/processed/reviews.parquet")
+VECTORS = Path("data/ladder")
+
+
+class Data:
+    """Train and validation split in any tokens, with any word vectors; each made once."""
+
+    def __init__(self, reviews: Path) -> None:
+        self._reviews = reviews
+        self._tokenizers: dict[tuple[str, int], Any] = {}
+        self._tokens: dict[tuple[str, int], dict[str, Tokens]] = {}
+        self.labels = {split: self._labels(split) for split in ("train", "validation")}
+        self.classes = len(read_label_names(reviews))
+
+    def _labels(self, split: str) -> np.ndarray:
+        return np.concatenate([rows["label"].to_numpy(np.int32) for rows in read_split(self._reviews, split, ["label"])])
+
+    def _texts(self, split: str) -> Iterator[list[str]]:
+        return (rows["text"].tolist() for rows in read_split(self._reviews, split, ["text"]))
+
+    def tokens(self, settings: dict[str, Any]) -> tuple[dict[str, Tokens], int]:
+        """The splits as tokens, and how large the vocabulary came out."""
+        key = (settings["tokenizer"], settings["vocabulary"])
+        if key not in self._tokens:
+            tokenizer = train_tokenizer(chain.from_iterable(self._texts("train")), *key)
+            self._tokenizers[key] = tokenizer
+            self._tokens[key] = {
+                split: concatenate(encode(tokenizer, texts) for texts in self._texts(split)) for split in self.labels
+            }
+        return self._tokens[key], self._tokenizers[key].get_vocab_size()
+
+    def vectors(self, settings: dict[str, Any]) -> WordVectors:
+        """Word vectors as the stage `embed` makes them; they take minutes, so a file keeps them."""
+        self.tokens(settings)
+        wanted = EmbeddingsParams(**{name: settings[name] for name in EmbeddingsParams.model_fields})
+        key = [settings[name] for name in ("tokenizer", "vocabulary", "embedding_dim")]
+        path = VECTORS / "-".join(map(str, [*key, *wanted.model_dump().values()]))
+        if not path.with_suffix(".npz").exists():
+            vectors, told = embed(
+                wanted, settings["embedding_dim"], self._reviews, self._tokenizers[key[0], key[1]], Path("data/vectors")
+            )
+            print(told, flush=True)
+            VECTORS.mkdir(exist_ok=True)
+            vectors.save(path.with_suffix(".npz"))
+        return WordVectors.load(path.with_suffix(".npz"))
+
+
+def settings_of(name: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """All parameters of a step, by their last names.
+
+    Raises:
+        InputError: there is no such step.
+    """
+    if name not in steps:
+        raise InputError(f"{STEPS} has no step {name!r}; {did_you_mean(name, steps)}")
+    step = dict(steps[name])
+    if "from" in step:
+        return settings_of(step.pop("from"), steps) | step
+    params = read_params()
+    every = [params.data, params.preprocess, params.embeddings, params.train]
+    named = {key: value for block in every for key, value in block.model_dump().items()}
+    return named | read_yaml(Path("presets.yaml"))[step.pop("preset")] | step
+
+
+def climb(model: networks.CellName, seed: int, settings: dict[str, Any], data: Data) -> dict[str, Any]:
+    """Train one network as `train` does, and score it on the validation split."""
+    train = TrainParams(**{name: settings[name] for name in TrainParams.model_fields})
+    whole, vocabulary = data.tokens(settings)
+    tokens = {split: clip(texts, settings["max_tokens"], train.keep) for split, texts in whole.items()}
+    vectors = data.vectors(settings)
+    networks.seed_everything(seed)
+    network = networks.build(model, vocabulary, data.classes, train)
+    if vectors.known.any():
+        networks.start_from(network, vectors.vectors, vectors.known)
+
+    def after_epoch(epoch: int, numbers: dict[str, float]) -> None:
+        seconds = time.perf_counter() - started
+        print(f"  {model}-{seed} epoch {epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()), end="")
+        print(f" ({seconds:.0f} s)", flush=True)
+
+    train_split, validation = ((tokens[split], data.labels[split]) for split in ("train", "validation"))
+    started = time.perf_counter()
+    history = fit(network, train_split, validation, train, settings["batch_size"], seed, after_epoch)
+    seconds = time.perf_counter() - started
+    losses = [epoch["validation_loss"] for epoch in history]
+    found = score(validation[1], networks.predict(network, validation[0]))
+    return {
+        "accuracy": round(found["accuracy"], 4),
+        "loss": round(min(losses) if train.patience else losses[-1], 4),
+        "best_epoch": int(np.argmin(losses)) + 1 if train.patience else len(losses),
+        "epochs": len(losses),
+        "seconds": round(seconds),
+        "parameters": network.count_params(),
+    }
+
+
+def table(results: list[dict[str, Any]], steps: dict[str, dict[str, Any]]) -> str:
+    """A row per step: its changes, and for each cell the validation accuracy of all seeds and the training time."""
+    cells = [cell for cell in networks.CELLS if any(result["model"] == cell for result in results)]
+    rows = []
+    for name, step in steps.items():
+        row = [name, step.get("from", f"preset {step.get('preset')}")]
+        row.append(", ".join(f"`{key}` {value}" for key, value in step.items() if key not in ("from", "preset")))
+        for cell in cells:
+            of = [result for result in results if (result["step"], result["model"]) == (name, cell)]
+            row.append(", ".join(f"{100 * result['accuracy']:.1f}" for result in of))
+            row.append(", ".join(f"{result['loss']:.3f}" for result in of))
+            row.append(", ".join(f"{result['seconds'] / 60:.1f}" for result in of))
+        if any(row[3:]):
+            rows.append(row)
+    heads = [f"{cell.upper()}: {what}" for cell in cells for what in ("accuracy, %", "loss", "minutes")]
+    return tabulate(rows, ["step", "from", "changes", *heads], "github", disable_numparse=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What each change of the network gives on the validation split.")
+    parser.add_argument("--reviews", type=Path, default=REVIEWS, help="reviews.parquet that preprocess wrote")
+    parser.add_argument("--steps", nargs="+", help="names in ladder.yaml (default: all)")
+    parser.add_argument("--models", nargs="+", choices=list(networks.CELLS), default=["lstm"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--table", action="store_true", help="print what was measured, and measure nothing")
+    arguments = parser.parse_args()
+    steps = read_yaml(STEPS)
+    results: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+    data = None if arguments.table else Data(arguments.reviews)
+    for name in [] if data is None else arguments.steps or steps:
+        settings = settings_of(name, steps)
+        for model in arguments.models:
+            for seed in arguments.seeds:
+                what = {"step": name, "model": model, "seed": seed, "settings": settings}
+                if any({key: result[key] for key in what} == what for result in results):
+                    continue  # measured before
+                print(f"{name}, {model}, seed {seed}", flush=True)
+                results = [r for r in results if (r["step"], r["model"], r["seed"]) != (name, model, seed)]
+                results.append(what | climb(model, seed, settings, data))
+                RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(table(results, steps))
+
+
+if __name__ == "__main__":
+    run(main)

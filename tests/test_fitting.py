@@ -1,0 +1,132 @@
+"""Training: which weights stay, averages, schedules, adversarial texts."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conftest import train_params
+
+from pipeline.parts import networks
+from pipeline.parts.batches import pad
+from pipeline.parts.fitting import Adversarial, fit
+from pipeline.parts.params import TrainParams
+from pipeline.parts.tokens import Tokens, from_lists
+
+VOCABULARY = 10
+
+
+def settings(**changes: object) -> TrainParams:
+    values = {"embedding_dim": 6, "dropout": 0.0, "learning_rate": 0.05, "epochs": 12, "patience": 0}
+    return train_params(**{**values, **changes})
+
+
+def random_texts(count: int, longest: int) -> tuple[Tokens, np.ndarray]:
+    """Words and labels that have nothing to do with each other."""
+    rng = np.random.default_rng(count)
+    texts = [rng.integers(1, VOCABULARY, rng.integers(1, longest + 1)).tolist() for _ in range(count)]
+    return from_lists(texts), rng.integers(0, 2, count).astype(np.int32)
+
+
+def praising_texts(longest: int) -> tuple[Tokens, np.ndarray]:
+    """Word 2 is in every text of class 1 and in no other, once and anywhere."""
+    rng = np.random.default_rng(longest)
+    texts = [rng.integers(3, VOCABULARY, rng.integers(1, longest + 1)) for _ in range(64)]
+    for text in texts[1::2]:
+        text[rng.integers(len(text))] = 2
+    return from_lists([text.tolist() for text in texts]), np.array([0, 1] * 32, np.int32)
+
+
+def log_loss(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> float:
+    return float(-np.log(networks.predict(model, tokens)[np.arange(len(labels)), labels]).mean())
+
+
+@pytest.mark.parametrize(("epochs", "patience"), [(40, 2), (6, 20)], ids=["stopped early", "out of epochs"])
+def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> None:
+    train, validation = random_texts(16, 8), random_texts(17, 8)  # noise: the validation loss has to rise
+    chosen = settings(epochs=epochs, patience=patience, learning_rate=0.1)
+    seen: list[tuple[int, dict[str, float]]] = []
+    networks.seed_everything(1)
+    model = networks.build("gru", VOCABULARY, 2, chosen)
+    history = fit(model, train, validation, chosen, 8, 1, lambda *epoch: seen.append(epoch))
+    losses = [epoch["validation_loss"] for epoch in history]
+    best = int(np.argmin(losses))
+    assert best < len(losses) - 1
+    assert len(history) == (best + 1 + patience if epochs == 40 else epochs)
+    assert log_loss(model, *validation) == pytest.approx(losses[best], abs=1e-5)
+    assert seen == list(enumerate(history, start=1))
+    assert list(history[0]) == ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+
+
+def test_with_averaging_the_average_is_validated_and_kept() -> None:
+    train, validation = praising_texts(8), random_texts(17, 8)
+    networks.seed_everything(1)
+    averaged = settings(averaging=0.9, epochs=3, patience=3)
+    model = networks.build("gru", VOCABULARY, 2, averaged)
+    history = fit(model, train, validation, averaged, 16, 1)
+    losses = [epoch["validation_loss"] for epoch in history]
+    assert log_loss(model, *validation) == pytest.approx(min(losses), abs=1e-5)
+    networks.seed_everything(1)
+    plain = settings(epochs=3, patience=3)
+    other = fit(networks.build("gru", VOCABULARY, 2, plain), train, validation, plain, 16, 1)
+    # The weights themselves take the same way; only what is looked at differs.
+    assert [e["train_loss"] for e in history] == pytest.approx([e["train_loss"] for e in other], abs=1e-4)
+    assert losses != pytest.approx([epoch["validation_loss"] for epoch in other], abs=1e-3)
+
+
+def test_the_learning_rate_decays_from_epoch_to_epoch_and_long_gradients_are_cut() -> None:
+    train, validation = praising_texts(8), random_texts(17, 8)
+    slow = settings(learning_rate=0.1, decay=0.001, clip_norm=1e-9, epochs=2)
+    networks.seed_everything(1)
+    model = networks.build("gru", VOCABULARY, 2, slow)
+    fit(model, train, validation, slow, 16, 1)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1 * 0.001**2, rel=1e-3)
+    assert model.optimizer.global_clipnorm == 1e-9
+
+
+def trained(cell: networks.CellName = "gru", **changes: object) -> keras.Model:
+    chosen = settings(**{"epochs": 3, **changes})
+    networks.seed_everything(1)
+    model = networks.build(cell, VOCABULARY, 2, chosen)
+    fit(model, praising_texts(12), random_texts(17, 12), chosen, 16, 1)
+    return model
+
+
+@pytest.mark.parametrize("build", [{}, {"bidirectional": True, "segment": 5, "pooling": "mean"}])
+def test_texts_moved_by_nothing_train_as_if_there_were_none(build: dict[str, Any]) -> None:
+    plain, moved = (trained(adversarial=size, **build) for size in (0.0, 1e-9))
+    for expected, weights in zip(plain.get_weights(), moved.get_weights(), strict=True):
+        np.testing.assert_allclose(weights, expected, atol=1e-4)
+
+
+def test_a_network_trained_on_moved_texts_withstands_them() -> None:
+    """Each is moved the way that is worst for it, as far as the one was trained on."""
+    import tensorflow as tf
+
+    tokens, labels = praising_texts(12)
+    texts, answers = pad(tokens, np.arange(len(tokens))), labels[:, None].astype(np.float32)
+    losses = []
+    for size in (0.0, 2.0):
+        model = trained("lstm", adversarial=size, epochs=12)
+        embedding = model.get_layer("embedding")
+        rest = keras.Model([embedding.output, model.input], model.output)
+        vectors = embedding(texts)
+        with tf.GradientTape() as tape:
+            tape.watch(vectors)
+            loss = keras.losses.binary_crossentropy(answers, rest([vectors, tf.constant(texts)]))
+        slope = tape.gradient(loss, vectors)
+        steepest = slope / (tf.norm(slope, axis=[1, 2], keepdims=True) + 1e-12)
+        moved = vectors + 2.0 * tf.reduce_mean(tf.norm(vectors, axis=2)) * steepest
+        worst = keras.losses.binary_crossentropy(answers, rest([moved, tf.constant(texts)]))
+        losses.append(float(np.mean(worst)))
+    assert losses[1] < 0.5 * losses[0], losses
+
+
+def test_what_is_reported_is_the_loss_on_the_texts_as_they_are() -> None:
+    chosen = settings(adversarial=5.0, epochs=1, learning_rate=1e-9)
+    networks.seed_everything(1)
+    model = networks.build("gru", VOCABULARY, 2, chosen)
+    train = praising_texts(12)
+    (epoch,) = fit(model, train, train, chosen, 16, 1)
+    assert epoch["train_loss"] == pytest.approx(epoch["validation_loss"], abs=1e-5)
+    assert isinstance(Adversarial(model, 5.0).network, keras.Model)
