@@ -47,7 +47,9 @@ class Data:
         self.classes = len(read_label_names(reviews))
 
     def _labels(self, split: str) -> np.ndarray:
-        return np.concatenate([rows["label"].to_numpy(np.int32) for rows in read_split(self._reviews, split, ["label"])])
+        return np.concatenate(
+            [rows["label"].to_numpy(np.int32) for rows in read_split(self._reviews, split, ["label"])]
+        )
 
     def _texts(self, split: str) -> Iterator[list[str]]:
         return (rows["text"].tolist() for rows in read_split(self._reviews, split, ["text"]))

@@ -45,14 +45,8 @@ def fit(
     Returns:
         Per epoch, the numbers named in `HISTORY`.
     """
-    binary = model.output_shape[-1] == 1
     epochs = Epochs(*train, batch_size, settings.segment, np.random.default_rng(seed))
-    trained = Adversarial(model, settings.adversarial) if settings.adversarial else model
-    trained.compile(
-        optimizer=_adam(settings, len(epochs)),
-        loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    trained = compiled(model, settings, len(epochs))
     history: list[dict[str, float]] = []
 
     def end_epoch(epoch: int, logs: dict[str, float]) -> None:
@@ -80,6 +74,23 @@ def fit(
         verbose=0,
     )
     return history
+
+
+def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Model:
+    """What is to be fitted so that the network learns: the network itself, or `Adversarial` around it.
+
+    Args:
+        model: what `build` made.
+        settings: the `train` block of params.yaml.
+        steps: batches in an epoch.
+    """
+    trained = Adversarial(model, settings.adversarial) if settings.adversarial else model
+    trained.compile(
+        optimizer=_adam(settings, steps),
+        loss="binary_crossentropy" if model.output_shape[-1] == 1 else "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return trained
 
 
 def _adam(settings: TrainParams, steps: int) -> keras.optimizers.Optimizer:

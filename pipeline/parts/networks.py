@@ -81,9 +81,7 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
         if number > 1 and settings.output_dropout:
             x = layers.SpatialDropout1D(settings.output_dropout, name=f"dropout_{number}")(x)
         x = _recurrent(cell, number, x, read, settings)
-    if settings.segment:
-        x = _joined(x, tokens)
-    x = _pool(x, mask, settings)
+    x = _pool(x, read, tokens, settings)
     if settings.output_dropout:
         x = layers.Dropout(settings.output_dropout, name="output_dropout")(x)
     if classes == 2:
@@ -98,13 +96,12 @@ def _chopped(values: Any, segment: int) -> Any:
     return ops.reshape(values, (-1, segment, *values.shape[2:]))
 
 
-def _joined(states: Any, tokens: Any) -> Any:
-    """The states of the pieces, (B T / S, S, D), side by side again as the tokens stand, (B, T, D)."""
-    # A reshape, but Keras has none in which two sizes are unknown: every state is taken from its place.
-    ones = ops.ones_like(tokens)
+def _joined(values: Any, tokens: Any, segment: int) -> Any:
+    """What each piece gives, (B T / S, any), side by side for each text, (B, T / S, any)."""
+    # A reshape, but Keras has none in which two sizes are unknown: all are taken from their places.
+    ones = ops.ones_like(tokens[:, ::segment])
     row, column = (ops.cumsum(ones, axis=axis) - 1 for axis in (0, 1))
-    places = row * ops.sum(ones, axis=1, keepdims=True) + column
-    return ops.take(ops.reshape(states, (-1, states.shape[-1])), places, axis=0)
+    return ops.take(values, row * ops.sum(ones, axis=1, keepdims=True) + column, axis=0)
 
 
 def _recurrent(cell: CellName, number: int, x: Any, mask: Any, settings: "TrainParams") -> Any:
@@ -130,36 +127,55 @@ def _taken(vectors: Any, places: Any) -> Any:
     return ops.take_along_axis(vectors, ops.expand_dims(places, -1), axis=1)
 
 
-def _pool(states: Any, mask: Any, settings: "TrainParams") -> Any:
+def _pool(states: Any, mask: Any, tokens: Any, settings: "TrainParams") -> Any:
     """Reduce the states of all tokens to one vector per text, leaving padding out.
 
     Args:
-        states: of the top layer, (B, T, U), or (B, T, 2 U) where it is bidirectional.
-        mask: bool, (B, T).
+        states: of the top layer, (B, T, D), D being U, or 2 U where it is bidirectional; in pieces (B T / S, S, D).
+        mask: which tokens are no padding, bool, shaped likewise.
+        tokens: int32, (B, T).
         settings: `pooling` counts: see params.yaml.
 
     Returns:
-        (B, U), (B, 2 U) or, for `max+mean`, twice as many.
+        (B, D), or, for `max+mean`, (B, 2 D).
     """
-    real = ops.expand_dims(mask, -1)  # (B, T, 1)
-    lengths = ops.sum(ops.cast(real, "int32"), axis=1)  # (B, 1)
-    if settings.pooling == "last":
-        # What a direction has when it has read all: the right end of the one, the left end of the other.
-        end = ops.squeeze(ops.take_along_axis(states, ops.expand_dims(lengths - 1, -1), axis=1), axis=1)
-        if not settings.bidirectional:
-            return end
-        return ops.concatenate([end[:, : settings.units], states[:, 0, settings.units :]], axis=-1)
-    if settings.pooling == "attention":
-        # One learnt question to all states: Yang et al. 2016, https://aclanthology.org/N16-1174/, less their layer.
-        scores = layers.Dense(1, use_bias=False, name="attention")(ops.tanh(states))
-        weights = ops.softmax(ops.where(real, scores, -1e9), axis=1)
-        return ops.sum(weights * states, axis=1)
+    real = ops.expand_dims(mask, -1)
+    if settings.pooling in ("last", "attention"):
+        if settings.segment:
+            width = states.shape[-1]
+            pieces = ops.reshape(states, (-1, settings.segment * width))
+            states = layers.Reshape((-1, width), name="states")(_joined(pieces, tokens, settings.segment))
+            real = ops.expand_dims(ops.not_equal(tokens, PAD), -1)
+        return _last(states, real, settings) if settings.pooling == "last" else _attended(states, real)
+
+    def over_text(of_pieces: Any, reduce: Any) -> Any:
+        """From one vector per piece to one per text: the pieces are so few that to join them costs nothing."""
+        return reduce(_joined(of_pieces, tokens, settings.segment), axis=1) if settings.segment else of_pieces
+
     pooled = []
     if "max" in settings.pooling:
-        pooled.append(ops.max(ops.where(real, states, -1.0), axis=1))  # states lie between -1 and 1
+        highest = ops.max(ops.where(real, states, -1.0), axis=1)  # states lie between -1 and 1
+        pooled.append(over_text(highest, ops.max))
     if "mean" in settings.pooling:
-        pooled.append(ops.sum(ops.where(real, states, 0.0), axis=1) / ops.cast(lengths, "float32"))
+        total = over_text(ops.sum(ops.where(real, states, 0.0), axis=1), ops.sum)
+        pooled.append(total / over_text(ops.sum(ops.cast(real, "float32"), axis=1), ops.sum))
     return ops.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
+
+
+def _last(states: Any, real: Any, settings: "TrainParams") -> Any:
+    """What a direction has when it has read all: the right end of the one, the left end of the other; (B, D)."""
+    lengths = ops.sum(ops.cast(real, "int32"), axis=1, keepdims=True)  # (B, 1, 1)
+    end = ops.squeeze(ops.take_along_axis(states, lengths - 1, axis=1), axis=1)
+    if not settings.bidirectional:
+        return end
+    return ops.concatenate([end[:, : settings.units], states[:, 0, settings.units :]], axis=-1)
+
+
+def _attended(states: Any, real: Any) -> Any:
+    """One learnt question to all states, (B, D): Yang et al. 2016, https://aclanthology.org/N16-1174/, less a layer."""
+    scores = layers.Dense(1, use_bias=False, name="attention")(ops.tanh(states))
+    weights = ops.softmax(ops.where(real, scores, -1e9), axis=1)
+    return ops.sum(weights * states, axis=1)
 
 
 def start_from(model: keras.Model, vectors: np.ndarray, known: np.ndarray) -> None:

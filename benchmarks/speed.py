@@ -1,0 +1,430 @@
+"""How fast a network trains here: against the tutorial's way, against PyTorch, and against the hardware.
+
+    make repro DATASET=imdb SEEDS=1 EPOCHS=1     # once: the tokens to train on
+    make bench                                   # installs PyTorch beside the rest, then: python -m benchmarks.speed
+
+Every way of training is a process of its own that waits while another one measures; they take turns, in another order
+in every round, on the same texts. Compared are the rates of the same round, so that what slows the machine for a while
+slows both. The model is the tutorial's in all of them (embedding 64, 64 units, binary cross-entropy, Adam):
+
+    ours      preset `fast`: batches of texts of about one length, chopped into pieces
+    tutorial  all texts padded to 500 tokens, batches of 32, model.fit
+    pytorch   nn.LSTM or nn.GRU, batches of texts of about one length, of as many texts as ours
+    layer     forward and backward of the bare Keras layer on random vectors, in the shapes of ours
+    products  the matrix products of a step of ours and nothing else: no step can be faster
+
+Writes benchmarks/results.json and docs/images/speed.png.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.parts.batches import pad, shuffled
+from pipeline.parts.command import InputError, run
+from pipeline.parts.lineage import environment
+from pipeline.parts.params import TrainParams, read_params, read_yaml
+from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, from_lists
+
+RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")
+TOKENS = Path("data/processed/tokens.npz")
+TUTORIAL_TOKENS, TUTORIAL_BATCH, TUTORIAL_EPOCHS = 500, 32, 50
+BLOCKS = {"lstm": 4, "gru": 3}
+_TOGETHER = 10  # products of one step after the other, of which a piece of a text needs a multiple
+TEXTS, ROUNDS = 5120, 5
+# What is varied, and how far, to see how the time of an epoch grows with it.
+REVIEWS, LENGTHS, UNITS = (1280, 2560, 5120, 10240, 20480), (50, 100, 200, 400, 800), (32, 64, 128, 256)
+GROWTH_TEXTS = 2560
+
+Work = Callable[[], int]  # trains on some texts, and says on how many
+
+
+def preset() -> tuple[TrainParams, int, int]:
+    """The network of the preset `fast`, the longest text and the size of a batch."""
+    fast = read_yaml(Path("presets.yaml"))["fast"]
+    train = read_params().train.model_dump()
+    settings = TrainParams(**{key: fast.get(key, value) for key, value in train.items()})
+    return settings, fast["max_tokens"], fast["batch_size"]
+
+
+def texts(count: int, seed: int = 1) -> tuple[Tokens, np.ndarray, int]:
+    """So many training texts at random with their labels, whole; and the size of the vocabulary."""
+    splits = TokenizedSplits.load(TOKENS)
+    whole, labels = splits.tokens["train"], splits.labels["train"]
+    if len(whole) < count:
+        raise InputError(f"{TOKENS} must hold {count:,} training texts: make repro DATASET=imdb SEEDS=1 EPOCHS=1")
+    chosen = np.random.default_rng(seed).choice(len(whole), count, replace=False)
+    return from_lists([whole[text].tolist() for text in chosen]), labels[chosen], splits.vocabulary_size
+
+
+def ours(
+    cell: str,
+    tokens: Tokens,
+    labels: np.ndarray,
+    vocabulary: int,
+    max_tokens: int | None = None,
+    units: int | None = None,
+) -> Work:
+    """A pass over the texts as `train` makes it, with a network that is ready."""
+    from pipeline.parts import networks
+    from pipeline.parts.fitting import Epochs, compiled
+
+    settings, longest, batch = preset()
+    settings = settings.model_copy(update={"units": units or settings.units})
+    networks.seed_everything(1)
+    model = compiled(networks.build("lstm" if cell == "lstm" else "gru", vocabulary, 2, settings), settings, 1)
+    kept = clip(tokens, max_tokens or longest, settings.keep)
+    epochs = Epochs(kept, labels, batch, settings.segment, np.random.default_rng(1))
+
+    def work() -> int:
+        model.fit(epochs, epochs=1, verbose=0)
+        return len(labels)
+
+    return work
+
+
+def tutorials(cell: str, vocabulary: int) -> Any:
+    """The tutorial's network, with the one repair that makes it run: one answer per text."""
+    from pipeline.parts.networks import CELLS, keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Embedding(vocabulary, 64),
+            layers.Dropout(0.2),
+            CELLS["lstm" if cell == "lstm" else "gru"](64),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def padded(tokens: Tokens) -> np.ndarray:
+    """As pad_sequences(maxlen=500) does: the last 500 tokens, zeros before them; int32, (texts, 500)."""
+    kept = clip(tokens, TUTORIAL_TOKENS, "tail")
+    filled = np.arange(TUTORIAL_TOKENS) >= TUTORIAL_TOKENS - kept.lengths[:, None]
+    batch = np.zeros(filled.shape, np.int32)
+    batch[filled] = kept.ids
+    return batch
+
+
+def tutorial(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+    """A pass over the texts as the tutorial makes it."""
+    model, batch = tutorials(cell, vocabulary), padded(tokens)
+
+    def work() -> int:
+        model.fit(batch, labels, batch_size=TUTORIAL_BATCH, epochs=1, verbose=0)
+        return len(labels)
+
+    return work
+
+
+def pytorch(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+    """The network of ours, less the pieces, in PyTorch."""
+    import torch
+    from torch import nn
+
+    settings, longest, size = preset()
+    kept, rng = clip(tokens, longest, settings.keep), np.random.default_rng(1)
+    embedding = nn.Embedding(vocabulary, settings.embedding_dim)
+    recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](settings.embedding_dim, settings.units, batch_first=True)
+    head, dropout = nn.Linear(settings.units, 1), nn.Dropout1d(settings.dropout)
+    parts = nn.ModuleList([embedding, recurrent, head, dropout])
+    optimizer, loss_of = torch.optim.Adam(parts.parameters(), settings.learning_rate), nn.BCEWithLogitsLoss()
+
+    def work() -> int:
+        for batch in shuffled(kept.lengths, size, rng):
+            ids = torch.from_numpy(pad(kept, batch)).long()
+            # Dropout1d drops channels, which are the components of the vectors.
+            vectors = dropout(embedding(ids).transpose(1, 2)).transpose(1, 2)
+            states, _ = recurrent(vectors)
+            highest = states.masked_fill((ids == 0)[..., None], -1.0).amax(dim=1)
+            loss = loss_of(head(highest)[:, 0], torch.from_numpy(labels[batch]).float())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return len(labels)
+
+    return work
+
+
+def layer(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+    """Forward and backward of the recurrent layer alone, on random vectors in the shapes of ours."""
+    import tensorflow as tf
+
+    from pipeline.parts.networks import CELLS
+
+    settings, _, _ = preset()
+    recurrent = CELLS["lstm" if cell == "lstm" else "gru"](settings.units, return_sequences=True)
+    recurrent.build((None, None, settings.embedding_dim))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, settings.embedding_dim), tf.float32)])
+    def step(vectors: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(vectors)
+            states = recurrent(vectors)
+        return tape.gradient(states, [vectors, *(weight.value for weight in recurrent.weights)])
+
+    every = [tf.random.normal([*shape, settings.embedding_dim]) for shape in shapes(tokens)]
+
+    def work() -> int:
+        for vectors in every:
+            step(vectors)
+        return len(labels)
+
+    return work
+
+
+def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+    """The matrix products of the recurrent layer of ours, forward and backward, each in the shape it has to have.
+
+    The product of all vectors with the kernel, and the three that give the slopes of vectors, kernel and recurrent
+    kernel, take all tokens of a batch at once; the products of the states before and of the slopes by the states
+    wait for one another, and take one token of each text at a time.
+    """
+    import tensorflow as tf
+
+    settings, _, _ = preset()
+    U, E, G = settings.units, settings.embedding_dim, BLOCKS[cell] * settings.units
+    kernel = tf.random.normal((E, G))
+    # Ten, so that no product is the same as another one and left out.
+    forth, back = ([tf.random.normal(shape) for _ in range(_TOGETHER)] for shape in ((U, G), (G, U)))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (E, U, G)])
+    def at_once(vectors: Any, states: Any, slopes: Any) -> Any:
+        given, by_vectors = tf.matmul(vectors, kernel), tf.matmul(slopes, kernel, transpose_b=True)
+        by_kernels = [tf.matmul(values, slopes, transpose_a=True) for values in (vectors, states)]
+        return given[0, 0] + by_vectors[0, 0] + by_kernels[0][0, 0] + by_kernels[1][0, 0]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (U, G)])
+    def in_turn(states: Any, slopes: Any) -> Any:
+        # Some steps of each, so that the call itself does not count; no loop, whose steps would.
+        forward = [tf.matmul(states, weights)[0, 0] for weights in forth]
+        backward = [tf.matmul(slopes, weights)[0, 0] for weights in back]
+        return tf.add_n(forward + backward)
+
+    every = [
+        (T, [tf.random.normal([P * T, n]) for n in (E, U, G)], [tf.random.normal([P, n]) for n in (U, G)])
+        for P, T in shapes(tokens)
+    ]
+
+    def work() -> int:
+        for T, tokens_at_once, tokens_in_turn in every:
+            at_once(*tokens_at_once)
+            for _ in range(T // _TOGETHER):
+                in_turn(*tokens_in_turn)
+        return len(labels)
+
+    return work
+
+
+def shapes(tokens: Tokens) -> list[tuple[int, int]]:
+    """How many sequences of how many tokens the recurrent layer of ours reads, batch by batch."""
+    settings, longest, size = preset()
+    kept = clip(tokens, longest, settings.keep)
+    batches = [
+        pad(kept, b, settings.segment) for b in shuffled(kept.lengths, size, np.random.default_rng(1), settings.segment)
+    ]
+    return [(int(np.prod(batch.shape[:-1])), batch.shape[-1]) for batch in batches]
+
+
+WAYS: dict[str, Callable[[str, Tokens, np.ndarray, int], Work]] = {
+    "ours": ours,
+    "tutorial": tutorial,
+    "pytorch": pytorch,
+    "layer": layer,
+    "products": products,
+}
+
+
+def wait_and_measure(way: str, cell: str, asked: Connection) -> None:
+    """A process of its own: makes everything ready, then measures whenever it is asked to."""
+    work = WAYS[way](cell, *texts(TEXTS))
+    work()  # compiles
+    while asked.recv():
+        started = time.perf_counter()
+        asked.send(work() / (time.perf_counter() - started))
+
+
+def rates(cell: str) -> dict[str, list[float]]:
+    """Texts per second of every way, round by round."""
+    spawn = multiprocessing.get_context("spawn")
+    found: dict[str, list[float]] = {way: [] for way in WAYS}
+    asking: dict[str, Connection] = {}
+    for way in WAYS:
+        asking[way], theirs = spawn.Pipe()
+        spawn.Process(target=wait_and_measure, args=(way, cell, theirs), daemon=True).start()
+        theirs.close()
+    for number in range(ROUNDS + 1):  # the first one waits until all are ready, and does not count
+        for way in random.Random(number).sample(list(WAYS), len(WAYS)):
+            asking[way].send(True)
+            try:
+                rate = asking[way].recv()
+            except EOFError:
+                raise InputError(f"the process that measures {way!r} has ended; what it said stands above") from None
+            if number:
+                found[way].append(rate)
+                print(f"{cell}, round {number}, {way}: {rate:,.0f} texts/s", flush=True)
+    for asked in asking.values():
+        asked.send(False)
+    return found
+
+
+def ratio(of: list[float], to: list[float]) -> dict[str, float]:
+    """The ratio of two ways in the same round: the median of the rounds, the lowest and the highest."""
+    each = [one / other for one, other in zip(of, to, strict=True)]
+    return {"median": round(statistics.median(each), 3), "low": round(min(each), 3), "high": round(max(each), 3)}
+
+
+def growth() -> dict[str, dict[str, Any]]:
+    """How the time of an epoch of the LSTM grows: seconds by what is varied, and the exponent of the line through them."""
+    rng = np.random.default_rng(1)
+    whole, labels, vocabulary = texts(max(REVIEWS))
+
+    def of_length(tokens: int) -> tuple[Tokens, np.ndarray, int]:
+        ids = rng.integers(1, vocabulary, (GROWTH_TEXTS, tokens)).tolist()
+        return from_lists(ids), labels[:GROWTH_TEXTS], vocabulary
+
+    some = from_lists([whole[text].tolist() for text in range(GROWTH_TEXTS)]), labels[:GROWTH_TEXTS], vocabulary
+    works = {
+        "reviews": {n: ours("lstm", *_first(whole, labels, n), vocabulary) for n in REVIEWS},
+        "tokens per review": {n: ours("lstm", *of_length(n), max_tokens=n) for n in LENGTHS},
+        "units": {n: ours("lstm", *some, units=n) for n in UNITS},
+    }
+    found = {}
+    for varied, by_size in works.items():
+        seconds = {}
+        for size, work in by_size.items():
+            work()
+            times = []
+            for _ in range(3):
+                started = time.perf_counter()
+                work()
+                times.append(time.perf_counter() - started)
+            seconds[size] = round(statistics.median(times), 4)
+        exponent, _ = np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)
+        found[varied] = {"exponent": round(float(exponent), 3), "seconds": seconds}
+        print(f"time ~ {varied}^{exponent:.2f}: {seconds}", flush=True)
+    return found
+
+
+def _first(tokens: Tokens, labels: np.ndarray, count: int) -> tuple[Tokens, np.ndarray]:
+    return Tokens(tokens.ids[: tokens.offsets[count]], tokens.offsets[: count + 1]), labels[:count]
+
+
+def accuracies(cell: str, epochs: int) -> dict[str, Any]:
+    """Validation accuracy epoch by epoch, ours and the tutorial's way, and the seconds of training until then."""
+    from pipeline.parts import networks
+    from pipeline.parts.fitting import fit
+
+    name: networks.CellName = "lstm" if cell == "lstm" else "gru"
+    splits = TokenizedSplits.load(TOKENS)
+    settings, longest, batch = preset()
+    settings = settings.model_copy(update={"epochs": 4 * epochs, "patience": 0})
+    found: dict[str, Any] = {}
+    kept = {split: clip(splits.tokens[split], longest, settings.keep) for split in splits.labels}
+    networks.seed_everything(1)
+    model = networks.build(name, splits.vocabulary_size, 2, settings)
+    found["ours"] = []
+
+    def after_epoch(_: int, numbers: dict[str, float]) -> None:
+        seconds = time.perf_counter() - started
+        found["ours"].append({"seconds": round(seconds, 1), "accuracy": round(numbers["validation_accuracy"], 4)})
+
+    started = time.perf_counter()
+    fit(
+        model,
+        (kept["train"], splits.labels["train"]),
+        (kept["validation"], splits.labels["validation"]),
+        settings,
+        batch,
+        1,
+        after_epoch,
+    )
+    networks.seed_everything(1)
+    model, train = tutorials(cell, splits.vocabulary_size), padded(splits.tokens["train"])
+    validation = padded(splits.tokens["validation"])
+    found["tutorial"], seconds = [], 0.0
+    for _ in range(epochs):
+        started = time.perf_counter()
+        model.fit(train, splits.labels["train"], batch_size=TUTORIAL_BATCH, epochs=1, verbose=0)
+        seconds += time.perf_counter() - started
+        _, accuracy = model.evaluate(validation, splits.labels["validation"], verbose=0)
+        found["tutorial"].append({"seconds": round(seconds, 1), "accuracy": round(accuracy, 4)})
+    best = max(epoch["accuracy"] for epoch in found["tutorial"])
+    reached = [epoch["seconds"] for epoch in found["ours"] if epoch["accuracy"] >= best]
+    whole = TUTORIAL_EPOCHS * found["tutorial"][-1]["seconds"] / epochs
+    found["best of tutorial"], found["seconds until ours has it"] = best, reached[0] if reached else None
+    found["seconds of the tutorial's epochs"] = round(whole)
+    found["share of them"] = round(reached[0] / whole, 4) if reached else None
+    print(cell, found, flush=True)
+    return found
+
+
+def draw(results: dict[str, Any]) -> None:
+    """Rates as bars with every round on them, and how an epoch grows."""
+    from matplotlib.figure import Figure
+
+    from pipeline.parts.figures import COLOURS, save
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for offset, (cell, by_way) in zip((-0.2, 0.2), results["texts_per_second"].items(), strict=True):
+        for place, (way, found) in enumerate(by_way.items()):
+            label = cell.upper() if not place else None
+            left.bar(place + offset, statistics.median(found), 0.38, color=COLOURS[cell], alpha=0.75, label=label)
+            left.plot([place + offset] * len(found), found, ".", color="black", markersize=4)
+    left.set_xticks(range(len(WAYS)), WAYS)
+    left.set_ylabel("training texts per second")
+    left.set_title("Embedding 64, 64 units; a dot per round")
+    left.legend(frameon=False)
+    for varied, found in results["growth"].items():
+        sizes = np.array(list(map(float, found["seconds"])))
+        right.loglog(sizes / sizes[0], np.array(list(found["seconds"].values())), ".-",
+                     label=f"{varied}, from {sizes[0]:.0f}: exponent {found['exponent']:.2f}")  # fmt: skip
+    right.set_xlabel("times the smallest")
+    right.set_ylabel("seconds per epoch (LSTM)")
+    right.set_title("How an epoch grows")
+    right.legend(frameon=False)
+    save(figure, FIGURE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast a network trains here, against other ways.")
+    parser.add_argument("--epochs", type=int, default=6, help="of the tutorial's way, to see its best accuracy")
+    arguments = parser.parse_args()
+    per_second = {cell: rates(cell) for cell in BLOCKS}
+    results = {
+        "machine": f"{environment()['cpu']}, {os.cpu_count()} threads",
+        "texts": TEXTS,
+        "rounds": ROUNDS,
+        "texts_per_second": {
+            c: {way: [round(r, 1) for r in found] for way, found in w.items()} for c, w in per_second.items()
+        },
+        "ratio_to_tutorial": {cell: ratio(ways["ours"], ways["tutorial"]) for cell, ways in per_second.items()},
+        "ratio_to_pytorch": {cell: ratio(ways["ours"], ways["pytorch"]) for cell, ways in per_second.items()},
+        "ratio_to_layer": {cell: ratio(ways["ours"], ways["layer"]) for cell, ways in per_second.items()},
+        "share_of_ceiling": {cell: ratio(ways["ours"], ways["products"]) for cell, ways in per_second.items()},
+        "growth": growth(),
+        "accuracy": {cell: accuracies(cell, arguments.epochs) for cell in BLOCKS if arguments.epochs},
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    draw(json.loads(RESULTS.read_text(encoding="utf-8")))
+    for name in ("ratio_to_tutorial", "ratio_to_pytorch", "ratio_to_layer", "share_of_ceiling"):
+        for cell, found in results[name].items():
+            print(f"{name}, {cell}: {found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
+
+
+if __name__ == "__main__":
+    run(main)
