@@ -25,7 +25,7 @@ from pipeline.parts import networks
 from pipeline.parts.command import InputError, did_you_mean, run
 from pipeline.parts.datasets import read_label_names, read_split
 from pipeline.parts.fitting import fit
-from pipeline.parts.params import EmbeddingsParams, TrainParams, read_params, read_yaml
+from pipeline.parts.params import PRESETS_FILE, EmbeddingsParams, TrainParams, read_params, read_yaml
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import Tokens, clip, concatenate, encode, train_tokenizer
 from pipeline.parts.wordvectors import WordVectors
@@ -95,7 +95,8 @@ def settings_of(name: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
     params = read_params()
     every = [params.data, params.preprocess, params.embeddings, params.train]
     named = {key: value for block in every for key, value in block.model_dump().items()}
-    return named | read_yaml(Path("presets.yaml"))[step.pop("preset")] | step
+    preset: dict[str, Any] = read_yaml(PRESETS_FILE)[step.pop("preset")]
+    return named | preset | step
 
 
 def climb(model: networks.CellName, seed: int, settings: dict[str, Any], data: Data) -> dict[str, Any]:
@@ -158,8 +159,11 @@ def main() -> None:
     arguments = parser.parse_args()
     steps = read_yaml(STEPS)
     results: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-    data = None if arguments.table else Data(arguments.reviews)
-    for name in [] if data is None else arguments.steps or steps:
+    if arguments.table:
+        print(table(results, steps))
+        return
+    data = Data(arguments.reviews)
+    for name in arguments.steps or steps:
         settings = settings_of(name, steps)
         for model in arguments.models:
             for seed in arguments.seeds:

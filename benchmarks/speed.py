@@ -95,9 +95,11 @@ def ours(
 
 def tutorials(cell: str, vocabulary: int) -> Any:
     """The tutorial's network, with the one repair that makes it run: one answer per text."""
-    from pipeline.parts.networks import CELLS, keras
+    from pipeline.parts.networks import CELLS  # before Keras, whose notices it drops
 
-    layers = keras.layers
+    import keras  # isort: skip
+    from keras import layers  # isort: skip
+
     model = keras.Sequential(
         [
             layers.Embedding(vocabulary, 64),
@@ -169,7 +171,7 @@ def layer(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Wor
     recurrent = CELLS["lstm" if cell == "lstm" else "gru"](settings.units, return_sequences=True)
     recurrent.build((None, None, settings.embedding_dim))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, settings.embedding_dim), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, settings.embedding_dim), tf.float32)])  # type: ignore[untyped-decorator]
     def step(vectors: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(vectors)
@@ -201,13 +203,13 @@ def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> 
     # Ten, so that no product is the same as another one and left out.
     forth, back = ([tf.random.normal(shape) for _ in range(_TOGETHER)] for shape in ((U, G), (G, U)))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (E, U, G)])
+    @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (E, U, G)])  # type: ignore[untyped-decorator]
     def at_once(vectors: Any, states: Any, slopes: Any) -> Any:
         given, by_vectors = tf.matmul(vectors, kernel), tf.matmul(slopes, kernel, transpose_b=True)
         by_kernels = [tf.matmul(values, slopes, transpose_a=True) for values in (vectors, states)]
         return given[0, 0] + by_vectors[0, 0] + by_kernels[0][0, 0] + by_kernels[1][0, 0]
 
-    @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (U, G)])
+    @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (U, G)])  # type: ignore[untyped-decorator]
     def in_turn(states: Any, slopes: Any) -> Any:
         # Some steps of each, so that the call itself does not count; no loop, whose steps would.
         forward = [tf.matmul(states, weights)[0, 0] for weights in forth]
@@ -288,7 +290,7 @@ def ratio(of: list[float], to: list[float]) -> dict[str, float]:
 
 
 def growth() -> dict[str, dict[str, Any]]:
-    """How the time of an epoch of the LSTM grows: seconds by what is varied, and the exponent of the line through them."""
+    """How the time of an epoch of the LSTM grows: seconds by what is varied, and the exponent of a line through them."""
     rng = np.random.default_rng(1)
     whole, labels, vocabulary = texts(max(REVIEWS))
 
@@ -381,7 +383,7 @@ def draw(results: dict[str, Any]) -> None:
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for offset, (cell, by_way) in zip((-0.2, 0.2), results["texts_per_second"].items(), strict=True):
-        for place, (way, found) in enumerate(by_way.items()):
+        for place, found in enumerate(by_way.values()):
             label = cell.upper() if not place else None
             left.bar(place + offset, statistics.median(found), 0.38, color=COLOURS[cell], alpha=0.75, label=label)
             left.plot([place + offset] * len(found), found, ".", color="black", markersize=4)
@@ -405,24 +407,31 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="of the tutorial's way, to see its best accuracy")
     arguments = parser.parse_args()
     per_second = {cell: rates(cell) for cell in BLOCKS}
+    ratios = {
+        name: {cell: ratio(ways["ours"], ways[to]) for cell, ways in per_second.items()}
+        for name, to in (
+            ("ratio_to_tutorial", "tutorial"),
+            ("ratio_to_pytorch", "pytorch"),
+            ("ratio_to_layer", "layer"),
+            ("share_of_ceiling", "products"),
+        )
+    }
     results = {
         "machine": f"{environment()['cpu']}, {os.cpu_count()} threads",
         "texts": TEXTS,
         "rounds": ROUNDS,
         "texts_per_second": {
-            c: {way: [round(r, 1) for r in found] for way, found in w.items()} for c, w in per_second.items()
+            cell: {way: [round(rate, 1) for rate in found] for way, found in ways.items()}
+            for cell, ways in per_second.items()
         },
-        "ratio_to_tutorial": {cell: ratio(ways["ours"], ways["tutorial"]) for cell, ways in per_second.items()},
-        "ratio_to_pytorch": {cell: ratio(ways["ours"], ways["pytorch"]) for cell, ways in per_second.items()},
-        "ratio_to_layer": {cell: ratio(ways["ours"], ways["layer"]) for cell, ways in per_second.items()},
-        "share_of_ceiling": {cell: ratio(ways["ours"], ways["products"]) for cell, ways in per_second.items()},
+        **ratios,
         "growth": growth(),
         "accuracy": {cell: accuracies(cell, arguments.epochs) for cell in BLOCKS if arguments.epochs},
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     draw(json.loads(RESULTS.read_text(encoding="utf-8")))
-    for name in ("ratio_to_tutorial", "ratio_to_pytorch", "ratio_to_layer", "share_of_ceiling"):
-        for cell, found in results[name].items():
+    for name, by_cell in ratios.items():
+        for cell, found in by_cell.items():
             print(f"{name}, {cell}: {found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
 
 
