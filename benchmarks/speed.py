@@ -290,7 +290,7 @@ def ratio(of: list[float], to: list[float]) -> dict[str, float]:
 
 
 def growth() -> dict[str, dict[str, Any]]:
-    """How the time of an epoch of the LSTM grows: seconds by what is varied, and the exponent of a line through them."""
+    """How the time of an epoch of the LSTM grows: seconds by what is varied, and the exponent of their line."""
     rng = np.random.default_rng(1)
     whole, labels, vocabulary = texts(max(REVIEWS))
 

@@ -12,6 +12,8 @@ Writes  reviews.parquet   every review with its split; test labels are blank
 
 import argparse
 import json
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +22,15 @@ import pandas as pd
 from tabulate import tabulate
 from tokenizers import Tokenizer
 
+from pipeline.parts.arrays import Spool
 from pipeline.parts.command import InputError, progress, run
 from pipeline.parts.datasets import Staging, read_split, write_reviews
 from pipeline.parts.folders import filling
 from pipeline.parts.lineage import sha256
 from pipeline.parts.params import read_params
-from pipeline.parts.sources import SPLITS, Source, read, read_source
+from pipeline.parts.sources import SPLITS, Reading, Source, read_source
 from pipeline.parts.splits import assign_splits, find_leaks, groups_in_two_splits
-from pipeline.parts.tokens import UNKNOWN, TokenizedSplits, TokenizerKind, Tokens, concatenate, encode, train_tokenizer
+from pipeline.parts.tokens import UNKNOWN, TokenizerKind, encode, save_tokens, train_tokenizer
 
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
 
@@ -61,9 +64,11 @@ def preprocess(
     source = read_source(raw)
     output.resolve().parent.mkdir(parents=True, exist_ok=True)
     with Staging(output.resolve().parent) as staging:
+        reading = Reading(source, raw)
         with progress(desc="read", unit=" reviews") as bar:
-            reviews = staging.write(_counted(bar, read(source, raw)))
-        empty = reviews["digest"].isna()
+            reviews = staging.write(_counted(bar, reading))
+        reviews["group"] = reading.groups(reviews)
+        empty = reviews["digest"] == 0
         # By name from here on: what goes into which split must not depend on the order of the archive.
         reviews = reviews[~empty].sort_values("name", kind="stable")
         reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
@@ -75,11 +80,11 @@ def preprocess(
         reviews = _in_order(reviews[~leaks])
         codes = _codes(reviews, label_names)
         with filling(output) as folder:
-            tokenizer, tokens = _write(reviews, codes, label_names, staging, kind, vocabulary, folder)
+            vocabulary, tokens = _write(reviews, codes, label_names, staging, kind, vocabulary, folder)
             report = {
                 "labels": label_names,
                 "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
-                "vocabulary": tokenizer.get_vocab_size(),
+                "vocabulary": vocabulary,
                 "splits": {split: _described(split, reviews, label_names, tokens) for split in SPLITS},
                 "dropped": {
                     "empty": int(empty.sum()),
@@ -152,6 +157,19 @@ def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
     return codes
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """What is known of the tokens of a split besides the tokens.
+
+    Attributes:
+        lengths: tokens per text, int64, (texts,).
+        unknown: how many of all tokens are in no vocabulary.
+    """
+
+    lengths: np.ndarray
+    unknown: int
+
+
 def _write(
     reviews: pd.DataFrame,
     codes: pd.Series,
@@ -160,32 +178,40 @@ def _write(
     kind: TokenizerKind,
     vocabulary: int,
     folder: Path,
-) -> tuple[Tokenizer, dict[str, Tokens]]:
-    """Write all but data.json; what the table says of test texts ends at their split."""
+) -> tuple[int, dict[str, Encoded]]:
+    """Write all but data.json; what the table says of test texts ends at their split. Returns the vocabulary's size."""
     in_test = reviews["split"] == "test"
     test_labels = folder / "test_labels.npy"
     np.save(test_labels, codes[in_test].to_numpy(np.int32))
     table = reviews.assign(label=codes.mask(in_test))
     write_reviews(folder / "reviews.parquet", table, staging, label_names, sha256(test_labels))
-    tokenizer, tokens = _tokenize(folder / "reviews.parquet", kind, vocabulary)
+    texts = (text for rows in read_split(folder / "reviews.parquet", "train", ["text"]) for text in rows["text"])
+    tokenizer = train_tokenizer(iter(progress(texts, desc="learn words", unit=" reviews")), kind, vocabulary)
     # Not `tokenizer.save`, whose errors are of no class that tells a full disk from a bug.
     (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     labels = {split: codes[reviews["split"] == split].to_numpy(np.int32) for split in ("train", "validation")}
-    TokenizedSplits(tokens, labels, label_names, tokenizer.get_vocab_size()).save(folder / "tokens.npz")
-    return tokenizer, tokens
+    encoded, tokens = {}, {}
+    with ExitStack() as stack:
+        for split in ("train", "validation", "test"):
+            ids = stack.enter_context(Spool(folder, np.int32))
+            encoded[split] = _encode(tokenizer, folder / "reviews.parquet", split, ids)
+            tokens[split] = ids, np.concatenate([[0], np.cumsum(encoded[split].lengths)]).astype(np.int64)
+        save_tokens(folder / "tokens.npz", tokens, labels, label_names, tokenizer.get_vocab_size())
+    return tokenizer.get_vocab_size(), encoded
 
 
-def _tokenize(reviews: Path, kind: TokenizerKind, vocabulary: int) -> tuple[Tokenizer, dict[str, Tokens]]:
-    texts = (text for rows in read_split(reviews, "train", ["text"]) for text in rows["text"])
-    tokenizer = train_tokenizer(iter(progress(texts, desc="learn words", unit=" reviews")), kind, vocabulary)
-    tokens = {}
-    for split in ("train", "validation", "test"):
-        tables = progress(read_split(reviews, split, ["text"]), desc=f"encode {split}", unit=" tables")
-        tokens[split] = concatenate(encode(tokenizer, rows["text"].tolist()) for rows in tables)
-    return tokenizer, tokens
+def _encode(tokenizer: Tokenizer, reviews: Path, split: str, ids: Spool) -> Encoded:
+    """Append the tokens of a split to `ids`."""
+    lengths, unknown = [np.zeros(0, np.int64)], 0
+    for rows in progress(read_split(reviews, split, ["text"]), desc=f"encode {split}", unit=" tables"):
+        tokens = encode(tokenizer, rows["text"].tolist())
+        ids.append(tokens.ids)
+        lengths.append(tokens.lengths)
+        unknown += int((tokens.ids == UNKNOWN).sum())
+    return Encoded(np.concatenate(lengths), unknown)
 
 
-def _described(split: str, reviews: pd.DataFrame, names: list[str], tokens: dict[str, Tokens]) -> dict[str, Any]:
+def _described(split: str, reviews: pd.DataFrame, names: list[str], tokens: dict[str, Encoded]) -> dict[str, Any]:
     rows = reviews[reviews["split"] == split]
     counts = rows["label"].value_counts()
     content: dict[str, Any] = {
@@ -196,7 +222,7 @@ def _described(split: str, reviews: pd.DataFrame, names: list[str], tokens: dict
     if split in tokens and len(rows):
         lengths = tokens[split].lengths
         content["tokens"] = {name: round(float(np.quantile(lengths, q)), 1) for name, q in QUANTILES.items()}
-        content["unknown"] = round(float((tokens[split].ids == UNKNOWN).mean()), 5)
+        content["unknown"] = round(tokens[split].unknown / int(lengths.sum()), 5)
     return content
 
 

@@ -20,9 +20,9 @@ from pipeline.parts.params import read_params
 from pipeline.parts.sources import (
     FilesSource,
     ImdbSource,
+    Reading,
     RottenTomatoesSource,
     content_sha256,
-    read,
     read_source,
 )
 from pipeline.parts.tables import BATCH_ROWS
@@ -62,7 +62,9 @@ def backwards(files: dict[str, str]) -> dict[str, str]:
 
 def rows(source: Any, folder: Path) -> list[tuple[Any, ...]]:
     """`text`, `label`, `split`, `group` of every row; None where missing."""
-    table = pd.concat(read(source, folder))[["text", "label", "split", "group"]].astype("object")
+    reading = Reading(source, folder)
+    table = pd.concat(reading)
+    table = table.assign(group=reading.groups(table))[["text", "label", "split", "group"]].astype("object")
     return [tuple(row) for row in table.where(table.notna(), None).itertuples(index=False)]
 
 
@@ -84,6 +86,14 @@ def test_the_line_of_the_url_list_tells_the_film_of_a_review(tmp_path: Path) -> 
     imdb_archive(tmp_path / IMDB.file, files)
     films = {text[8:19]: group for text, _, _, group in rows(IMDB, tmp_path)}
     assert (films["train-pos-0"], films["train-pos-1"]) == ("first", "second")
+
+
+def test_a_review_without_a_film_is_refused(tmp_path: Path) -> None:
+    files = imdb_files(films=2)
+    files["train/urls_pos.txt"] = "http://www.imdb.com/title/first/usercomments\n"
+    imdb_archive(tmp_path / IMDB.file, files)
+    with pytest.raises(InputError, match=r"damaged archive: it names no film for train/pos/1_8.txt"):
+        rows(IMDB, tmp_path)
 
 
 def test_the_content_digest_is_over_names_and_bytes_of_the_reviews_in_a_fixed_order(tmp_path: Path) -> None:
@@ -191,7 +201,7 @@ def test_a_long_table_comes_in_parts(tmp_path: Path) -> None:
     pd.DataFrame({"text": map(str, range(9000)), "label": "x"}).to_json(
         tmp_path / "reviews.jsonl", orient="records", lines=True
     )
-    tables = list(read(FILES, tmp_path))
+    tables = list(Reading(FILES, tmp_path))
     assert [len(table) for table in tables] == [BATCH_ROWS, BATCH_ROWS, 9000 - 2 * BATCH_ROWS]
     assert pd.concat(tables)["text"].tolist() == [str(row) for row in range(9000)]
 

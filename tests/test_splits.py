@@ -144,4 +144,4 @@ def test_what_is_also_held_out_leaves_train_and_validation() -> None:
 def test_texts_that_differ_in_case_and_white_space_alone_are_the_same() -> None:
     assert text_digest(" A  good\nfilm. ") == text_digest("a good Film.")
     assert len({text_digest(text) for text in ("a good film", "a good film.", "agood film", "")}) == 4
-    assert len(text_digest("x")) == 16
+    assert 0 < text_digest("x") < 2**64

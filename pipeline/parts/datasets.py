@@ -49,7 +49,7 @@ class Staging:
 
         Returns:
             One row per review, in the same order: `name`, `label`, `split`, `group`, and `digest` of the text
-            (missing for an empty text). All that deciding about a review needs, without the text.
+            (uint64; 0 for an empty text). All that deciding about a review needs, without the text.
 
         Raises:
             InputError: there are no tables.
@@ -59,8 +59,8 @@ class Staging:
             for table in tables:
                 file.write_table(pa.Table.from_pandas(table, _STAGED, preserve_index=False))
                 stripped = table["text"].fillna("").str.strip()
-                digests = [text_digest(text) if text else None for text in stripped]
-                kept.append(table.drop(columns="text").assign(digest=pd.Series(digests, table.index, dtype=object)))
+                digests = np.fromiter((text_digest(text) if text else 0 for text in stripped), np.uint64, len(table))
+                kept.append(table.drop(columns="text").assign(digest=digests))
         self._file.flush()
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         reader = pa.ipc.open_file(pa.py_buffer(mapped))  # of which the batches are views

