@@ -57,6 +57,8 @@ def embed(
                 f" Received: {settings.vectors}"
             )
         vectors = read(path, tokenizer.get_vocab(), dimension)
+    if settings.scale and vectors.known.any():
+        vectors = vectors.scaled(settings.scale)
     return vectors, _coverage(vectors, _tokens(reviews, tokenizer, ("train",)))
 
 

@@ -39,6 +39,7 @@ embeddings:
   passes: 2
   window: 3
   word2vec_seed: 1
+  scale: 1.0
 train:
   embedding_dim: 8
   units: 8

@@ -9,7 +9,7 @@ from conftest import ROOT, train_params
 from pipeline.parts import networks
 from pipeline.parts.command import InputError
 from pipeline.parts.tokens import Tokens, from_lists
-from pipeline.parts.wordvectors import learn, read
+from pipeline.parts.wordvectors import WordVectors, learn, read
 
 PIECES = {"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 3, "film": 4}
 
@@ -57,6 +57,15 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: str, message
     (tmp_path / "vectors.txt").write_text(content)
     with pytest.raises(InputError, match=message):
         read(tmp_path / "vectors.txt", PIECES, 2)
+
+
+def test_every_component_gets_the_same_spread() -> None:
+    known = np.array([False, True, True, True])
+    found = WordVectors(np.array([[0, 0], [1, 5], [2, 5], [6, 5]], np.float32), known).scaled(0.5)
+    np.testing.assert_allclose(found.vectors[known].std(axis=0), [0.5, 0], atol=1e-6)
+    np.testing.assert_allclose(found.vectors[known].mean(axis=0), 0, atol=1e-6)
+    assert found.vectors[0].tolist() == [0, 0]
+    assert found.vectors.dtype == np.float32
 
 
 def test_a_network_starts_from_the_vectors_and_from_random_ones_where_there_are_none() -> None:

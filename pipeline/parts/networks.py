@@ -1,4 +1,4 @@
-"""The LSTM and the GRU: built, trained, saved and opened. Nothing else in the pipeline knows Keras.
+"""The LSTM and the GRU: built, saved, opened and asked. Beside `fitting`, which trains them, nothing else knows Keras.
 
     tokens (B, T) -> embedding (B, T, E) -> dropout -> LSTMs or GRUs (B, T, U) -> pooling (B, U) -> probabilities
 

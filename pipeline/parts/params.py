@@ -54,6 +54,7 @@ class EmbeddingsParams(Block):
     passes: Count
     window: Count
     word2vec_seed: Seed
+    scale: Annotated[float, Field(ge=0)]
 
 
 class TrainParams(Block):
