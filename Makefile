@@ -29,7 +29,7 @@ override TEXT := $(value TEXT)
 export TEXT
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report compare ui explain verify promote rollback serve score demo test check format lock clean
+.PHONY: help repro report compare ui explain verify promote rollback serve score demo test bench check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -74,6 +74,9 @@ demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by si
 
 test: $(VENV)/.development $(if $(JAVA),$(VENV)/.spark)  ## run the tests (ALL=1: the slow ones too)
 	pytest $(if $(ALL),-m "slow or not slow")
+
+bench: $(VENV)/.bench  ## how fast training is: against the tutorial's way, PyTorch and the hardware (on IMDB; 20 minutes)
+	@python -m benchmarks.speed
 
 check: $(VENV)/.development  ## run the linter, the formatter and the type checker
 	ruff check .
@@ -120,6 +123,12 @@ $(VENV)/.runtime: $(RUNTIME_LOCK) | $(VENV)/bin/python
 $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
 	@echo "installing requirements-dev.lock into $(VENV) (once)"
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+# In no lock: one version of PyTorch is different files for CPU and GPU. Only the benchmark knows it.
+$(VENV)/.bench: pyproject.toml $(VENV)/.runtime
+	@echo "installing PyTorch into $(VENV) for the benchmark (once)"
+	@$(VENV)/bin/python -m pip install --quiet --group bench
 	@touch $@
 
 $(VENV)/.spark: requirements-spark.lock $(VENV)/.runtime

@@ -82,8 +82,8 @@ def test_presets_name_parameters_and_the_tutorials_is_what_params_yaml_has() -> 
     from pipeline.parts.params import read_params, read_preset
 
     train = read_params(ROOT / "params.yaml").train.model_dump()
-    tutorial, strong = (read_preset(name, ROOT / "presets.yaml") for name in ("tutorial", "strong"))
-    assert tutorial.keys() == strong.keys()
+    tutorial, fast, strong = (read_preset(name, ROOT / "presets.yaml") for name in ("tutorial", "fast", "strong"))
+    assert tutorial.keys() == fast.keys() == strong.keys()
     assert {name: str(train[name]) for name in tutorial if name in train} == {
         name: value for name, value in tutorial.items() if name in train
     }

@@ -1,0 +1,44 @@
+"""What the benchmarks compute from their measurements, and that their steps are steps of this project."""
+
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+from benchmarks import ladder, speed
+from pipeline.parts.command import InputError
+from pipeline.parts.params import TrainParams, read_yaml
+
+STEPS = read_yaml(ROOT / ladder.STEPS)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_of_the_ladder_is_a_set_of_parameters(name: str) -> None:
+    settings = ladder.settings_of(name, STEPS)
+    TrainParams(**{key: settings[key] for key in TrainParams.model_fields})
+    changed = {key: value for key, value in STEPS[name].items() if key not in ("from", "preset")}
+    assert changed.items() <= settings.items()
+
+
+def test_a_step_that_starts_nowhere_is_refused() -> None:
+    with pytest.raises(InputError, match="has no step 'tutoril'; did you mean tutorial"):
+        ladder.settings_of("bad", {"tutorial": {"preset": "tutorial"}, "bad": {"from": "tutoril"}})
+
+
+def test_the_table_of_steps_has_a_row_per_step_that_was_measured() -> None:
+    steps: dict[str, dict[str, Any]] = {
+        "one": {"preset": "tutorial"},
+        "two": {"from": "one", "units": 9},
+        "three": {"from": "one", "units": 3},
+    }
+    measured = {"model": "lstm", "accuracy": 0.875, "loss": 0.3, "seconds": 90, "epochs": 4, "best_epoch": 2}
+    rows = [{"step": step, "seed": seed, **measured} for step, seed in (("one", 1), ("two", 1), ("two", 2))]
+    lines = ladder.table(rows, steps).splitlines()
+    assert len(lines) == 4
+    assert [cell.strip() for cell in lines[3].split("|")[1:7]] == [
+        "two", "one", "`units` 9", "87.5, 87.5", "0.300, 0.300", "1.5, 1.5",
+    ]  # fmt: skip
+
+
+def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:
+    assert speed.ratio([2.0, 6.0, 9.0], [1.0, 2.0, 1.0]) == {"median": 3.0, "low": 2.0, "high": 9.0}
