@@ -7,11 +7,11 @@ Every way of training is a process of its own that waits while another one measu
 in every round, on the same texts. Compared are the rates of the same round, so that what slows the machine for a while
 slows both. The model is the tutorial's in all of them (embedding 64, 64 units, binary cross-entropy, Adam):
 
-    ours      preset `fast`: batches of texts of about one length, chopped into pieces
+    ours      preset `fast`: large batches of texts of about one length, both ends of long ones
     tutorial  all texts padded to 500 tokens, batches of 32, model.fit
-    pytorch   nn.LSTM or nn.GRU, batches of texts of about one length, of as many texts as ours
+    pytorch   nn.LSTM or nn.GRU on the same batches as ours
     layer     forward and backward of the bare Keras layer on random vectors, in the shapes of ours
-    products  the matrix products of a step of ours and nothing else: no step can be faster
+    products  the matrix products of a step of ours and nothing else, as many tokens at once as can be: the ceiling
 
 Writes benchmarks/results.json and docs/images/speed.png.
 """
@@ -40,7 +40,7 @@ RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")
 TOKENS = Path("data/processed/tokens.npz")
 TUTORIAL_TOKENS, TUTORIAL_BATCH, TUTORIAL_EPOCHS = 500, 32, 50
 BLOCKS = {"lstm": 4, "gru": 3}
-_TOGETHER = 10  # products of one step after the other, of which a piece of a text needs a multiple
+_TOGETHER = 8  # products in one call; the width of a batch is a multiple
 TEXTS, ROUNDS = 5120, 5
 # What is varied, and how far, to see how the time of an epoch grows with it.
 REVIEWS, LENGTHS, UNITS = (1280, 2560, 5120, 10240, 20480), (50, 100, 200, 400, 800), (32, 64, 128, 256)
@@ -200,8 +200,7 @@ def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> 
     settings, _, _ = preset()
     U, E, G = settings.units, settings.embedding_dim, BLOCKS[cell] * settings.units
     kernel = tf.random.normal((E, G))
-    # Ten, so that no product is the same as another one and left out.
-    forth, back = ([tf.random.normal(shape) for _ in range(_TOGETHER)] for shape in ((U, G), (G, U)))
+    steps = _steps(tf, U, G)
 
     @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (E, U, G)])  # type: ignore[untyped-decorator]
     def at_once(vectors: Any, states: Any, slopes: Any) -> Any:
@@ -209,26 +208,33 @@ def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> 
         by_kernels = [tf.matmul(values, slopes, transpose_a=True) for values in (vectors, states)]
         return given[0, 0] + by_vectors[0, 0] + by_kernels[0][0, 0] + by_kernels[1][0, 0]
 
+    every = shapes(tokens)
+    vectors, states, slopes = (tf.random.normal([max(P * T for P, T in every), n]) for n in (E, U, G))
+
+    def work() -> int:
+        for P, T in every:
+            at_once(vectors[: P * T], states[: P * T], slopes[: P * T])
+            for _ in range(T // _TOGETHER):
+                steps(states[:P], slopes[:P])
+        return len(labels)
+
+    return work
+
+
+def _steps(tf: Any, U: int, G: int) -> Any:
+    """A function that takes so many products, forward and backward, that the call itself does not count.
+
+    No loop, whose steps would; and every product with weights of its own, so that none is left out as known.
+    """
+    forth, back = ([tf.random.normal(shape) for _ in range(_TOGETHER)] for shape in ((U, G), (G, U)))
+
     @tf.function(input_signature=[tf.TensorSpec((None, n), tf.float32) for n in (U, G)])  # type: ignore[untyped-decorator]
-    def in_turn(states: Any, slopes: Any) -> Any:
-        # Some steps of each, so that the call itself does not count; no loop, whose steps would.
+    def steps(states: Any, slopes: Any) -> Any:
         forward = [tf.matmul(states, weights)[0, 0] for weights in forth]
         backward = [tf.matmul(slopes, weights)[0, 0] for weights in back]
         return tf.add_n(forward + backward)
 
-    every = [
-        (T, [tf.random.normal([P * T, n]) for n in (E, U, G)], [tf.random.normal([P, n]) for n in (U, G)])
-        for P, T in shapes(tokens)
-    ]
-
-    def work() -> int:
-        for T, tokens_at_once, tokens_in_turn in every:
-            at_once(*tokens_at_once)
-            for _ in range(T // _TOGETHER):
-                in_turn(*tokens_in_turn)
-        return len(labels)
-
-    return work
+    return steps
 
 
 def shapes(tokens: Tokens) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.parts.batches import pad, shuffled
+from pipeline.parts.command import InputError
 from pipeline.parts.networks import PREDICTION_BATCH
 from pipeline.parts.params import TrainParams
 from pipeline.parts.tokens import Tokens
@@ -83,7 +84,15 @@ def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Mod
         model: what `build` made.
         settings: the `train` block of params.yaml.
         steps: batches in an epoch.
+
+    Raises:
+        InputError: Keras runs on a backend that the settings do not fit.
     """
+    if settings.adversarial and keras.backend.backend() != "tensorflow":
+        raise InputError(
+            "train.adversarial must be 0 where Keras runs on another backend than tensorflow."
+            f" Received: {settings.adversarial} on {keras.backend.backend()}"
+        )
     trained = Adversarial(model, settings.adversarial) if settings.adversarial else model
     trained.compile(
         optimizer=_adam(settings, steps),
