@@ -68,11 +68,9 @@ def passes(folder: Path, words: int, threads: int | None) -> float:
     """Seconds of the NumPy passes of both networks."""
     settings = json.loads((folder / MODELS / "lstm-1" / "card.json").read_text())["settings"]
     seen = split(text(words), Tokenizer.from_file(str(folder / TOKENIZER)), settings)
+    models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in networks.CELLS]
     inside = [
-        Network.from_weights(
-            networks.weights(networks.load(folder / MODELS / f"{cell}-1" / "model.keras")), settings["pooling"]
-        )
-        for cell in networks.CELLS
+        Network.from_weights(networks.weights(model), settings["pooling"], networks.segment(model)) for model in models
     ]
     with threadpool_limits(threads, user_api="blas") if threads else nullcontext():
         started = time.perf_counter()

@@ -13,11 +13,12 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 from tabulate import tabulate
 
 from pipeline.embed import embed
@@ -25,7 +26,8 @@ from pipeline.parts import networks
 from pipeline.parts.command import InputError, did_you_mean, run
 from pipeline.parts.datasets import read_label_names, read_split
 from pipeline.parts.fitting import fit
-from pipeline.parts.params import PRESETS_FILE, EmbeddingsParams, TrainParams, read_params, read_yaml
+from pipeline.parts.lineage import md5
+from pipeline.parts.params import EmbeddingsParams, TrainParams, read_params, read_preset, read_yaml
 from pipeline.parts.scores import score
 from pipeline.parts.tokens import Tokens, clip, concatenate, encode, train_tokenizer
 from pipeline.parts.wordvectors import WordVectors
@@ -40,7 +42,7 @@ class Data:
     """Train and validation split in any tokens, with any word vectors; each made once."""
 
     def __init__(self, reviews: Path) -> None:
-        self._reviews = reviews
+        self._reviews, self.md5 = reviews, md5(reviews)
         self._tokenizers: dict[tuple[str, int], Any] = {}
         self._tokens: dict[tuple[str, int], dict[str, Tokens]] = {}
         self.labels = {split: self._labels(split) for split in ("train", "validation")}
@@ -70,33 +72,39 @@ class Data:
         self.tokens(settings)
         wanted = EmbeddingsParams(**{name: settings[name] for name in EmbeddingsParams.model_fields})
         key = [settings[name] for name in ("tokenizer", "vocabulary", "embedding_dim")]
-        path = VECTORS / "-".join(map(str, [*key, *wanted.model_dump().values()]))
-        if not path.with_suffix(".npz").exists():
+        path = VECTORS / f"{'-'.join(map(str, [self.md5[:8], *key, *wanted.model_dump().values()]))}.npz"
+        if not path.exists():
             vectors, told = embed(
                 wanted, settings["embedding_dim"], self._reviews, self._tokenizers[key[0], key[1]], Path("data/vectors")
             )
             print(told, flush=True)
             VECTORS.mkdir(exist_ok=True)
-            vectors.save(path.with_suffix(".npz"))
-        return WordVectors.load(path.with_suffix(".npz"))
+            vectors.save(path.with_suffix(".part"))  # half a file must not be taken for a whole one
+            path.with_suffix(".part").replace(path)
+        return WordVectors.load(path)
 
 
 def settings_of(name: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """All parameters of a step, by their last names.
 
     Raises:
-        InputError: there is no such step.
+        InputError: there is no such step, or it changes what is no parameter.
     """
     if name not in steps:
         raise InputError(f"{STEPS} has no step {name!r}; {did_you_mean(name, steps)}")
     step = dict(steps[name])
-    if "from" in step:
-        return settings_of(step.pop("from"), steps) | step
-    params = read_params()
-    every = [params.data, params.preprocess, params.embeddings, params.train]
-    named = {key: value for block in every for key, value in block.model_dump().items()}
-    preset: dict[str, Any] = read_yaml(PRESETS_FILE)[step.pop("preset")]
-    return named | preset | step
+    start, preset = step.pop("from", None), step.pop("preset", None)
+    if start is None:
+        params = read_params()
+        every = [params.data, params.preprocess, params.embeddings, params.train]
+        before = {key: value for block in every for key, value in block.model_dump().items()}
+        before |= {key: YAML(typ="safe").load(value) for key, value in read_preset(str(preset)).items()}
+    else:
+        before = settings_of(start, steps)
+    for key in step:
+        if key not in before:
+            raise InputError(f"{STEPS}: the step {name!r} changes {key!r}; {did_you_mean(key, before)}")
+    return before | step
 
 
 def climb(model: networks.CellName, seed: int, settings: dict[str, Any], data: Data) -> dict[str, Any]:
@@ -162,18 +170,19 @@ def main() -> None:
     if arguments.table:
         print(table(results, steps))
         return
+    # All of them before the first one trains: a wrong name must not show after hours.
+    wanted = {name: settings_of(name, steps) for name in arguments.steps or steps}
     data = Data(arguments.reviews)
-    for name in arguments.steps or steps:
-        settings = settings_of(name, steps)
-        for model in arguments.models:
-            for seed in arguments.seeds:
-                what = {"step": name, "model": model, "seed": seed, "settings": settings}
-                if any({key: result[key] for key in what} == what for result in results):
-                    continue  # measured before
-                print(f"{name}, {model}, seed {seed}", flush=True)
-                results = [r for r in results if (r["step"], r["model"], r["seed"]) != (name, model, seed)]
-                results.append(what | climb(model, seed, settings, data))
-                RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    for (name, settings), model, seed in product(wanted.items(), arguments.models, arguments.seeds):
+        what = {"step": name, "model": model, "seed": seed, "settings": settings, "reviews": data.md5}
+        if any({key: result.get(key) for key in what} == what for result in results):
+            continue  # measured before
+        print(f"{name}, {model}, seed {seed}", flush=True)
+        found = what | climb(model, seed, settings, data)
+        results = [r for r in results if (r["step"], r["model"], r["seed"]) != (name, model, seed)] + [found]
+        temporary = RESULTS.with_suffix(".part")
+        temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(RESULTS)
     print(table(results, steps))
 
 

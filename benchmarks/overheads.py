@@ -1,16 +1,15 @@
 """Where the time of a run goes that is no work: imports, MLflow and DVC, beside what is left for the work itself.
 
-    make repro                           # once; then, for the data set in params.yaml:
+    make repro                           # once; then, for the parameters of the last commit:
     python -m benchmarks.overheads       # as long as `make repro` from nothing
 
-In a clone that is thrown away, `dvc repro` runs every stage, with a clock in each: how long Python and the imports of
-the stage take to load, and all calls into `pipeline.parts.tracking`, which speaks to MLflow. The rest of the stage is
-work. What `dvc repro` takes beyond its stages is DVC's: its own start, hashes, the cache.
+In a clone of it that is thrown away, `dvc repro` runs every stage, with a clock in each: how long Python and the
+imports of the stage take to load, and all calls into `pipeline.parts.tracking`, which speaks to MLflow. The rest of the
+stage is work. What `dvc repro` takes beyond its stages is DVC's: its own start, hashes, the cache.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,16 +19,20 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pipeline.parts.command import InputError, run
+from pipeline.parts.lineage import project_root
+from pipeline.tools.verify import clone_of, environment_for
 
 # What stands for `python` in the clone: `python -m module …` runs the module with a clock in it.
 SHIM = """#!/bin/sh
-[ "$1" = -m ] && case "$2" in pipeline.*) ;; *) exec {python} "$@" ;; esac
-[ "$1" = -m ] || exec {python} "$@"
+case "$1 $2" in "-m pipeline."*) ;; *) exec "{python}" "$@" ;; esac
 shift
-STARTED=$(date +%s.%N) exec {python} {clock} "$@"
+STARTED=$(date +%s.%N) "{python}" "{clock}" "$@"
+code=$?
+echo "{{\\"ended\\": $(date +%s.%N)}}" >> "$CLOCK"
+exit $code
 """
 CLOCK = '''
-import json, os, sys, time
+import contextlib, json, os, sys, time
 
 sys.path.insert(0, os.getcwd())
 started, module, mlflow, depth = float(os.environ["STARTED"]), sys.argv[1], 0.0, 0
@@ -44,7 +47,7 @@ def clocked(function):
         finally:
             depth -= 1
             mlflow += 0 if depth else time.time() - begun
-        return Clocked(found) if hasattr(found, "__enter__") else found
+        return Clocked(found) if isinstance(found, contextlib._GeneratorContextManager) else found
 
     return call
 
@@ -75,35 +78,31 @@ try:
     stage.run(stage.main)
 finally:
     with open(os.environ["CLOCK"], "a") as file:
-        whole = time.time() - started
-        row = {"stage": module, "seconds": whole, "imports": imported - started, "mlflow": mlflow}
+        row = {"stage": module, "started": started, "imports": imported - started, "mlflow": mlflow}
         file.write(json.dumps(row) + "\\n")
 '''
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(dir=Path.cwd().parent) as name:
+    root = project_root()
+    with tempfile.TemporaryDirectory(prefix="gatewise-overheads-") as name:
         clone, tools, clock = Path(name) / "clone", Path(name) / "bin", Path(name) / "clock.json"
-        subprocess.run(["git", "clone", "--quiet", ".", str(clone)], check=True)
-        shutil.copyfile("params.yaml", clone / "params.yaml")
-        if Path("data/downloads").is_dir():
-            shutil.copytree("data/downloads", clone / "data/downloads")
+        clone_of(root, "HEAD", clone, [])
         tools.mkdir()
         (tools / "clock.py").write_text(CLOCK)
         (tools / "python").write_text(SHIM.format(python=sys.executable, clock=tools / "clock.py"))
         (tools / "python").chmod(0o755)
-        path = f"{tools}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = environment_for(root, clone)
+        environment |= {"CLOCK": str(clock), "PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
         started = time.perf_counter()
-        ran = subprocess.run(
-            ["dvc", "repro", "--quiet", "--force"],
-            cwd=clone,
-            env=os.environ | {"PATH": path, "CLOCK": str(clock)},
-            check=False,
-        )
+        ran = subprocess.run(["dvc", "repro", "--quiet", "--force"], cwd=clone, env=environment, check=False)
         whole = time.perf_counter() - started
         if ran.returncode:
             raise InputError("dvc repro failed; what it said stands above")
-        stages = [json.loads(line) for line in clock.read_text().splitlines()]
+        lines = [json.loads(line) for line in clock.read_text().splitlines()]
+    stages = [
+        row | {"seconds": end["ended"] - row["started"]} for row, end in zip(lines[::2], lines[1::2], strict=True)
+    ]
     rows = []
     for stage in dict.fromkeys(row["stage"] for row in stages):
         of = [row for row in stages if row["stage"] == stage]

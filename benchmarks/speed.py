@@ -24,22 +24,26 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.parts.batches import pad, shuffled
 from pipeline.parts.command import InputError, run
-from pipeline.parts.lineage import environment
+from pipeline.parts.lineage import environment, md5
 from pipeline.parts.params import TrainParams, read_params, read_yaml
 from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, from_lists
+
+if TYPE_CHECKING:  # a process that measures PyTorch does without Keras
+    from pipeline.parts.networks import CellName
 
 RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")
 TOKENS = Path("data/processed/tokens.npz")
 TUTORIAL_TOKENS, TUTORIAL_BATCH, TUTORIAL_EPOCHS = 500, 32, 50
-BLOCKS = {"lstm": 4, "gru": 3}
+BLOCKS: "dict[CellName, int]" = {"lstm": 4, "gru": 3}
 _TOGETHER = 8  # products in one call; the width of a batch is a multiple
 TEXTS, ROUNDS = 5120, 5
 # What is varied, and how far, to see how the time of an epoch grows with it.
@@ -54,6 +58,17 @@ def preset() -> tuple[TrainParams, int, int]:
     fast = read_yaml(Path("presets.yaml"))["fast"]
     train = read_params().train.model_dump()
     settings = TrainParams(**{key: fast.get(key, value) for key, value in train.items()})
+    plain = {
+        "bidirectional": False,
+        "layers": 1,
+        "word_dropout": 0,
+        "output_dropout": 0,
+        "pooling": "max",
+        "segment": 0,
+    }
+    plain |= {"clip_norm": 0, "averaging": 0, "adversarial": 0, "decay": 1}
+    if other := [key for key, value in plain.items() if getattr(settings, key) != value]:
+        raise InputError(f"the preset fast has a network that is built here for Keras alone: {', '.join(other)}")
     return settings, fast["max_tokens"], fast["batch_size"]
 
 
@@ -68,7 +83,7 @@ def texts(count: int, seed: int = 1) -> tuple[Tokens, np.ndarray, int]:
 
 
 def ours(
-    cell: str,
+    cell: "CellName",
     tokens: Tokens,
     labels: np.ndarray,
     vocabulary: int,
@@ -82,7 +97,7 @@ def ours(
     settings, longest, batch = preset()
     settings = settings.model_copy(update={"units": units or settings.units})
     networks.seed_everything(1)
-    model = compiled(networks.build("lstm" if cell == "lstm" else "gru", vocabulary, 2, settings), settings, 1)
+    model = compiled(networks.build(cell, vocabulary, 2, settings), settings, 1)
     kept = clip(tokens, max_tokens or longest, settings.keep)
     epochs = Epochs(kept, labels, batch, settings.segment, np.random.default_rng(1))
 
@@ -93,7 +108,7 @@ def ours(
     return work
 
 
-def tutorials(cell: str, vocabulary: int) -> Any:
+def tutorials(cell: "CellName", vocabulary: int) -> Any:
     """The tutorial's network, with the one repair that makes it run: one answer per text."""
     from pipeline.parts.networks import CELLS  # before Keras, whose notices it drops
 
@@ -104,7 +119,7 @@ def tutorials(cell: str, vocabulary: int) -> Any:
         [
             layers.Embedding(vocabulary, 64),
             layers.Dropout(0.2),
-            CELLS["lstm" if cell == "lstm" else "gru"](64),
+            CELLS[cell](64),
             layers.Dense(1, activation="sigmoid"),
         ]
     )
@@ -121,7 +136,7 @@ def padded(tokens: Tokens) -> np.ndarray:
     return batch
 
 
-def tutorial(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+def tutorial(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
     """A pass over the texts as the tutorial makes it."""
     model, batch = tutorials(cell, vocabulary), padded(tokens)
 
@@ -132,8 +147,8 @@ def tutorial(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> 
     return work
 
 
-def pytorch(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
-    """The network of ours, less the pieces, in PyTorch."""
+def pytorch(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+    """The network of ours in PyTorch."""
     import torch
     from torch import nn
 
@@ -141,15 +156,15 @@ def pytorch(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> W
     kept, rng = clip(tokens, longest, settings.keep), np.random.default_rng(1)
     embedding = nn.Embedding(vocabulary, settings.embedding_dim)
     recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](settings.embedding_dim, settings.units, batch_first=True)
-    head, dropout = nn.Linear(settings.units, 1), nn.Dropout1d(settings.dropout)
+    head, dropout = nn.Linear(settings.units, 1), nn.Dropout(settings.dropout)
     parts = nn.ModuleList([embedding, recurrent, head, dropout])
     optimizer, loss_of = torch.optim.Adam(parts.parameters(), settings.learning_rate), nn.BCEWithLogitsLoss()
 
     def work() -> int:
         for batch in shuffled(kept.lengths, size, rng):
             ids = torch.from_numpy(pad(kept, batch)).long()
-            # Dropout1d drops channels, which are the components of the vectors.
-            vectors = dropout(embedding(ids).transpose(1, 2)).transpose(1, 2)
+            # One mask for all tokens of a text, as in ours.
+            vectors = embedding(ids) * dropout(torch.ones(len(batch), 1, settings.embedding_dim))
             states, _ = recurrent(vectors)
             highest = states.masked_fill((ids == 0)[..., None], -1.0).amax(dim=1)
             loss = loss_of(head(highest)[:, 0], torch.from_numpy(labels[batch]).float())
@@ -161,14 +176,14 @@ def pytorch(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> W
     return work
 
 
-def layer(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+def layer(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
     """Forward and backward of the recurrent layer alone, on random vectors in the shapes of ours."""
     import tensorflow as tf
 
     from pipeline.parts.networks import CELLS
 
     settings, _, _ = preset()
-    recurrent = CELLS["lstm" if cell == "lstm" else "gru"](settings.units, return_sequences=True)
+    recurrent = CELLS[cell](settings.units, return_sequences=True)
     recurrent.build((None, None, settings.embedding_dim))
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, settings.embedding_dim), tf.float32)])  # type: ignore[untyped-decorator]
@@ -188,14 +203,16 @@ def layer(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Wor
     return work
 
 
-def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+def products(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
     """The matrix products of the recurrent layer of ours, forward and backward, each in the shape it has to have.
 
     The product of all vectors with the kernel, and the three that give the slopes of vectors, kernel and recurrent
     kernel, take all tokens of a batch at once; the products of the states before and of the slopes by the states
-    wait for one another, and take one token of each text at a time.
+    take one token of each text at a time, one after the other.
     """
     import tensorflow as tf
+
+    tf.config.threading.set_inter_op_parallelism_threads(1)  # no two of them at a time
 
     settings, _, _ = preset()
     U, E, G = settings.units, settings.embedding_dim, BLOCKS[cell] * settings.units
@@ -214,8 +231,9 @@ def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> 
     def work() -> int:
         for P, T in every:
             at_once(vectors[: P * T], states[: P * T], slopes[: P * T])
+            of_one, by_one = states[:P], slopes[:P]
             for _ in range(T // _TOGETHER):
-                steps(states[:P], slopes[:P])
+                steps(of_one, by_one)
         return len(labels)
 
     return work
@@ -247,7 +265,7 @@ def shapes(tokens: Tokens) -> list[tuple[int, int]]:
     return [(int(np.prod(batch.shape[:-1])), batch.shape[-1]) for batch in batches]
 
 
-WAYS: dict[str, Callable[[str, Tokens, np.ndarray, int], Work]] = {
+WAYS: "dict[str, Callable[[CellName, Tokens, np.ndarray, int], Work]]" = {
     "ours": ours,
     "tutorial": tutorial,
     "pytorch": pytorch,
@@ -256,7 +274,15 @@ WAYS: dict[str, Callable[[str, Tokens, np.ndarray, int], Work]] = {
 }
 
 
-def wait_and_measure(way: str, cell: str, asked: Connection) -> None:
+RATIOS = {  # of ours to another way
+    "ratio_to_tutorial": "tutorial",
+    "ratio_to_pytorch": "pytorch",
+    "ratio_to_layer": "layer",
+    "share_of_ceiling": "products",
+}
+
+
+def wait_and_measure(way: str, cell: "CellName", asked: Connection) -> None:
     """A process of its own: makes everything ready, then measures whenever it is asked to."""
     work = WAYS[way](cell, *texts(TEXTS))
     work()  # compiles
@@ -265,7 +291,7 @@ def wait_and_measure(way: str, cell: str, asked: Connection) -> None:
         asked.send(work() / (time.perf_counter() - started))
 
 
-def rates(cell: str) -> dict[str, list[float]]:
+def rates(cell: "CellName") -> dict[str, list[float]]:
     """Texts per second of every way, round by round."""
     spawn = multiprocessing.get_context("spawn")
     found: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -276,10 +302,10 @@ def rates(cell: str) -> dict[str, list[float]]:
         theirs.close()
     for number in range(ROUNDS + 1):  # the first one waits until all are ready, and does not count
         for way in random.Random(number).sample(list(WAYS), len(WAYS)):
-            asking[way].send(True)
             try:
+                asking[way].send(True)
                 rate = asking[way].recv()
-            except EOFError:
+            except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise InputError(f"the process that measures {way!r} has ended; what it said stands above") from None
             if number:
                 found[way].append(rate)
@@ -331,53 +357,58 @@ def _first(tokens: Tokens, labels: np.ndarray, count: int) -> tuple[Tokens, np.n
     return Tokens(tokens.ids[: tokens.offsets[count]], tokens.offsets[: count + 1]), labels[:count]
 
 
-def accuracies(cell: str, epochs: int) -> dict[str, Any]:
-    """Validation accuracy epoch by epoch, ours and the tutorial's way, and the seconds of training until then."""
+def accuracies(cell: "CellName", epochs: int) -> dict[str, Any]:
+    """Validation accuracy epoch by epoch, ours and the tutorial's way, and the seconds of training until then.
+
+    Validation is in the seconds of both. The tutorial trains for 50 epochs, of which all but the first few only
+    overfit: what they would take is reckoned from those that run, all but the first, in which TensorFlow compiles.
+    """
     from pipeline.parts import networks
     from pipeline.parts.fitting import fit
 
-    name: networks.CellName = "lstm" if cell == "lstm" else "gru"
     splits = TokenizedSplits.load(TOKENS)
     settings, longest, batch = preset()
-    settings = settings.model_copy(update={"epochs": 4 * epochs, "patience": 0})
-    found: dict[str, Any] = {}
+    settings = settings.model_copy(update={"epochs": 2 * epochs, "patience": 0})
     kept = {split: clip(splits.tokens[split], longest, settings.keep) for split in splits.labels}
+    of_ours: list[dict[str, float]] = []
     networks.seed_everything(1)
-    model = networks.build(name, splits.vocabulary_size, 2, settings)
-    found["ours"] = []
+    model = networks.build(cell, splits.vocabulary_size, 2, settings)
 
     def after_epoch(_: int, numbers: dict[str, float]) -> None:
-        seconds = time.perf_counter() - started
-        found["ours"].append({"seconds": round(seconds, 1), "accuracy": round(numbers["validation_accuracy"], 4)})
+        of_ours.append(_reached(started, numbers["validation_accuracy"]))
 
+    train, validation = ((kept[split], splits.labels[split]) for split in ("train", "validation"))
     started = time.perf_counter()
-    fit(
-        model,
-        (kept["train"], splits.labels["train"]),
-        (kept["validation"], splits.labels["validation"]),
-        settings,
-        batch,
-        1,
-        after_epoch,
-    )
+    fit(model, train, validation, settings, batch, 1, after_epoch)
+
+    of_tutorial: list[dict[str, float]] = []
     networks.seed_everything(1)
-    model, train = tutorials(cell, splits.vocabulary_size), padded(splits.tokens["train"])
-    validation = padded(splits.tokens["validation"])
-    found["tutorial"], seconds = [], 0.0
+    model = tutorials(cell, splits.vocabulary_size)
+    texts_of = {split: padded(splits.tokens[split]) for split in splits.labels}
+    started = time.perf_counter()
     for _ in range(epochs):
-        started = time.perf_counter()
-        model.fit(train, splits.labels["train"], batch_size=TUTORIAL_BATCH, epochs=1, verbose=0)
-        seconds += time.perf_counter() - started
-        _, accuracy = model.evaluate(validation, splits.labels["validation"], verbose=0)
-        found["tutorial"].append({"seconds": round(seconds, 1), "accuracy": round(accuracy, 4)})
-    best = max(epoch["accuracy"] for epoch in found["tutorial"])
-    reached = [epoch["seconds"] for epoch in found["ours"] if epoch["accuracy"] >= best]
-    whole = TUTORIAL_EPOCHS * found["tutorial"][-1]["seconds"] / epochs
-    found["best of tutorial"], found["seconds until ours has it"] = best, reached[0] if reached else None
-    found["seconds of the tutorial's epochs"] = round(whole)
-    found["share of them"] = round(reached[0] / whole, 4) if reached else None
+        model.fit(texts_of["train"], splits.labels["train"], batch_size=TUTORIAL_BATCH, epochs=1, verbose=0)
+        _, accuracy = model.evaluate(texts_of["validation"], splits.labels["validation"], verbose=0)
+        of_tutorial.append(_reached(started, accuracy))
+
+    best = max(epoch["accuracy"] for epoch in of_tutorial)
+    reached = next((epoch["seconds"] for epoch in of_ours if epoch["accuracy"] >= best), None)
+    per_epoch = (of_tutorial[-1]["seconds"] - of_tutorial[0]["seconds"]) / (epochs - 1)
+    whole = of_tutorial[0]["seconds"] + (TUTORIAL_EPOCHS - 1) * per_epoch
+    found = {
+        "ours": of_ours,
+        "tutorial": of_tutorial,
+        "best of the tutorial": best,
+        "seconds until ours has it": reached,
+        "seconds of 50 epochs of the tutorial, reckoned": round(whole),
+        "share": round(reached / whole, 4) if reached else None,
+    }
     print(cell, found, flush=True)
     return found
+
+
+def _reached(started: float, accuracy: float) -> dict[str, float]:
+    return {"seconds": round(time.perf_counter() - started, 1), "accuracy": round(accuracy, 4)}
 
 
 def draw(results: dict[str, Any]) -> None:
@@ -408,36 +439,46 @@ def draw(results: dict[str, Any]) -> None:
     save(figure, FIGURE)
 
 
+def must_be_measurable() -> None:
+    """Make sure that nothing is missing before anything is measured.
+
+    Raises:
+        InputError: something is.
+    """
+    if find_spec("torch") is None:
+        raise InputError("PyTorch is not installed; `make bench` installs it")
+    if not TOKENS.is_file():
+        raise InputError(f"{TOKENS} does not exist; make it with: make repro DATASET=imdb SEEDS=1 EPOCHS=1")
+    preset()
+    texts(max(REVIEWS))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast a network trains here, against other ways.")
-    parser.add_argument("--epochs", type=int, default=6, help="of the tutorial's way, to see its best accuracy")
+    parser.add_argument(
+        "--epochs", type=int, default=4, help="of the tutorial's way, to see its best accuracy; 0: none"
+    )
     arguments = parser.parse_args()
-    per_second = {cell: rates(cell) for cell in BLOCKS}
-    ratios = {
-        name: {cell: ratio(ways["ours"], ways[to]) for cell, ways in per_second.items()}
-        for name, to in (
-            ("ratio_to_tutorial", "tutorial"),
-            ("ratio_to_pytorch", "pytorch"),
-            ("ratio_to_layer", "layer"),
-            ("share_of_ceiling", "products"),
-        )
-    }
-    results = {
+    must_be_measurable()
+    _, longest, batch = preset()
+    results: dict[str, Any] = {
         "machine": f"{environment()['cpu']}, {os.cpu_count()} threads",
-        "texts": TEXTS,
-        "rounds": ROUNDS,
-        "texts_per_second": {
-            cell: {way: [round(rate, 1) for rate in found] for way, found in ways.items()}
-            for cell, ways in per_second.items()
-        },
-        **ratios,
-        "growth": growth(),
-        "accuracy": {cell: accuracies(cell, arguments.epochs) for cell in BLOCKS if arguments.epochs},
+        "tokens": {"md5": md5(TOKENS), "max_tokens": longest, "batch": batch, "texts": TEXTS},
     }
+    per_second = {cell: rates(cell) for cell in BLOCKS}
+    results["texts_per_second"] = {
+        cell: {way: [round(rate, 1) for rate in found] for way, found in ways.items()}
+        for cell, ways in per_second.items()
+    }
+    for name, to in RATIOS.items():
+        results[name] = {cell: ratio(ways["ours"], ways[to]) for cell, ways in per_second.items()}
+    results["growth"] = growth()
+    if arguments.epochs > 1:
+        results["accuracy"] = {cell: accuracies(cell, arguments.epochs) for cell in BLOCKS}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     draw(json.loads(RESULTS.read_text(encoding="utf-8")))
-    for name, by_cell in ratios.items():
-        for cell, found in by_cell.items():
+    for name in RATIOS:
+        for cell, found in results[name].items():
             print(f"{name}, {cell}: {found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
 
 

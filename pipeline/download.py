@@ -19,7 +19,7 @@ from pipeline.parts.sources import SOURCE_FILE, FilesSource, find_files, read_so
 
 
 def download(source_folder: Path, downloads: Path, mirror: str | None, output: Path) -> None:
-    """Leave in `output` what `sources.Reading` needs, and nothing else.
+    """Leave in `output` what `sources.Reviews` needs, and nothing else.
 
     Raises:
         InputError: source.yaml is wrong, or the bytes cannot be had or are not those that it pins, or `output` is no

@@ -28,7 +28,7 @@ from pipeline.parts.datasets import Staging, read_split, write_reviews
 from pipeline.parts.folders import filling
 from pipeline.parts.lineage import sha256
 from pipeline.parts.params import read_params
-from pipeline.parts.sources import SPLITS, Reading, Source, read_source
+from pipeline.parts.sources import SPLITS, Reviews, Source, read_source
 from pipeline.parts.splits import assign_splits, find_leaks, groups_in_two_splits
 from pipeline.parts.tokens import UNKNOWN, TokenizerKind, encode, save_tokens, train_tokenizer
 
@@ -64,10 +64,10 @@ def preprocess(
     source = read_source(raw)
     output.resolve().parent.mkdir(parents=True, exist_ok=True)
     with Staging(output.resolve().parent) as staging:
-        reading = Reading(source, raw)
+        given = Reviews(source, raw)
         with progress(desc="read", unit=" reviews") as bar:
-            reviews = staging.write(_counted(bar, reading))
-        reviews["group"] = reading.groups(reviews)
+            reviews = staging.write(_counted(bar, given))
+        reviews["group"] = given.groups(reviews)
         empty = reviews["digest"] == 0
         # By name from here on: what goes into which split must not depend on the order of the archive.
         reviews = reviews[~empty].sort_values("name", kind="stable")
@@ -80,12 +80,12 @@ def preprocess(
         reviews = _in_order(reviews[~leaks])
         codes = _codes(reviews, label_names)
         with filling(output) as folder:
-            vocabulary, tokens = _write(reviews, codes, label_names, staging, kind, vocabulary, folder)
+            size, encoded = _write(reviews, codes, label_names, staging, kind, vocabulary, folder)
             report = {
                 "labels": label_names,
                 "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
-                "vocabulary": vocabulary,
-                "splits": {split: _described(split, reviews, label_names, tokens) for split in SPLITS},
+                "vocabulary": size,
+                "splits": {split: _described(split, reviews, label_names, encoded) for split in SPLITS},
                 "dropped": {
                     "empty": int(empty.sum()),
                     "train, text also held out": int(leaked.get("train", 0)),
@@ -179,7 +179,11 @@ def _write(
     vocabulary: int,
     folder: Path,
 ) -> tuple[int, dict[str, Encoded]]:
-    """Write all but data.json; what the table says of test texts ends at their split. Returns the vocabulary's size."""
+    """Write all but data.json; what the table says of test texts ends at their split.
+
+    Returns:
+        The size of the vocabulary, and split to what is known of its tokens.
+    """
     in_test = reviews["split"] == "test"
     test_labels = folder / "test_labels.npy"
     np.save(test_labels, codes[in_test].to_numpy(np.int32))
@@ -211,7 +215,7 @@ def _encode(tokenizer: Tokenizer, reviews: Path, split: str, ids: Spool) -> Enco
     return Encoded(np.concatenate(lengths), unknown)
 
 
-def _described(split: str, reviews: pd.DataFrame, names: list[str], tokens: dict[str, Encoded]) -> dict[str, Any]:
+def _described(split: str, reviews: pd.DataFrame, names: list[str], encoded: dict[str, Encoded]) -> dict[str, Any]:
     rows = reviews[reviews["split"] == split]
     counts = rows["label"].value_counts()
     content: dict[str, Any] = {
@@ -219,10 +223,10 @@ def _described(split: str, reviews: pd.DataFrame, names: list[str], tokens: dict
         "labels": {name: int(counts[name]) for name in names if name in counts},
         "groups": int(rows["group"].nunique()),
     }
-    if split in tokens and len(rows):
-        lengths = tokens[split].lengths
+    if split in encoded and len(rows):
+        lengths = encoded[split].lengths
         content["tokens"] = {name: round(float(np.quantile(lengths, q)), 1) for name, q in QUANTILES.items()}
-        content["unknown"] = round(tokens[split].unknown / int(lengths.sum()), 5)
+        content["unknown"] = round(encoded[split].unknown / int(lengths.sum()), 5)
     return content
 
 

@@ -16,13 +16,29 @@ STEPS = read_yaml(ROOT / ladder.STEPS)
 def test_every_step_of_the_ladder_is_a_set_of_parameters(name: str) -> None:
     settings = ladder.settings_of(name, STEPS)
     TrainParams(**{key: settings[key] for key in TrainParams.model_fields})
-    changed = {key: value for key, value in STEPS[name].items() if key not in ("from", "preset")}
-    assert changed.items() <= settings.items()
 
 
-def test_a_step_that_starts_nowhere_is_refused() -> None:
-    with pytest.raises(InputError, match="has no step 'tutoril'; did you mean tutorial"):
-        ladder.settings_of("bad", {"tutorial": {"preset": "tutorial"}, "bad": {"from": "tutoril"}})
+def test_a_step_changes_what_it_says_and_keeps_the_rest_of_where_it_starts() -> None:
+    steps: dict[str, dict[str, Any]] = {
+        "one": {"preset": "strong", "units": 9},
+        "two": {"from": "one", "tokenizer": "bpe"},
+    }
+    one, two = (ladder.settings_of(name, steps) for name in ("one", "two"))
+    assert (one["units"], one["bidirectional"], one["tokenizer"]) == (9, True, "word")
+    assert two == one | {"tokenizer": "bpe"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"from": "tutoril"}, "has no step 'tutoril'; did you mean tutorial"),
+        ({"preset": "stong"}, "has no preset 'stong'; did you mean strong"),
+        ({"from": "tutorial", "adverserial": 0.4}, "the step 'bad' changes 'adverserial'; did you mean adversarial"),
+    ],
+)
+def test_a_step_with_a_typo_is_refused(bad: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ladder.settings_of("bad", {"tutorial": {"preset": "tutorial"}, "bad": bad})
 
 
 def test_the_table_of_steps_has_a_row_per_step_that_was_measured() -> None:

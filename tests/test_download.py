@@ -11,7 +11,7 @@ from test_sources import imdb_archive, imdb_files
 
 from pipeline.download import download
 from pipeline.parts.command import InputError
-from pipeline.parts.sources import Reading, content_sha256, read_source
+from pipeline.parts.sources import Reviews, content_sha256, read_source
 
 
 def names(folder: Path) -> list[str]:
@@ -48,7 +48,7 @@ def test_the_users_files_are_copied_with_their_folders(tmp_path: Path) -> None:
     (mine / "good" / "1.txt").write_text("fine")
     download(mine, tmp_path / "downloads", None, tmp_path / "raw")
     assert names(tmp_path / "raw") == ["good/1.txt", "source.yaml"]
-    (table,) = Reading(read_source(tmp_path / "raw"), tmp_path / "raw")
+    (table,) = Reviews(read_source(tmp_path / "raw"), tmp_path / "raw")
     assert table[["text", "label"]].to_numpy().tolist() == [["fine", "good"]]
 
 
@@ -124,7 +124,7 @@ def test_an_archive_comes_from_the_folder_that_the_environment_names(tmp_path: P
     result = run_stage(imdb, tmp_path / "raw", DATASET_MIRROR=str(tmp_path / "mirror"))
     assert (result.returncode, result.stderr) == (0, "")
     assert names(tmp_path / "raw") == ["reviews.tar.gz", "source.yaml"]
-    tables = list(Reading(read_source(tmp_path / "raw"), tmp_path / "raw"))
+    tables = list(Reviews(read_source(tmp_path / "raw"), tmp_path / "raw"))
     assert sum(map(len, tables)) == 15
 
 

@@ -9,7 +9,8 @@ from conftest import train_params
 
 from pipeline.parts import networks
 from pipeline.parts.batches import pad
-from pipeline.parts.fitting import Adversarial, fit
+from pipeline.parts.command import InputError
+from pipeline.parts.fitting import fit
 from pipeline.parts.params import TrainParams
 from pipeline.parts.tokens import Tokens, from_lists
 
@@ -127,6 +128,34 @@ def test_what_is_reported_is_the_loss_on_the_texts_as_they_are() -> None:
     networks.seed_everything(1)
     model = networks.build("gru", VOCABULARY, 2, chosen)
     train = praising_texts(12)
-    (epoch,) = fit(model, train, train, chosen, 16, 1)
+    (epoch,) = fit(model, train, train, chosen, 24, 1)  # the last batch is smaller
     assert epoch["train_loss"] == pytest.approx(epoch["validation_loss"], abs=1e-5)
-    assert isinstance(Adversarial(model, 5.0).network, keras.Model)
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_adversarial_texts_go_with_averages_and_all_the_rest(patience: int) -> None:
+    chosen = settings(
+        adversarial=0.5, averaging=0.9, clip_norm=1.0, decay=0.9, bidirectional=True, pooling="max+mean", layers=2,
+        segment=5, epochs=5, patience=patience,
+    )  # fmt: skip
+    train, validation = praising_texts(12), random_texts(17, 12)
+
+    def learn() -> tuple[keras.Model, list[float]]:
+        networks.seed_everything(1)
+        model = networks.build("lstm", VOCABULARY, 2, chosen)
+        history = fit(model, train, validation, chosen, 16, 1)
+        return model, [epoch["validation_loss"] for epoch in history]
+
+    (model, losses), (same, _) = learn(), learn()
+    kept = min(losses) if patience else losses[-1]
+    assert log_loss(model, *validation) == pytest.approx(kept, abs=1e-5)
+    for weights, again in zip(model.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, again)
+
+
+def test_a_loss_that_is_no_number_is_reported() -> None:
+    chosen = settings(learning_rate=1e38, epochs=2, patience=1)
+    networks.seed_everything(1)
+    model = networks.build("gru", VOCABULARY, 2, chosen)
+    with pytest.raises(InputError, match=r"no number from the first epoch on; lower train\.learning_rate"):
+        fit(model, praising_texts(12), random_texts(17, 12), chosen, 16, 1)

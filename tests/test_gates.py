@@ -18,7 +18,7 @@ TEXT = np.array([3, 7, 1, 7, 9, 2, 4])
 
 # Every cell, number of layers, direction, pooling, number of classes and segment (or none) meets every other one.
 BUILDS = [
-    (cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2, 3 * ((number + layers) % 2))
+    (cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2, segment)
     for number, pooling in enumerate(gates.POOLINGS)
     for cell, layers, bidirectional in [
         ("lstm", 1, False),
@@ -27,6 +27,7 @@ BUILDS = [
         ("gru", 2, False),
         *([("gru", 1, False), ("lstm", 1, True)] if pooling in ("last", "attention") else []),
     ]
+    for segment in [3 * ((number + layers) % 2) if pooling != "last" else 0]
 ]
 
 

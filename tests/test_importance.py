@@ -10,13 +10,12 @@ from test_gates import TEXT, in_numpy, strong_network
 
 from pipeline.parts import gates, networks
 from pipeline.parts.gates import Network, log_odds
-from pipeline.parts.importance import occlusion, slopes
+from pipeline.parts.importance import gradient_times_input, occlusion, slopes
 
 
-def gradient_times_input(network: Network, text: np.ndarray, code: int) -> np.ndarray:
-    vectors = network.embedding[text][None]
-    products: np.ndarray = (slopes(network, network.run(vectors), code).vectors * vectors)[0].sum(axis=1)
-    return products
+def gradient_of(network: Network, text: np.ndarray, code: int) -> np.ndarray:
+    vectors = network.embedding[text]
+    return gradient_times_input(vectors, slopes(network, network.run(vectors[None]), code))
 
 
 @pytest.mark.parametrize("pooling", gates.POOLINGS)
@@ -43,7 +42,7 @@ def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(
     expected = tf.reduce_sum(tape.gradient(odds, vectors) * vectors, axis=-1)[0].numpy()
     assert np.abs(expected).max() > 0.05
     network = in_numpy(model, pooling)
-    np.testing.assert_allclose(gradient_times_input(network, TEXT, classes - 1), expected, atol=1e-4)
+    np.testing.assert_allclose(gradient_of(network, TEXT, classes - 1), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("segment", [0, 2])
@@ -70,14 +69,14 @@ def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(
 
 def test_what_speaks_for_one_of_two_classes_speaks_against_the_other() -> None:
     network = random_network("gru")
-    for measure in (occlusion, gradient_times_input):
+    for measure in (occlusion, gradient_of):
         np.testing.assert_allclose(measure(network, TEXT, 0), -measure(network, TEXT, 1), atol=1e-8)
 
 
 def test_both_agree_where_the_network_is_nearly_linear() -> None:
     network = random_network("lstm", pooling="mean")
     small = replace(network, embedding=network.embedding * 1e-3)
-    blanked, gradient = (measure(small, TEXT, 1) for measure in (occlusion, gradient_times_input))
+    blanked, gradient = (measure(small, TEXT, 1) for measure in (occlusion, gradient_of))
     np.testing.assert_allclose(blanked, gradient, rtol=0.05, atol=1e-6)
 
 

@@ -84,7 +84,7 @@ def test_the_seed_alone_decides_the_bytes_of_a_trained_network(learnt: Learnt, t
         ("gru", {"pooling": "last", "bidirectional": True, "layers": 2}),
         ("gru", {"pooling": "attention", "bidirectional": True}),
         ("lstm", {"pooling": "max+mean", "bidirectional": True, "segment": 5}),
-        ("gru", {"pooling": "last", "layers": 2, "segment": 16}),
+        ("gru", {"pooling": "attention", "layers": 2, "segment": 16}),
     ],
 )
 def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(

@@ -96,6 +96,9 @@ def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old:
         ("tokenizer: word", "tokenizer: char", ["preprocess.tokenizer", "'word' or 'bpe'", "Received: 'char'"]),
         ("  units: 8  # of the cell\n", "", ["train.units is missing"]),
         ("  units: 8", "  units: 8\n  units: 9", ["not valid YAML", "duplicate key"]),
+        ("segment: 0", "segment: 17", ["train.segment must be at most max_tokens of tiny, 16. Received: 17"]),
+        ("pooling: max\n  keep: tail\n  segment: 0", "pooling: last\n  keep: tail\n  segment: 4",
+         ["train.pooling must not be last where train.segment chops texts", "Received: segment 4"]),
         ("[lstm, gru]", "[lstm, gru", ["not valid YAML"]),
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ from pipeline.parts.params import read_params
 from pipeline.parts.sources import (
     FilesSource,
     ImdbSource,
-    Reading,
+    Reviews,
     RottenTomatoesSource,
     content_sha256,
     read_source,
@@ -62,7 +62,7 @@ def backwards(files: dict[str, str]) -> dict[str, str]:
 
 def rows(source: Any, folder: Path) -> list[tuple[Any, ...]]:
     """`text`, `label`, `split`, `group` of every row; None where missing."""
-    reading = Reading(source, folder)
+    reading = Reviews(source, folder)
     table = pd.concat(reading)
     table = table.assign(group=reading.groups(table))[["text", "label", "split", "group"]].astype("object")
     return [tuple(row) for row in table.where(table.notna(), None).itertuples(index=False)]
@@ -201,7 +201,7 @@ def test_a_long_table_comes_in_parts(tmp_path: Path) -> None:
     pd.DataFrame({"text": map(str, range(9000)), "label": "x"}).to_json(
         tmp_path / "reviews.jsonl", orient="records", lines=True
     )
-    tables = list(Reading(FILES, tmp_path))
+    tables = list(Reviews(FILES, tmp_path))
     assert [len(table) for table in tables] == [BATCH_ROWS, BATCH_ROWS, 9000 - 2 * BATCH_ROWS]
     assert pd.concat(tables)["text"].tolist() == [str(row) for row in range(9000)]
 

@@ -1,6 +1,5 @@
 """NumPy arrays as a .npz file whose bytes depend on the arrays alone."""
 
-import io
 import shutil
 import tempfile
 import zipfile
@@ -26,6 +25,7 @@ class Spool:
     def __init__(self, folder: Path, dtype: type[np.generic]) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by __exit__)
         self._dtype = np.dtype(dtype)
+        self.nbytes = 0
 
     def __enter__(self) -> "Spool":
         return self
@@ -35,12 +35,7 @@ class Spool:
 
     def append(self, values: np.ndarray) -> None:
         """Write some numbers behind the others."""
-        self._file.write(np.ascontiguousarray(values, self._dtype).data)
-
-    @property
-    def nbytes(self) -> int:
-        self._file.flush()
-        return self._file.seek(0, io.SEEK_END)
+        self.nbytes += self._file.write(np.ascontiguousarray(values, self._dtype).data)
 
     def write_npy(self, file: IO[bytes]) -> None:
         """Write all of them as `np.save` does."""

@@ -120,7 +120,8 @@ class Adversarial(keras.Model):  # type: ignore[misc]
 
     Adversarial training on word vectors (Miyato, Dai & Goodfellow 2017, arXiv:1605.07725), with the loss of both
     texts weighing the same. The vectors of a text move together, by a length of `size` typical lengths of a word's
-    vector: a multiple, so that the network cannot escape by making its vectors longer.
+    vector: a multiple, so that the network cannot escape by making its vectors longer. That length is the mean over
+    the places of the batch, the few that are padding included.
 
     Args:
         network: what `networks.build` made; it is this that is trained.
@@ -160,8 +161,11 @@ class Adversarial(keras.Model):  # type: ignore[misc]
         _, _, by_moved, by_weights_moved = slopes(vectors + self._size * typical * steepest)
         by_table = tape.gradient(vectors, table.value, output_gradients=(by_vectors + by_moved) / 2)
         by_weights = [(one + other) / 2 for one, other in zip(by_weights, by_weights_moved, strict=True)]
-        self.optimizer.apply([by_table, *by_weights], [table, *self._rest.trainable_variables])
-        self._loss_tracker.update_state(loss)
+        # In the order of the network's variables, by which Keras puts their averages into their places.
+        slopes_of = dict(zip(map(id, [table, *self._rest.trainable_variables]), [by_table, *by_weights], strict=True))
+        variables = self.network.trainable_variables
+        self.optimizer.apply([slopes_of[id(variable)] for variable in variables], variables)
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(tokens)[0])
         return self.compute_metrics(tokens, labels, answers)
 
 
@@ -190,6 +194,8 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        if not self._weights:
+            raise InputError("the validation loss was no number from the first epoch on; lower train.learning_rate")
         self.model.set_weights(self._weights)
 
 

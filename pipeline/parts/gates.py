@@ -68,7 +68,7 @@ class Network:
         Args:
             layers: what `networks.weights` gives: layer name to its arrays.
             pooling: as on the card of the model.
-            segment: as on the card.
+            segment: what `networks.segment` gives.
 
         Raises:
             InputError: the network is of another build than this module computes.

@@ -40,6 +40,12 @@ def slopes(network: Network, passes: Passes, code: int) -> Slopes:
     return network.slopes(passes, log_odds_slopes(network.logits(network.top(passes)), code))
 
 
+def gradient_times_input(vectors: np.ndarray, found: Slopes) -> np.ndarray:
+    """The vector of each token times the slopes by it, float64, (T,), from the vectors of one text, (T, E)."""
+    products: np.ndarray = (found.vectors[0] * vectors).sum(axis=1)
+    return products
+
+
 def _blanked(network: Network, vectors: np.ndarray, whole: Passes, places: np.ndarray) -> np.ndarray:
     """The states of the last layer over a text with one token blanked, (places, T, D)."""
     # Who reads from the end has met the blank before it comes to the beginning.

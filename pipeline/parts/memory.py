@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from pipeline.parts.batches import in_length_order, pad
 from pipeline.parts.cells import KEEPING_GATE
 from pipeline.parts.command import InputError
-from pipeline.parts.gates import BACKWARD, Network, Passes, log_odds_slopes
-from pipeline.parts.importance import occlusion
+from pipeline.parts.gates import BACKWARD, Network, Passes
+from pipeline.parts.importance import gradient_times_input, occlusion, slopes
 from pipeline.parts.tokens import Tokens, from_lists
 
 # English words whose effect on every unit is measured. A data set without them gets no such numbers.
@@ -392,12 +392,11 @@ def _spread(nearest: int, farthest: int) -> np.ndarray:
 
 def _both_measures(network: Network, text: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Occlusion and gradient × input of the class that the network finds likeliest, (2, places)."""
-    vectors = network.embedding[text][None]
-    passes = network.run(vectors)
-    logits = network.logits(network.top(passes))
-    code = int(logits[0].argmax())
-    by_vectors = network.slopes(passes, log_odds_slopes(logits, code)).vectors
-    return np.array([occlusion(network, text, code, places), (by_vectors * vectors)[0].sum(axis=1)[places]])
+    vectors = network.embedding[text]
+    passes = network.run(vectors[None])
+    code = int(network.logits(network.top(passes))[0].argmax())
+    gradient = gradient_times_input(vectors, slopes(network, passes, code))
+    return np.array([occlusion(network, text, code, places), gradient[places]])
 
 
 def _band(effects: np.ndarray) -> np.ndarray:

@@ -116,8 +116,9 @@ def _limits(card: dict[str, Any], tested: bool) -> list[str]:
     if card["model"] == BASELINE:
         return [*limits, f"It sees runs of up to {settings['ngrams']} words, and no order beyond that."]
     read = read_ends(*ends(settings["max_tokens"], settings["keep"]))
+    pieces = f", in pieces of {settings['segment']} from an empty state each" if settings.get("segment") else ""
     return [
         *limits,
         "The intervals cover the choice of the texts alone: another seed gives another model.",
-        f"Of a longer text it reads the {read} tokens; it knows {settings['vocabulary']:,}.",
+        f"Of a longer text it reads the {read} tokens{pieces}; it knows {settings['vocabulary']:,}.",
     ]

@@ -63,7 +63,7 @@ def build(cell: CellName, vocabulary: int, classes: int, settings: "TrainParams"
         A model from int32 tokens, (B, T), right-padded with 0, to float32. With `settings.segment`, S, tokens are
         (B, T / S, S): texts are chopped into pieces of S tokens, which the recurrent layers read each for itself
         (Johnson & Zhang 2016, arXiv:1602.02373); the pooling is over the whole text. A piece is shorter than a text,
-        and its steps are taken for all pieces of the batch at once.
+        and its steps are taken for all pieces of the batch at once. Between layers, each piece has a dropout mask.
     """
     shape = (None, settings.segment) if settings.segment else (None,)
     inputs = tokens = keras.Input(shape, dtype="int32", name="tokens")
@@ -140,13 +140,15 @@ def _pool(states: Any, mask: Any, tokens: Any, settings: "TrainParams") -> Any:
         (B, D), or, for `max+mean`, (B, 2 D).
     """
     real = ops.expand_dims(mask, -1)
-    if settings.pooling in ("last", "attention"):
+    if settings.pooling == "last":
+        return _last(states, real, settings)
+    if settings.pooling == "attention":
         if settings.segment:
             width = states.shape[-1]
             pieces = ops.reshape(states, (-1, settings.segment * width))
             states = layers.Reshape((-1, width), name="states")(_joined(pieces, tokens, settings.segment))
             real = ops.expand_dims(ops.not_equal(tokens, PAD), -1)
-        return _last(states, real, settings) if settings.pooling == "last" else _attended(states, real)
+        return _attended(states, real)
 
     def over_text(of_pieces: Any, reduce: Any) -> Any:
         """From one vector per piece to one per text: the pieces are so few that to join them costs nothing."""
@@ -219,10 +221,10 @@ def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
         float32, (texts, classes), in the order of the texts.
     """
     outputs = np.empty((len(tokens), model.output_shape[-1]), np.float32)
-    pieces = segment(model)
-    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH, pieces):
+    S = segment(model)
+    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH, S):
         # Not `model.predict`, which sets up threads and callbacks: 40 ms more for a single text.
-        outputs[texts] = model.predict_on_batch(pad(tokens, texts, pieces))
+        outputs[texts] = model.predict_on_batch(pad(tokens, texts, S))
     return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
 

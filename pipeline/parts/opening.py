@@ -67,7 +67,7 @@ def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -
 
     Args:
         weights: the file of the network.
-        settings: on the card of the model; `pooling` and `segment` count.
+        settings: on the card of the model; `pooling` counts.
         text: token ids, int32, (T,).
 
     Raises:
@@ -76,7 +76,7 @@ def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -
     from pipeline.parts import networks  # slow: not before all else has been found in order
 
     model = networks.load(weights)
-    network = Network.from_weights(networks.weights(model), settings["pooling"], settings.get("segment", 0))
+    network = Network.from_weights(networks.weights(model), settings["pooling"], networks.segment(model))
     theirs = networks.inside(model, text)
     for name, values in _computed(network, text).items():
         difference = np.abs(values - theirs[name]).max() if values.shape == theirs[name].shape else np.inf

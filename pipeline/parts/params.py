@@ -108,6 +108,20 @@ class Params(Block):
             raise ValueError(_no_block(self.dataset, self.datasets))
         return self
 
+    @model_validator(mode="after")
+    def _pieces_make_a_text(self) -> "Params":
+        if self.train.segment > self.data.max_tokens:
+            raise ValueError(
+                f"train.segment must be at most max_tokens of {self.dataset}, {self.data.max_tokens}."
+                f" Received: {self.train.segment}"
+            )
+        if self.train.segment and self.train.pooling == "last":
+            raise ValueError(
+                "train.pooling must not be last where train.segment chops texts: all but the last piece would be lost."
+                f" Received: segment {self.train.segment}"
+            )
+        return self
+
     @property
     def networks(self) -> list[str]:
         """The names of the training runs, such as `lstm-1`: one per model and seed."""

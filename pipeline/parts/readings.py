@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from pipeline.parts.command import InputError
 from pipeline.parts.gates import Network, Passes, probabilities
-from pipeline.parts.importance import occlusion, slopes
+from pipeline.parts.importance import gradient_times_input, occlusion, slopes
 from pipeline.parts.tokens import UNKNOWN, clip, encode, ends
 
 
@@ -102,7 +102,7 @@ def read(network: Network, name: str, words: Words, code: int) -> Reading:
         probabilities(network.logits_so_far(vectors)),
         {title: {gate: values[0] for gate, values in gates.items()} for title, gates in passes.items()},
         occlusion(network, words.ids, code),
-        (back.vectors[0] * vectors).sum(axis=1),
+        gradient_times_input(vectors, back),
         {title: _ranking(gates["state"][0], back.states[title][0]) for title, gates in passes.items()},
         network.bidirectional,
         network.segment,

@@ -1,4 +1,4 @@
-"""Where labelled text comes from: `source.yaml` describes the bytes, `Reading` turns them into one stream of tables.
+"""Where labelled text comes from: `source.yaml` describes the bytes, `Reviews` turns them into one stream of tables.
 
 A data set is a folder `data/sources/<name>` with a `source.yaml`. Its `format` is `imdb` or `rotten_tomatoes`
 (an archive that `download` fetches and checks) or `files` (the user's own tables or texts, lying in that folder).
@@ -108,7 +108,7 @@ def _is(kind: type[Description], name: Any) -> bool:
     return name in get_args(kind.model_fields["format"].annotation)
 
 
-class Reading:
+class Reviews:
     """The reviews of a source as a stream: iterate over it for the tables, once, and then ask for the groups.
 
     The tables are as large as `tables.in_batches` says, with the string columns `name` (file, for people and for a

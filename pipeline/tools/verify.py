@@ -76,7 +76,7 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
     stages = list(lock["stages"])
     if stage and not any(name == stage or name.startswith(f"{stage}@") for name in stages):
         raise InputError(f"dvc.lock at {revision} has no stage {stage!r}; {did_you_mean(stage, stages)}")
-    _clone(root, revision, clone, [output for _, output in _outputs(lock)])
+    clone_of(root, revision, clone, [output for _, output in _outputs(lock)])
     _check_params(lock, clone, revision)
     _reproduce(root, clone, stage)
     came = _outputs(YAML(typ="safe").load((clone / "dvc.lock").read_text(encoding="utf-8")))
@@ -128,7 +128,8 @@ def _shown(root: Path, revision: str, path: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
-def _clone(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
+def clone_of(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
+    """A clone at a revision with the user's own data, and without results: dvc.lock and `outputs` are taken out."""
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(root), str(clone)], check=True)
     commit = subprocess.run(
         ["git", "rev-parse", f"{revision}^{{commit}}"], cwd=root, capture_output=True, text=True, check=True
@@ -145,15 +146,20 @@ def _clone(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
 
 
 def _reproduce(root: Path, clone: Path, stage: str | None) -> None:
+    command = [sys.executable, "-m", "dvc", "repro", "--no-run-cache", "--no-commit", *([stage] if stage else [])]
+    result = subprocess.run(command, cwd=clone, env=environment_for(root, clone), check=False)
+    if result.returncode != 0:
+        raise InputError(f"the pipeline failed in the clone (exit code {result.returncode}); its output is above")
+
+
+def environment_for(root: Path, clone: Path) -> dict[str, str]:
+    """The environment for a pipeline in a clone: nothing of it gets into the store that is used here."""
     settings = {"PATH": search_path(), "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
     # The archive at hand saves a download; it is checked as any other.
     mirror = _mirror(root)
     settings |= {MIRROR_VARIABLE: mirror} if mirror else {}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
-    command = [sys.executable, "-m", "dvc", "repro", "--no-run-cache", "--no-commit", *([stage] if stage else [])]
-    result = subprocess.run(command, cwd=clone, env=inherited | settings, check=False)
-    if result.returncode != 0:
-        raise InputError(f"the pipeline failed in the clone (exit code {result.returncode}); its output is above")
+    return inherited | settings
 
 
 def _mirror(root: Path) -> str | None:
