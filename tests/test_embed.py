@@ -10,6 +10,7 @@ from pipeline.parts import networks
 from pipeline.parts.command import InputError
 from pipeline.parts.tokens import Tokens, from_lists
 from pipeline.parts.wordvectors import WordVectors, learn, read
+from pipeline.tools.vectors import write
 
 PIECES = {"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 3, "film": 4}
 
@@ -44,6 +45,16 @@ def test_a_file_gives_vectors_to_the_words_that_it_has(tmp_path: Path, header: s
     found = read(tmp_path / "vectors.txt", PIECES, 2)
     assert found.known.tolist() == [False, False, True, False, True]
     assert found.vectors[[2, 4]].tolist() == [[0.5, -1.0], [2.0, 0.25]]
+
+
+def test_vectors_that_are_written_are_read_again(tmp_path: Path) -> None:
+    known = np.array([False, False, True, False, True])
+    vectors = WordVectors(np.array([[0, 0], [0, 0], [0.5, -1e-7], [9, 9], [1 / 3, 2]], np.float32), known)
+    assert write(vectors, list(PIECES), tmp_path / "vectors.txt") == 2
+    found = read(tmp_path / "vectors.txt", PIECES, 2)
+    assert found.known.tolist() == known.tolist()
+    np.testing.assert_allclose(found.vectors[known], vectors.vectors[known], rtol=1e-5)
+    assert [path.name for path in tmp_path.iterdir()] == ["vectors.txt"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""The word vectors that the networks started from, as a text file: for another data set, or for other programs.
+
+python -m pipeline.tools.vectors --output data/vectors/imdb.txt
+
+Reads   data/processed/embeddings.npz and data/processed/tokenizer.json
+Writes  the text format of word2vec: a line with how many there are and their size, then a word and its numbers per line
+"""
+
+import argparse
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from pipeline.parts.command import InputError, run
+from pipeline.parts.folders import check_files
+from pipeline.parts.wordvectors import WordVectors
+
+EMBEDDINGS, TOKENIZER = Path("data/processed/embeddings.npz"), Path("data/processed/tokenizer.json")
+
+
+def write(vectors: WordVectors, words: list[str], path: Path) -> int:
+    """Write the vectors of all words that have one.
+
+    Args:
+        vectors: what embed wrote.
+        words: word i belongs to row i.
+        path: the file to write.
+
+    Returns:
+        How many they are.
+    """
+    rows = [row for row in vectors.known.nonzero()[0] if words[row].strip() == words[row]]
+    temporary = path.with_name(f"{path.name}.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(f"{len(rows)} {vectors.vectors.shape[1]}\n")
+        for row in rows:
+            file.write(f"{words[row]} {' '.join(f'{number:.6g}' for number in vectors.vectors[row])}\n")
+    temporary.replace(path)
+    return len(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The word vectors that the networks started from, as a text file.")
+    parser.add_argument("--output", type=Path, required=True, help="file to write, such as data/vectors/imdb.txt")
+    arguments = parser.parse_args()
+    check_files(EMBEDDINGS, TOKENIZER)
+    vectors = WordVectors.load(EMBEDDINGS)
+    if not vectors.known.any():
+        raise InputError(f"{EMBEDDINGS} holds no vectors: embeddings.vectors is none in params.yaml")
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    words = [str(tokenizer.id_to_token(row)) for row in range(len(vectors.known))]
+    try:
+        count = write(vectors, words, arguments.output)
+    except OSError as error:
+        raise InputError(f"{arguments.output} cannot be written: {error.strerror}") from None
+    print(f"{count:,} vectors of {vectors.vectors.shape[1]} numbers in {arguments.output}")
+
+
+if __name__ == "__main__":
+    run(main)
