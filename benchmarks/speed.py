@@ -45,7 +45,7 @@ TOKENS = Path("data/processed/tokens.npz")
 TUTORIAL_TOKENS, TUTORIAL_BATCH, TUTORIAL_EPOCHS = 500, 32, 50
 BLOCKS: "dict[CellName, int]" = {"lstm": 4, "gru": 3}
 _TOGETHER = 8  # products in one call; the width of a batch is a multiple
-TEXTS, ROUNDS = 5120, 5
+TEXTS, ROUNDS = 10240, 3
 # What is varied, and how far, to see how the time of an epoch grows with it.
 REVIEWS, LENGTHS, UNITS = (1280, 2560, 5120, 10240, 20480), (50, 100, 200, 400, 800), (32, 64, 128, 256)
 GROWTH_TEXTS = 2560

@@ -62,8 +62,8 @@ class Staging:
                 digests = np.fromiter((text_digest(text) if text else 0 for text in stripped), np.uint64, len(table))
                 kept.append(table.drop(columns="text").assign(digest=digests))
         self._file.flush()
-        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        reader = pa.ipc.open_file(pa.py_buffer(mapped))  # of which the batches are views
+        self._mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = pa.ipc.open_file(pa.py_buffer(self._mapped))  # of which the batches are views
         self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         if not kept:
             raise InputError("the files of the data set hold no reviews")
@@ -79,7 +79,10 @@ class Staging:
             self._batches[batch].column("text").take(pa.array(rows[owner == batch] - starts[batch]))
             for batch in np.unique(owner)
         ]
-        return pa.concat_arrays(pieces).take(pa.array(np.argsort(order, kind="stable")))
+        found = pa.concat_arrays(pieces).take(pa.array(np.argsort(order, kind="stable")))
+        if hasattr(mmap, "MADV_DONTNEED"):  # or what was read of the file counts as memory of this process
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+        return found
 
 
 def write_reviews(
