@@ -308,7 +308,7 @@ def rates(cell: "CellName") -> dict[str, list[float]]:
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise InputError(f"the process that measures {way!r} has ended; what it said stands above") from None
             if number:
-                found[way].append(rate)
+                found[way].append(round(rate, 1))
                 print(f"{cell}, round {number}, {way}: {rate:,.0f} texts/s", flush=True)
     for asked in asking.values():
         asked.send(False)
@@ -439,6 +439,11 @@ def draw(results: dict[str, Any]) -> None:
     save(figure, FIGURE)
 
 
+def keep(results: dict[str, Any]) -> None:
+    """Write what has been measured so far."""
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
 def must_be_measurable() -> None:
     """Make sure that nothing is missing before anything is measured.
 
@@ -465,18 +470,17 @@ def main() -> None:
         "machine": f"{environment()['cpu']}, {os.cpu_count()} threads",
         "tokens": {"md5": md5(TOKENS), "max_tokens": longest, "batch": batch, "texts": TEXTS},
     }
-    per_second = {cell: rates(cell) for cell in BLOCKS}
-    results["texts_per_second"] = {
-        cell: {way: [round(rate, 1) for rate in found] for way, found in ways.items()}
-        for cell, ways in per_second.items()
-    }
+    results["texts_per_second"] = {cell: rates(cell) for cell in BLOCKS}
     for name, to in RATIOS.items():
-        results[name] = {cell: ratio(ways["ours"], ways[to]) for cell, ways in per_second.items()}
+        by_cell = results["texts_per_second"].items()
+        results[name] = {cell: ratio(ways["ours"], ways[to]) for cell, ways in by_cell}
+    keep(results)  # whatever happens later
     results["growth"] = growth()
+    keep(results)
+    draw(json.loads(RESULTS.read_text(encoding="utf-8")))
     if arguments.epochs > 1:
         results["accuracy"] = {cell: accuracies(cell, arguments.epochs) for cell in BLOCKS}
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    draw(json.loads(RESULTS.read_text(encoding="utf-8")))
+        keep(results)
     for name in RATIOS:
         for cell, found in results[name].items():
             print(f"{name}, {cell}: {found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
