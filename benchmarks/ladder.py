@@ -160,19 +160,27 @@ def table(results: list[dict[str, Any]], steps: dict[str, dict[str, Any]]) -> st
 def main() -> None:
     parser = argparse.ArgumentParser(description="What each change of the network gives on the validation split.")
     parser.add_argument("--reviews", type=Path, default=REVIEWS, help="reviews.parquet that preprocess wrote")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file to go on with (default: that of IMDB)")
     parser.add_argument("--steps", nargs="+", help="names in ladder.yaml (default: all)")
     parser.add_argument("--models", nargs="+", choices=list(networks.CELLS), default=["lstm"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--table", action="store_true", help="print what was measured, and measure nothing")
     arguments = parser.parse_args()
     steps = read_yaml(STEPS)
-    results: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+    results: list[dict[str, Any]] = (
+        json.loads(arguments.results.read_text(encoding="utf-8")) if arguments.results.exists() else []
+    )
     if arguments.table:
         print(table(results, steps))
         return
     # All of them before the first one trains: a wrong name must not show after hours.
     wanted = {name: settings_of(name, steps) for name in arguments.steps or steps}
     data = Data(arguments.reviews)
+    if any(result["reviews"] != data.md5 for result in results):
+        raise InputError(
+            f"{arguments.results} has steps that were measured on other texts than {arguments.reviews} holds:"
+            " make those of IMDB (make repro DATASET=imdb SEEDS=1 EPOCHS=1), or name another file with --results"
+        )
     for (name, settings), model, seed in product(wanted.items(), arguments.models, arguments.seeds):
         what = {"step": name, "model": model, "seed": seed, "settings": settings, "reviews": data.md5}
         if any({key: result.get(key) for key in what} == what for result in results):
@@ -180,9 +188,9 @@ def main() -> None:
         print(f"{name}, {model}, seed {seed}", flush=True)
         found = what | climb(model, seed, settings, data)
         results = [r for r in results if (r["step"], r["model"], r["seed"]) != (name, model, seed)] + [found]
-        temporary = RESULTS.with_suffix(".part")
+        temporary = arguments.results.with_suffix(".part")
         temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(RESULTS)
+        temporary.replace(arguments.results)
     print(table(results, steps))
 
 

@@ -467,12 +467,12 @@ def must_be_measurable() -> None:
     Raises:
         InputError: something is.
     """
-    if find_spec("torch") is None:
-        raise InputError("PyTorch is not installed; `make bench` installs it")
     if not TOKENS.is_file():
         raise InputError(f"{TOKENS} does not exist; make it with: make repro DATASET=imdb SEEDS=1 EPOCHS=1")
     preset()
     texts(max(REVIEWS))
+    if find_spec("torch") is None:
+        raise InputError("PyTorch is not installed; `make bench` installs it")
 
 
 def main() -> None:

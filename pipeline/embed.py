@@ -49,17 +49,24 @@ def embed(
         with waiting(f"word2vec reads {len(tokens):,} texts {settings.passes} times"):
             vectors = learn(tokens, vocabulary, dimension, settings.passes, settings.window, settings.word2vec_seed)
     else:
-        path = folder / settings.vectors
-        if not path.is_file():
-            found = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
-            raise InputError(
-                f"embeddings.vectors must be none, word2vec or a file in {folder}; {did_you_mean(path.name, found)}"
-                f" Received: {settings.vectors}"
-            )
-        vectors = read(path, tokenizer.get_vocab(), dimension)
+        vectors = read(find(settings.vectors, folder), tokenizer.get_vocab(), dimension)
     if settings.scale and vectors.known.any():
         vectors = vectors.scaled(settings.scale)
     return vectors, _coverage(vectors, _tokens(reviews, tokenizer, ("train",)))
+
+
+def find(name: str, folder: Path) -> Path:
+    """The file of vectors with this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = folder / name
+    if not path.is_file():
+        found = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
+        hint = did_you_mean(path.name, found) if found else "there is no file"
+        raise InputError(f"embeddings.vectors must be none, word2vec or a file in {folder} ({hint}). Received: {name}")
+    return path
 
 
 def _tokens(reviews: Path, tokenizer: Tokenizer, splits: tuple[str, ...]) -> Tokens:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Project
 
 from benchmarks import ladder, speed
 from pipeline.parts.command import InputError
@@ -58,3 +58,9 @@ def test_the_table_of_steps_has_a_row_per_step_that_was_measured() -> None:
 
 def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:
     assert speed.ratio([2.0, 6.0, 9.0], [1.0, 2.0, 1.0]) == {"median": 3.0, "low": 2.0, "high": 9.0}
+
+
+def test_steps_on_other_texts_do_not_mix(trained_project: Project) -> None:
+    result = trained_project.run("python", "-m", "benchmarks.ladder", "--steps", "fast", check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: benchmarks/ladder.json has steps that were measured on other texts")

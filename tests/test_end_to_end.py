@@ -227,6 +227,7 @@ def test_mlflow_run_nests_the_stages_under_the_projects_run(fresh_copy: Callable
         (["--epoch", "1"], "unknown parameter 'epoch'; did you mean epochs?"),
         (["--units", "many"], "train.units: Input should be a valid integer. Received: 'many'"),
         (["--dataset", "tinny"], "did you mean tiny?"),
+        (["--vectors", "lost.txt"], "a file in data/vectors (there is no file). Received: lost.txt"),
         (["units", "3"], "expected --<parameter> <value>. Received: units 3"),
         (["--units"], "expected --<parameter> <value>. Received: --units"),
     ],

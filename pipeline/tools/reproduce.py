@@ -15,12 +15,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.embed import find
 from pipeline.parts.command import InputError, run, search_path
 from pipeline.parts.freshness import REPORT, fingerprint, is_current
 from pipeline.parts.params import read_params, read_preset, set_params
 from pipeline.parts.store import is_missing
 
-RESULTS = Path("data/results")
+RESULTS, VECTORS = Path("data/results"), Path("data/vectors")
 SUMMARY = RESULTS / "summary.md"
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 
@@ -68,7 +69,11 @@ def reproduce(given: dict[str, str]) -> int:
     """
     preset = given.pop("preset", None)
     # What is given by name beside a preset goes before it.
-    changes = set_params((read_preset(preset) if preset else {}) | given)
+    wanted = (read_preset(preset) if preset else {}) | given
+    vectors = wanted.get("embeddings.vectors", wanted.get("vectors", "none"))
+    if vectors not in ("none", "word2vec"):
+        find(vectors, VECTORS)  # or `embed` would say so, when DVC has taken away the vectors from before
+    changes = set_params(wanted)
     for change in changes:
         print(f"params.yaml: {change}", flush=True)
     code = repro()
