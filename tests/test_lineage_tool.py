@@ -101,6 +101,7 @@ def data_out_of_git(project: Project) -> None:
     commit_all(project, "data out of git")
 
 
+@pytest.mark.slow
 def test_data_that_git_does_not_have_come_from_here(fresh_copy: Callable[[], Project], tmp_path: Path) -> None:
     """Nor does git have their description: a user who has not committed anything yet."""
     project = fresh_copy()
