@@ -1,6 +1,6 @@
 """What each change of the network gives on the validation split: the steps of ladder.yaml, one after the other.
 
-    make repro DATASET=imdb SEEDS=1 EPOCHS=1                  # once: makes data/processed/reviews.parquet
+    make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1      # once: makes data/processed/reviews.parquet
     python -m benchmarks.ladder                               # every step, hours on two cores; goes on where it stopped
     python -m benchmarks.ladder --steps tutorial "last state" --seeds 1 2
     python -m benchmarks.ladder --table                       # what is in ladder.json, as the table of docs/ladders.md
@@ -179,7 +179,8 @@ def main() -> None:
     if any(result["reviews"] != data.md5 for result in results):
         raise InputError(
             f"{arguments.results} has steps that were measured on other texts than {arguments.reviews} holds:"
-            " make those of IMDB (make repro DATASET=imdb SEEDS=1 EPOCHS=1), or name another file with --results"
+            " make those of IMDB (make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1),"
+            " or name another file with --results"
         )
     for (name, settings), model, seed in product(wanted.items(), arguments.models, arguments.seeds):
         what = {"step": name, "model": model, "seed": seed, "settings": settings, "reviews": data.md5}

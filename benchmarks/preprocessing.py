@@ -1,6 +1,6 @@
 """How fast preprocess is, and what memory it takes, as the data set grows: IMDB once, 4 times and 16 times.
 
-    make repro DATASET=imdb SEEDS=1 EPOCHS=1     # once: puts the archive into data/raw
+    make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1     # once: puts the archive into data/raw
     python -m benchmarks.preprocessing           # 3 minutes; needs 12 GB of disk
 
 The larger data sets are the same reviews over and over, each time with a word more, as Parquet in the splits that IMDB
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--times", nargs="+", type=int, default=[1, 4, 16])
     arguments = parser.parse_args()
     if not isinstance(read_source(RAW), ImdbSource):
-        raise InputError(f"{RAW} must hold IMDB: make repro DATASET=imdb SEEDS=1 EPOCHS=1")
+        raise InputError(f"{RAW} must hold IMDB; make it with: make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1")
     size = sum(len(text.encode()) for table in Reviews(read_source(RAW), RAW) for text in table["text"]) / 1e6
     print(f"{size:.0f} MB of raw text")
     with tempfile.TemporaryDirectory(dir=RAW.parent) as name:

@@ -1,7 +1,7 @@
 """How fast a network trains here: against the tutorial's way, against PyTorch, and against the hardware.
 
-    make repro DATASET=imdb SEEDS=1 EPOCHS=1     # once: the tokens to train on
-    make bench                                   # installs PyTorch beside the rest, then: python -m benchmarks.speed
+    make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1     # once: the tokens to train on
+    make bench                                               # installs PyTorch, then: python -m benchmarks.speed
 
 Every way of training is a process of its own that waits while another one measures; they take turns, in another order
 in every round, on the same texts. Compared are the rates of the same round, so that what slows the machine for a while
@@ -34,7 +34,7 @@ import numpy as np
 from pipeline.parts.batches import pad, shuffled
 from pipeline.parts.command import InputError, run
 from pipeline.parts.lineage import environment, md5
-from pipeline.parts.params import TrainParams, read_params, read_yaml
+from pipeline.parts.params import TrainParams, read_params, read_preset, read_yaml
 from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, from_lists
 
 if TYPE_CHECKING:  # a process that measures PyTorch does without Keras
@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # a process that measures PyTorch does without Keras
 
 RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")
 TOKENS = Path("data/processed/tokens.npz")
+PREPARE = "make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1"
 TUTORIAL_TOKENS, TUTORIAL_BATCH, TUTORIAL_EPOCHS = 500, 32, 50
 BLOCKS: "dict[CellName, int]" = {"lstm": 4, "gru": 3}
 _TOGETHER = 8  # products in one call; the width of a batch is a multiple
@@ -76,7 +77,7 @@ def texts(count: int, seed: int = 1) -> tuple[Tokens, np.ndarray, int]:
     splits = TokenizedSplits.load(TOKENS)
     whole, labels = splits.tokens["train"], splits.labels["train"]
     if len(whole) < count:
-        raise InputError(f"{TOKENS} must hold {count:,} training texts: make repro DATASET=imdb SEEDS=1 EPOCHS=1")
+        raise InputError(f"{TOKENS} must hold {count:,} training texts; make it with: {PREPARE}")
     chosen = np.random.default_rng(seed).choice(len(whole), count, replace=False)
     return from_lists([whole[text].tolist() for text in chosen]), labels[chosen], splits.vocabulary_size
 
@@ -468,9 +469,11 @@ def must_be_measurable() -> None:
         InputError: something is.
     """
     if not TOKENS.is_file():
-        raise InputError(f"{TOKENS} does not exist; make it with: make repro DATASET=imdb SEEDS=1 EPOCHS=1")
+        raise InputError(f"{TOKENS} does not exist; make it with: {PREPARE}")
     preset()
-    texts(max(REVIEWS))
+    words, (*_, received) = int(read_preset("fast")["vocabulary"]), texts(max(REVIEWS))
+    if received != words:
+        raise InputError(f"{TOKENS} must know {words:,} words. Received: {received:,}; make it with: {PREPARE}")
     if find_spec("torch") is None:
         raise InputError("PyTorch is not installed; `make bench` installs it")
 
