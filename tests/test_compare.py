@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Project, commit_all
+from test_end_to_end import MODELS, runs_of
 
 from pipeline.parts.command import InputError
 from pipeline.parts.costs import costs
@@ -144,11 +145,19 @@ def experiment(project: Project, name: str) -> str:
     return found
 
 
-def test_a_commit_and_an_experiment_side_by_side(fresh_copy: Callable[[], Project]) -> None:
+def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
-    project.run("dvc", "exp", "run", "--name", "small", "-S", "train.units=4", "-S", "models=[gru]", "-S", "seeds=[1]")
-    project.run("git", "checkout", "--quiet", ".")
-    project.run("dvc", "checkout")
+    change = ("-S", "train.units=4", "-S", "models=[gru]", "-S", "seeds=[1]")
+    output = project.run("dvc", "exp", "run", "--name", "small", *change).stdout
+    assert output.count("Running stage 'train@") == 1
+    assert [run.info.run_name for run in runs_of(project)][-2:] == ["gru-1", "comparison"]
+    # Back: nothing runs, and the results and their comparison are those of before.
+    back = ("--units", "8", "--models", "lstm,gru", "--seeds", "1,2")
+    output = project.run("python", "-m", "pipeline.tools.reproduce", *back).stdout
+    assert "Running stage" not in output
+    assert (project.root / "data/results/summary.md").read_text() in output
+    assert [run.info.run_name for run in runs_of(project)] == [*MODELS, "comparison", "gru-1", "comparison"]
+    project.run("git", "checkout", "--quiet", "params.yaml")  # DVC writes it in a layout of its own
     before = project.run("git", "status", "--porcelain").stdout
     shown = project.run(*COMPARE, "main", "small").stdout
     assert shown.startswith("A is main, B is small.")

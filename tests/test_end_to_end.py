@@ -123,6 +123,7 @@ def test_another_process_on_one_thread_and_without_test_labels_writes_the_same_b
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_new_seed_trains_only_what_is_new_and_an_old_setting_comes_back_from_the_cache(
     fresh_copy: Callable[[], Project],
 ) -> None:

@@ -1,7 +1,5 @@
 """Training: which weights stay, averages, schedules, adversarial texts."""
 
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
@@ -62,13 +60,13 @@ def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> N
 def test_with_averaging_the_average_is_validated_and_kept() -> None:
     train, validation = praising_texts(8), random_texts(17, 8)
     networks.seed_everything(1)
-    averaged = settings(averaging=0.9, epochs=3, patience=3)
+    averaged = settings(averaging=0.9, epochs=3)
     model = networks.build("gru", VOCABULARY, 2, averaged)
     history = fit(model, train, validation, averaged, 16, 1)
     losses = [epoch["validation_loss"] for epoch in history]
-    assert log_loss(model, *validation) == pytest.approx(min(losses), abs=1e-5)
+    assert log_loss(model, *validation) == pytest.approx(losses[-1], abs=1e-5)
     networks.seed_everything(1)
-    plain = settings(epochs=3, patience=3)
+    plain = settings(epochs=3)
     other = fit(networks.build("gru", VOCABULARY, 2, plain), train, validation, plain, 16, 1)
     # The weights themselves take the same way; only what is looked at differs.
     assert [e["train_loss"] for e in history] == pytest.approx([e["train_loss"] for e in other], abs=1e-4)
@@ -93,9 +91,8 @@ def trained(cell: networks.CellName = "gru", **changes: object) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("build", [{}, {"bidirectional": True, "segment": 5, "pooling": "mean"}])
-def test_texts_moved_by_nothing_train_as_if_there_were_none(build: dict[str, Any]) -> None:
-    plain, moved = (trained(adversarial=size, **build) for size in (0.0, 1e-9))
+def test_texts_moved_by_nothing_train_as_if_there_were_none() -> None:
+    plain, moved = (trained(adversarial=size, bidirectional=True, segment=5, pooling="mean") for size in (0.0, 1e-9))
     for expected, weights in zip(plain.get_weights(), moved.get_weights(), strict=True):
         np.testing.assert_allclose(weights, expected, atol=1e-4)
 
@@ -134,21 +131,17 @@ def test_what_is_reported_is_the_loss_on_the_texts_as_they_are() -> None:
 
 def test_adversarial_texts_go_with_averages_and_all_the_rest() -> None:
     train, validation = praising_texts(12), random_texts(17, 12)
-
-    def learn(patience: int) -> tuple[float, list[float]]:
-        chosen = settings(
-            adversarial=0.5, averaging=0.9, clip_norm=1.0, decay=0.9, bidirectional=True, pooling="max+mean", layers=2,
-            segment=5, epochs=5, patience=patience,
-        )  # fmt: skip
-        networks.seed_everything(1)
-        model = networks.build("lstm", VOCABULARY, 2, chosen)
-        history = fit(model, train, validation, chosen, 16, 1)
-        return log_loss(model, *validation), [epoch["validation_loss"] for epoch in history]
-
-    (last, losses), (best, same) = learn(patience=0), learn(patience=2)
-    assert same == losses[: len(same)]
-    assert last == pytest.approx(losses[-1], abs=1e-5)
-    assert best == pytest.approx(min(same), abs=1e-5)
+    chosen = settings(
+        adversarial=0.5, averaging=0.9, clip_norm=1.0, decay=0.9, bidirectional=True, pooling="max+mean", layers=2,
+        segment=5, epochs=8, patience=2, learning_rate=0.2,
+    )  # fmt: skip
+    networks.seed_everything(1)
+    model = networks.build("lstm", VOCABULARY, 2, chosen)
+    history = fit(model, train, validation, chosen, 16, 1)
+    losses = [epoch["validation_loss"] for epoch in history]
+    assert min(losses) < losses[-1]
+    # Whose average a variable got would show here: what was validated is what is kept.
+    assert log_loss(model, *validation) == pytest.approx(min(losses), abs=1e-5)
 
 
 def test_a_loss_that_is_no_number_is_reported() -> None:
