@@ -1,7 +1,7 @@
 """What each change of the network gives on the validation split: the steps of ladder.yaml, one after the other.
 
     make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1      # once: makes data/processed/reviews.parquet
-    python -m benchmarks.ladder                               # every step, an hour or two; goes on where it stopped
+    python -m benchmarks.ladder                               # every step, an hour; goes on where it stopped
     python -m benchmarks.ladder --steps tutorial "last state" --seeds 1 2
     python -m benchmarks.ladder --table                       # what is in ladder.json, as the table of docs/ladders.md
 
