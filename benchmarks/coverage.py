@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import norm
 from tabulate import tabulate
 
-from pipeline.parts.statistics import SIGNIFICANCE, paired_difference
+from pipeline.comparison.statistics import SIGNIFICANCE, paired_difference
 
 TRUTH = (0.86, 0.85)
 # Whether a text is answered right is the sign of a sum of normal effects with these variances, which add up to 1:

@@ -9,19 +9,32 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+
+from pipeline.trained.watching import Watcher
 
 ROUNDS = 3
 EPOCHS = 6
 TOKENS = Path("data/processed/tokens.npz")
 
 
+class Clock(Watcher):
+    """Takes the time of every epoch."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        self.ends.append(time.perf_counter())
+
+
 def measure(cell: str, seeded: bool) -> float:
     """Seconds for all epochs but the first."""
-    from pipeline.parts import networks
-    from pipeline.parts.fitting import fit
-    from pipeline.parts.params import read_params
-    from pipeline.parts.tokens import TokenizedSplits, clip
+    from pipeline.core.params import read_params
+    from pipeline.networks import building, networks
+    from pipeline.networks.fitting import fit
+    from pipeline.tokens.tokens import TokenizedSplits, clip
 
     params = read_params()
     settings = params.train.model_copy(update={"epochs": EPOCHS, "patience": 0})
@@ -32,12 +45,10 @@ def measure(cell: str, seeded: bool) -> float:
     )
     if seeded:
         networks.seed_everything(1)
-    model = networks.build(
-        "lstm" if cell == "lstm" else "gru", splits.vocabulary_size, len(splits.label_names), settings
-    )
-    ends: list[float] = []
-    fit(model, train, validation, settings, params.data.batch_size, 1, lambda *_: ends.append(time.perf_counter()))
-    return ends[-1] - ends[0]
+    model = building.build(cell, splits.vocabulary_size, len(splits.label_names), settings)
+    clock = Clock()
+    fit(model, train, validation, settings, params.data.batch_size, 1, clock)
+    return clock.ends[-1] - clock.ends[0]
 
 
 def main() -> None:

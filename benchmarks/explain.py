@@ -23,12 +23,13 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
 
-from pipeline.parts import networks
-from pipeline.parts.gates import Network
-from pipeline.parts.lineage import md5
-from pipeline.parts.params import read_params
-from pipeline.parts.readings import read, split
-from pipeline.parts.tokens import train_tokenizer
+from pipeline import cells
+from pipeline.core.hashes import md5
+from pipeline.core.params import read_params
+from pipeline.explaining.readings import read, split
+from pipeline.inside.numpy_network import Network
+from pipeline.networks import building, networks
+from pipeline.tokens.tokens import train_tokenizer
 
 WORDS = 200  # different ones in the texts
 MODELS, TOKENIZER = "models", "tokenizer.json"
@@ -38,9 +39,9 @@ def make(folder: Path, vocabulary: int, max_tokens: int) -> None:
     """Leave a tokenizer and two networks as training would, of random weights."""
     settings = read_params().train
     train_tokenizer(iter([text(WORDS)]), "word", WORDS + 2).save(str(folder / TOKENIZER))
-    for cell in networks.CELLS:
+    for cell in cells.names():
         networks.seed_everything(1)
-        model = networks.build(cell, vocabulary, 2, settings)
+        model = building.build(cell, vocabulary, 2, settings)
         (folder / MODELS / f"{cell}-1").mkdir(parents=True)
         networks.save(model, folder / MODELS / f"{cell}-1" / "model.keras")
         card = {
@@ -60,7 +61,7 @@ def whole(folder: Path, words: int) -> tuple[float, float]:
     from pipeline.tools import explain
 
     explain.MODELS, explain.TOKENIZER = folder / MODELS, folder / TOKENIZER
-    explain.explain(text(words), [f"{cell}-1" for cell in networks.CELLS], folder / "out")
+    explain.explain(text(words), [f"{cell}-1" for cell in cells.names()], folder / "out")
     return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -68,7 +69,7 @@ def passes(folder: Path, words: int, threads: int | None) -> float:
     """Seconds of the NumPy passes of both networks."""
     settings = json.loads((folder / MODELS / "lstm-1" / "card.json").read_text())["settings"]
     seen = split(text(words), Tokenizer.from_file(str(folder / TOKENIZER)), settings)
-    models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in networks.CELLS]
+    models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in cells.names()]
     inside = [
         Network.from_weights(networks.weights(model), settings["pooling"], networks.segment(model)) for model in models
     ]

@@ -12,7 +12,7 @@ no step names is as in params.yaml. Test texts are not read. Word vectors are ke
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,18 @@ import numpy as np
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
+from pipeline import cells
+from pipeline.core.command import InputError, did_you_mean, run
+from pipeline.core.hashes import md5
+from pipeline.core.params import EmbeddingsParams, TrainParams, read_params, read_preset, read_yaml
+from pipeline.corpus.reviews import read_label_names, read_split
 from pipeline.embed import embed
-from pipeline.parts import networks
-from pipeline.parts.command import InputError, did_you_mean, run
-from pipeline.parts.datasets import read_label_names, read_split
-from pipeline.parts.fitting import fit
-from pipeline.parts.lineage import md5
-from pipeline.parts.params import EmbeddingsParams, TrainParams, read_params, read_preset, read_yaml
-from pipeline.parts.scores import score
-from pipeline.parts.tokens import Tokens, clip, concatenate, encode, train_tokenizer
-from pipeline.parts.wordvectors import WordVectors
+from pipeline.networks import building, networks
+from pipeline.networks.fitting import fit
+from pipeline.tokens.tokens import Tokens, clip, concatenate, encode, train_tokenizer
+from pipeline.tokens.wordvectors import WordVectors
+from pipeline.trained.scores import score
+from pipeline.trained.watching import Watcher
 
 STEPS = Path("benchmarks/ladder.yaml")
 RESULTS = Path("benchmarks/ladder.json")
@@ -107,25 +109,26 @@ def settings_of(name: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return before | step
 
 
-def climb(model: networks.CellName, seed: int, settings: dict[str, Any], data: Data) -> dict[str, Any]:
+def climb(model: str, seed: int, settings: dict[str, Any], data: Data) -> dict[str, Any]:
     """Train one network as `train` does, and score it on the validation split."""
     train = TrainParams(**{name: settings[name] for name in TrainParams.model_fields})
     whole, vocabulary = data.tokens(settings)
     tokens = {split: clip(texts, settings["max_tokens"], train.keep) for split, texts in whole.items()}
     vectors = data.vectors(settings)
     networks.seed_everything(seed)
-    network = networks.build(model, vocabulary, data.classes, train)
+    network = building.build(model, vocabulary, data.classes, train)
     if vectors.known.any():
-        networks.start_from(network, vectors.vectors, vectors.known)
+        building.start_from(network, vectors.vectors, vectors.known)
 
-    def after_epoch(epoch: int, numbers: dict[str, float]) -> None:
-        seconds = time.perf_counter() - started
-        print(f"  {model}-{seed} epoch {epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()), end="")
-        print(f" ({seconds:.0f} s)", flush=True)
+    class Printing(Watcher):
+        def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+            seconds = time.perf_counter() - started
+            print(f"  {model}-{seed} epoch {epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()), end="")
+            print(f" ({seconds:.0f} s)", flush=True)
 
     train_split, validation = ((tokens[split], data.labels[split]) for split in ("train", "validation"))
     started = time.perf_counter()
-    history = fit(network, train_split, validation, train, settings["batch_size"], seed, after_epoch)
+    history = fit(network, train_split, validation, train, settings["batch_size"], seed, Printing())
     seconds = time.perf_counter() - started
     losses = [epoch["validation_loss"] for epoch in history]
     found = score(validation[1], networks.predict(network, validation[0]))
@@ -141,19 +144,19 @@ def climb(model: networks.CellName, seed: int, settings: dict[str, Any], data: D
 
 def table(results: list[dict[str, Any]], steps: dict[str, dict[str, Any]]) -> str:
     """A row per step: its changes, and for each cell the validation accuracy of all seeds and the training time."""
-    cells = [cell for cell in networks.CELLS if any(result["model"] == cell for result in results)]
+    shown = [cell for cell in cells.names() if any(result["model"] == cell for result in results)]
     rows = []
     for name, step in steps.items():
         row = [name, step.get("from", f"preset {step.get('preset')}")]
         row.append(", ".join(f"`{key}` {value}" for key, value in step.items() if key not in ("from", "preset")))
-        for cell in cells:
+        for cell in shown:
             of = [result for result in results if (result["step"], result["model"]) == (name, cell)]
             row.append(", ".join(f"{100 * result['accuracy']:.1f}" for result in of))
             row.append(", ".join(f"{result['loss']:.3f}" for result in of))
             row.append(", ".join(f"{result['seconds'] / 60:.1f}" for result in of))
         if any(row[3:]):
             rows.append(row)
-    heads = [f"{cell.upper()}: {what}" for cell in cells for what in ("accuracy, %", "loss", "minutes")]
+    heads = [f"{cell.upper()}: {what}" for cell in shown for what in ("accuracy, %", "loss", "minutes")]
     return tabulate(rows, ["step", "from", "changes", *heads], "github", disable_numparse=True)
 
 
@@ -162,7 +165,7 @@ def main() -> None:
     parser.add_argument("--reviews", type=Path, default=REVIEWS, help="reviews.parquet that preprocess wrote")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file to go on with (default: that of IMDB)")
     parser.add_argument("--steps", nargs="+", help="names in ladder.yaml (default: all)")
-    parser.add_argument("--models", nargs="+", choices=list(networks.CELLS), default=["lstm"])
+    parser.add_argument("--models", nargs="+", choices=cells.names(), default=["lstm"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--table", action="store_true", help="print what was measured, and measure nothing")
     arguments = parser.parse_args()

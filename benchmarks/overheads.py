@@ -4,8 +4,8 @@
     python -m benchmarks.overheads       # as long as `make repro` from nothing
 
 In a clone of it that is thrown away, `dvc repro` runs every stage, with a clock in each: how long Python and the
-imports of the stage take to load, and all calls into `pipeline.parts.tracking`, which speaks to MLflow. The rest of the
-stage is work. What `dvc repro` takes beyond its stages is DVC's: its own start, hashes, the cache.
+imports of the stage take to load, and all calls into `pipeline.tracking.tracker`, which speaks to MLflow. The rest of
+the stage is work. What `dvc repro` takes beyond its stages is DVC's: its own start, hashes, the cache.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from pipeline.parts.command import InputError, run
-from pipeline.parts.lineage import project_root
+from pipeline.core.command import InputError, run
+from pipeline.core.folders import project_root
 from pipeline.tools.verify import clone_of, environment_for
 
 # What stands for `python` in the clone: `python -m module …` runs the module with a clock in it.
@@ -68,7 +68,7 @@ class Clocked:
 
 __import__(module)
 imported = time.time()
-if tracking := sys.modules.get("pipeline.parts.tracking"):
+if tracking := sys.modules.get("pipeline.tracking.tracker"):
     for kind in (tracking.Tracker, tracking.TrackedRun):
         for name, value in list(vars(kind).items()):
             if callable(value):

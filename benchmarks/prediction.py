@@ -51,14 +51,14 @@ import pandas as pd
 from tabulate import tabulate
 from tokenizers import Tokenizer
 
-from pipeline.parts.batches import pad
-from pipeline.parts.choice import DATA, MODELS, open_trained, ranked, served_uri
-from pipeline.parts.command import InputError, progress, run
-from pipeline.parts.datasets import read_split
-from pipeline.parts.params import read_params
-from pipeline.parts.registry import Registry
-from pipeline.parts.tokens import Tokens, clip, encode
-from pipeline.parts.trained import BASELINE, Trained
+from pipeline.core.command import InputError, progress, run
+from pipeline.core.params import read_params
+from pipeline.corpus.reviews import read_split
+from pipeline.serving.registry import Registry
+from pipeline.serving.selection import DATA, MODELS, open_trained, ranked, served_uri
+from pipeline.tokens.batches import pad
+from pipeline.tokens.tokens import Tokens, clip, encode
+from pipeline.trained.trained import BASELINE, Trained
 
 _WARM_UP = 10  # texts that are not timed
 _PATIENCE = 120  # seconds for a server to start
@@ -106,7 +106,7 @@ def batch_speed(trained: Trained, texts: list[str], rounds: int) -> dict[str, An
     classifier = open_trained(trained)
     ways: dict[str, Way] = {"classifier": lambda: classifier.predict(texts)}
     if trained.model != BASELINE:
-        from pipeline.parts import networks  # five seconds that the baseline need not pay
+        from pipeline.networks import networks  # five seconds that the baseline need not pay
 
         tokens, network = token_ids(trained, texts), networks.load(trained.weights)
         padded = pad(tokens, np.arange(len(tokens)))
@@ -135,7 +135,7 @@ def layers(trained: Trained, texts: list[str], server: Server) -> dict[str, Any]
         "HTTP": [partial(ask, connection, text) for text in texts],
     }
     if trained.model != BASELINE:
-        from pipeline.parts import networks
+        from pipeline.networks import networks
 
         network = networks.load(trained.weights)
         tokens = [token_ids(trained, [text]) for text in texts]

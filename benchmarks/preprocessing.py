@@ -18,8 +18,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.parts.command import InputError, run
-from pipeline.parts.sources import SOURCE_FILE, ImdbSource, Reviews, read_source
+from pipeline.core.command import InputError, run
+from pipeline.corpus.sources import SOURCE_FILE, ImdbSource, Reviews, read_source
 
 RAW = Path("data/raw")
 DESCRIPTION = "format: files\nlabels: [negative, positive]\nsplit: split\n"

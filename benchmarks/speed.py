@@ -23,28 +23,28 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from pipeline.parts.batches import pad, shuffled
-from pipeline.parts.command import InputError, run
-from pipeline.parts.lineage import environment, md5
-from pipeline.parts.params import TrainParams, read_params, read_preset, read_yaml
-from pipeline.parts.tokens import TokenizedSplits, Tokens, clip, from_lists
-
-if TYPE_CHECKING:  # a process that measures PyTorch does without Keras
-    from pipeline.parts.networks import CellName
+from pipeline import cells
+from pipeline.core.command import InputError, run
+from pipeline.core.hashes import md5
+from pipeline.core.params import TrainParams, read_params, read_preset, read_yaml
+from pipeline.tokens.batches import pad, shuffled
+from pipeline.tokens.tokens import TokenizedSplits, Tokens, clip, from_lists
+from pipeline.tracking.lineage import environment
+from pipeline.trained.watching import Watcher
 
 RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")
+CELLS = ("lstm", "gru")
 TOKENS = Path("data/processed/tokens.npz")
 PREPARE = "make repro DATASET=imdb PRESET=fast SEEDS=1 EPOCHS=1"
 TUTORIAL_TOKENS, TUTORIAL_BATCH, TUTORIAL_EPOCHS = 500, 32, 50
-BLOCKS: "dict[CellName, int]" = {"lstm": 4, "gru": 3}
 _TOGETHER = 8  # products in one call; the width of a batch is a multiple
 TEXTS, ROUNDS = 10240, 5
 # What is varied, and how far, to see how the time of an epoch grows with it.
@@ -83,7 +83,7 @@ def texts(count: int, seed: int = 1) -> tuple[Tokens, np.ndarray, int]:
 
 
 def ours(
-    cell: "CellName",
+    cell: str,
     tokens: Tokens,
     labels: np.ndarray,
     vocabulary: int,
@@ -91,13 +91,13 @@ def ours(
     units: int | None = None,
 ) -> Work:
     """A pass over the texts as `train` makes it, with a network that is ready."""
-    from pipeline.parts import networks
-    from pipeline.parts.fitting import Epochs, compiled
+    from pipeline.networks import building, networks
+    from pipeline.networks.fitting import Epochs, compiled
 
     settings, longest, batch = preset()
     settings = settings.model_copy(update={"units": units or settings.units})
     networks.seed_everything(1)
-    model = compiled(networks.build(cell, vocabulary, 2, settings), settings, 1)
+    model = compiled(building.build(cell, vocabulary, 2, settings), settings, 1)
     kept = clip(tokens, max_tokens or longest, settings.keep)
     epochs = Epochs(kept, labels, batch, settings.segment, np.random.default_rng(1))
 
@@ -123,18 +123,15 @@ def _fit(model: Any, *data: Any, **options: Any) -> float:
     return done
 
 
-def tutorials(cell: "CellName", vocabulary: int) -> Any:
+def tutorials(cell: str, vocabulary: int) -> Any:
     """The tutorial's network, with the one repair that makes it run: one answer per text."""
-    from pipeline.parts.networks import CELLS  # before Keras, whose notices it drops
-
-    import keras  # isort: skip
-    from keras import layers  # isort: skip
+    from pipeline.networks.backend import keras, layers
 
     model = keras.Sequential(
         [
             layers.Embedding(vocabulary, 64),
             layers.Dropout(0.2),
-            CELLS[cell](64),
+            getattr(layers, cells.find(cell).layer)(64),
             layers.Dense(1, activation="sigmoid"),
         ]
     )
@@ -151,14 +148,14 @@ def padded(tokens: Tokens) -> np.ndarray:
     return batch
 
 
-def tutorial(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+def tutorial(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
     """A pass over the texts as the tutorial makes it."""
     model, batch = tutorials(cell, vocabulary), padded(tokens)
 
     return lambda: _fit(model, batch, labels, batch_size=TUTORIAL_BATCH)
 
 
-def pytorch(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+def pytorch(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
     """The network of ours in PyTorch."""
     import torch
     from torch import nn
@@ -191,14 +188,12 @@ def pytorch(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: in
     return work
 
 
-def layer(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+def layer(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
     """Forward and backward of the recurrent layer alone, on random vectors in the shapes of ours."""
     import tensorflow as tf
 
-    from pipeline.parts.networks import CELLS
-
     settings, _, _ = preset()
-    recurrent = CELLS[cell](settings.units, return_sequences=True)
+    recurrent = cells.find(cell).make_layer(settings.units, cell)
     recurrent.build((None, None, settings.embedding_dim))
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, settings.embedding_dim), tf.float32)])  # type: ignore[untyped-decorator]
@@ -218,7 +213,7 @@ def layer(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int)
     return work
 
 
-def products(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
+def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
     """The matrix products of the recurrent layer of ours, forward and backward, each in the shape it has to have.
 
     The product of all vectors with the kernel, and the three that give the slopes of vectors, kernel and recurrent
@@ -230,7 +225,7 @@ def products(cell: "CellName", tokens: Tokens, labels: np.ndarray, vocabulary: i
     tf.config.threading.set_inter_op_parallelism_threads(1)  # no two of them at a time
 
     settings, _, _ = preset()
-    U, E, G = settings.units, settings.embedding_dim, BLOCKS[cell] * settings.units
+    U, E, G = settings.units, settings.embedding_dim, cells.find(cell).blocks * settings.units
     kernel = tf.random.normal((E, G))
     steps = _steps(tf, U, G)
 
@@ -280,7 +275,7 @@ def shapes(tokens: Tokens) -> list[tuple[int, int]]:
     return [(int(np.prod(batch.shape[:-1])), batch.shape[-1]) for batch in batches]
 
 
-WAYS: "dict[str, Callable[[CellName, Tokens, np.ndarray, int], Work]]" = {
+WAYS: "dict[str, Callable[[str, Tokens, np.ndarray, int], Work]]" = {
     "ours": ours,
     "tutorial": tutorial,
     "pytorch": pytorch,
@@ -297,7 +292,7 @@ RATIOS = {  # of ours to another way
 }
 
 
-def wait_and_measure(way: str, cell: "CellName", asked: Connection) -> None:
+def wait_and_measure(way: str, cell: str, asked: Connection) -> None:
     """A process of its own: makes everything ready, then measures whenever it is asked to."""
     work = WAYS[way](cell, *texts(TEXTS))
     work()  # compiles
@@ -306,7 +301,7 @@ def wait_and_measure(way: str, cell: "CellName", asked: Connection) -> None:
         asked.send(TEXTS / (work() - started))
 
 
-def rates(cell: "CellName") -> dict[str, list[float]]:
+def rates(cell: str) -> dict[str, list[float]]:
     """Texts per second of every way, round by round."""
     spawn = multiprocessing.get_context("spawn")
     found: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -371,14 +366,14 @@ def _first(tokens: Tokens, labels: np.ndarray, count: int) -> tuple[Tokens, np.n
     return Tokens(tokens.ids[: tokens.offsets[count]], tokens.offsets[: count + 1]), labels[:count]
 
 
-def accuracies(cell: "CellName", epochs: int) -> dict[str, Any]:
+def accuracies(cell: str, epochs: int) -> dict[str, Any]:
     """Validation accuracy epoch by epoch, ours and the tutorial's way, and the seconds of training until then.
 
     Validation is in the seconds of both. The tutorial trains for 50 epochs, of which all but the first few only
     overfit: what they would take is reckoned from those that run, all but the first, in which TensorFlow compiles.
     """
-    from pipeline.parts import networks
-    from pipeline.parts.fitting import fit
+    from pipeline.networks import building, networks
+    from pipeline.networks.fitting import fit
 
     splits = TokenizedSplits.load(TOKENS)
     settings, longest, batch = preset()
@@ -386,14 +381,15 @@ def accuracies(cell: "CellName", epochs: int) -> dict[str, Any]:
     kept = {split: clip(splits.tokens[split], longest, settings.keep) for split in splits.labels}
     of_ours: list[dict[str, float]] = []
     networks.seed_everything(1)
-    model = networks.build(cell, splits.vocabulary_size, 2, settings)
+    model = building.build(cell, splits.vocabulary_size, 2, settings)
 
-    def after_epoch(_: int, numbers: dict[str, float]) -> None:
-        of_ours.append(_reached(started, numbers["validation_accuracy"]))
+    class Clock(Watcher):
+        def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+            of_ours.append(_reached(started, numbers["validation_accuracy"]))
 
     train, validation = ((kept[split], splits.labels[split]) for split in ("train", "validation"))
     started = time.perf_counter()
-    fit(model, train, validation, settings, batch, 1, after_epoch)
+    fit(model, train, validation, settings, batch, 1, Clock())
 
     of_tutorial: list[dict[str, float]] = []
     networks.seed_everything(1)
@@ -430,14 +426,14 @@ def draw(results: dict[str, Any]) -> None:
     """Rates as bars with every round on them, and how an epoch grows."""
     from matplotlib.figure import Figure
 
-    from pipeline.parts.figures import COLOURS, save
+    from pipeline.reporting.figures import colour_of, save
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for offset, (cell, by_way) in zip((-0.2, 0.2), results["texts_per_second"].items(), strict=True):
         for place, found in enumerate(by_way.values()):
             label = cell.upper() if not place else None
-            left.bar(place + offset, statistics.median(found), 0.38, color=COLOURS[cell], alpha=0.75, label=label)
+            left.bar(place + offset, statistics.median(found), 0.38, color=colour_of(cell), alpha=0.75, label=label)
             left.plot([place + offset] * len(found), found, ".", color="black", markersize=4)
     left.set_xticks(range(len(WAYS)), WAYS)
     left.set_ylabel("training texts per second")
@@ -490,7 +486,7 @@ def main() -> None:
         "machine": f"{environment()['cpu']}, {os.cpu_count()} threads",
         "tokens": {"md5": md5(TOKENS), "max_tokens": longest, "batch": batch, "texts": TEXTS},
     }
-    results["texts_per_second"] = {cell: rates(cell) for cell in BLOCKS}
+    results["texts_per_second"] = {cell: rates(cell) for cell in CELLS}
     for name, to in RATIOS.items():
         by_cell = results["texts_per_second"].items()
         results[name] = {cell: ratio(ways["ours"], ways[to]) for cell, ways in by_cell}
@@ -499,7 +495,7 @@ def main() -> None:
     keep(results)
     draw(json.loads(RESULTS.read_text(encoding="utf-8")))
     if arguments.epochs > 1:
-        results["accuracy"] = {cell: accuracies(cell, arguments.epochs) for cell in BLOCKS}
+        results["accuracy"] = {cell: accuracies(cell, arguments.epochs) for cell in CELLS}
         keep(results)
     for name in RATIOS:
         for cell, found in results[name].items():

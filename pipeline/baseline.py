@@ -1,36 +1,32 @@
 """Fit the linear models that a recurrent network has to beat, and keep the best on validation.
 
 Reads   reviews.parquet (test labels are blank there)
-Writes  a folder as described in pipeline/parts/trained.py: card, linear model, predictions
+Writes  a folder as described in pipeline/trained/trained.py: card, linear model, predictions
 
     python -m pipeline.baseline --reviews data/processed/reviews.parquet --output data/models/baseline
 """
 
-import argparse
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.multiclass import OneVsRestClassifier
 
-from pipeline.parts.classifier import Classifier
-from pipeline.parts.command import progress, run, waiting
-from pipeline.parts.datasets import read_label_names, read_split
-from pipeline.parts.folders import check_files, check_ours
-from pipeline.parts.latency import TRAINING_SECONDS, latency
-from pipeline.parts.lineage import md5
-from pipeline.parts.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
-from pipeline.parts.params import BaselineParams, must_be_unchanged, read_params
-from pipeline.parts.record import finish, run_params
-from pipeline.parts.scores import score
-from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, CARD, FILES, LINEAR, Trained
+from pipeline.core.command import PATH, progress, run
+from pipeline.core.folders import check_files, check_ours
+from pipeline.core.hashes import md5
+from pipeline.core.params import BaselineParams, must_be_unchanged, read_params
+from pipeline.corpus.reviews import read_label_names, read_split
+from pipeline.linear.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
+from pipeline.tracking.watching import watching
+from pipeline.trained.scores import score
+from pipeline.trained.trained import BASELINE, FILES, LINEAR, Trained
 
 _SPLITS = ("train", "validation", "test")
 
@@ -102,27 +98,20 @@ def _candidates(splits: dict[str, pd.DataFrame], settings: BaselineParams) -> It
                 bar.update()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Fit the linear models that a recurrent network has to beat.")
-    parser.add_argument("--reviews", type=Path, required=True, help="reviews.parquet that preprocess wrote")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    arguments = parser.parse_args()
+@click.command(help="Fit the linear models that a recurrent network has to beat.")
+@click.option("--reviews", type=PATH, required=True, help="reviews.parquet that preprocess wrote")
+@click.option("--output", type=PATH, required=True, help="folder to write")
+def main(reviews: Path, output: Path) -> None:
+    check_files(reviews)
+    check_ours(output, FILES)
     params = read_params()
-    check_files(arguments.reviews)
-    check_ours(arguments.output, FILES)
-    with Tracker(params.dataset).run(arguments.output.name, "baseline") as tracked:
-        started = time.perf_counter()
-        trained = fit_baseline(arguments.reviews, params.baseline, arguments.output)
-        seconds = time.perf_counter() - started
+    with watching(output.name, "baseline") as watcher:
+        watcher.started({"dataset": params.dataset, "model": BASELINE, "seed": None, "settings": {}})
+        trained = fit_baseline(reviews, params.baseline, output)
         must_be_unchanged((params.dataset, params.baseline), lambda now: (now.dataset, now.baseline))
-        trained.card.update(dataset=params.dataset, inputs={arguments.reviews.as_posix(): md5(arguments.reviews)})
+        trained.card.update(dataset=params.dataset, inputs={reviews.as_posix(): md5(reviews)})
         trained.save()
-        tracked.params(run_params(trained.card))
-        tracked.metrics({TRAINING_SECONDS: seconds})
-        texts = [text for rows in read_split(arguments.reviews, "validation", ["text"]) for text in rows["text"]]
-        tracked.metrics(latency(Classifier(trained.weights, trained.folder / CARD).predict, texts))
-        with waiting(f"log {trained.name} to MLflow"):
-            finish(tracked, trained, tokenizer=Path())
+        watcher.finished(output)
         for candidate in trained.card["candidates"]:
             print(
                 f"baseline {candidate['weighting']}, C = {candidate['inverse_regularisation']}: "

@@ -6,16 +6,17 @@ Writes  data/raw/: source.yaml and the archive, or a copy of the user's files
     python -m pipeline.download --sources data/sources --downloads data/downloads --output data/raw
 """
 
-import argparse
 import os
 import shutil
 from pathlib import Path
 
-from pipeline.parts.command import InputError, run
-from pipeline.parts.fetching import MIRROR_VARIABLE, fetch
-from pipeline.parts.folders import filling
-from pipeline.parts.params import read_params
-from pipeline.parts.sources import SOURCE_FILE, FilesSource, find_files, read_source
+import click
+
+from pipeline.core.command import PATH, InputError, run
+from pipeline.core.folders import filling
+from pipeline.core.params import read_params
+from pipeline.corpus.fetching import MIRROR_VARIABLE, fetch
+from pipeline.corpus.sources import SOURCE_FILE, FilesSource, find_files, read_source
 
 
 def download(source_folder: Path, downloads: Path, mirror: str | None, output: Path) -> None:
@@ -52,15 +53,14 @@ def _check_output(output: Path, source_folder: Path, downloads: Path) -> None:
         raise InputError(f"{output} would be replaced, but no download has written it: it has no {SOURCE_FILE}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Fetch the verbatim bytes of a data set and check them.")
-    parser.add_argument("--sources", type=Path, required=True, help="folder with a folder per data set")
-    parser.add_argument("--downloads", type=Path, required=True, help="where dropped and unfinished archives lie")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    arguments = parser.parse_args()
+@click.command(help="Fetch the verbatim bytes of a data set and check them.")
+@click.option("--sources", type=PATH, required=True, help="folder with a folder per data set")
+@click.option("--downloads", type=PATH, required=True, help="where dropped and unfinished archives lie")
+@click.option("--output", type=PATH, required=True, help="folder to write")
+def main(sources: Path, downloads: Path, output: Path) -> None:
     params = read_params()
-    source_folder = arguments.sources / params.dataset
-    download(source_folder, arguments.downloads, os.environ.get(MIRROR_VARIABLE), arguments.output)
+    source_folder = sources / params.dataset
+    download(source_folder, downloads, os.environ.get(MIRROR_VARIABLE), output)
 
 
 if __name__ == "__main__":

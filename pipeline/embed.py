@@ -1,24 +1,24 @@
 """Vectors of words to start the networks from: learnt from raw text, read from a file, or none.
 
 Reads   reviews.parquet (train and unlabelled texts), tokenizer.json; data/vectors/<file> where params.yaml names one
-Writes  embeddings.npz as described in pipeline/parts/wordvectors.py
+Writes  embeddings.npz as described in pipeline/tokens/wordvectors.py
 
     python -m pipeline.embed --reviews data/processed/reviews.parquet --tokenizer data/processed/tokenizer.json \
         --vectors data/vectors --output data/processed/embeddings.npz
 """
 
-import argparse
 from itertools import chain
 from pathlib import Path
 
+import click
 from tokenizers import Tokenizer
 
-from pipeline.parts.command import InputError, did_you_mean, run, waiting
-from pipeline.parts.datasets import read_split
-from pipeline.parts.folders import check_files
-from pipeline.parts.params import EmbeddingsParams, read_params
-from pipeline.parts.tokens import Tokens, concatenate, encode
-from pipeline.parts.wordvectors import WordVectors, learn, read
+from pipeline.core.command import PATH, InputError, did_you_mean, run, waiting
+from pipeline.core.folders import check_files
+from pipeline.core.params import EmbeddingsParams, read_params
+from pipeline.corpus.reviews import read_split
+from pipeline.tokens.tokens import Tokens, concatenate, encode
+from pipeline.tokens.wordvectors import WordVectors, learn, read
 
 LEARNT_FROM = ("train", "unlabelled")
 
@@ -79,20 +79,17 @@ def _coverage(vectors: WordVectors, train: Tokens) -> str:
     return f"word vectors for {words}, and {vectors.known[train.ids].mean():.1%} of the tokens of the train split"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Vectors of words to start the networks from.")
-    parser.add_argument("--reviews", type=Path, required=True, help="reviews.parquet that preprocess wrote")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json that preprocess wrote")
-    parser.add_argument("--vectors", type=Path, required=True, help="folder with the user's files of vectors")
-    parser.add_argument("--output", type=Path, required=True, help="file to write")
-    arguments = parser.parse_args()
+@click.command(help="Vectors of words to start the networks from.")
+@click.option("--reviews", type=PATH, required=True, help="reviews.parquet that preprocess wrote")
+@click.option("--tokenizer", type=PATH, required=True, help="tokenizer.json that preprocess wrote")
+@click.option("--vectors", type=PATH, required=True, help="folder with the user's files of vectors")
+@click.option("--output", type=PATH, required=True, help="file to write")
+def main(reviews: Path, tokenizer: Path, vectors: Path, output: Path) -> None:
     params = read_params()
-    check_files(arguments.reviews, arguments.tokenizer)
-    tokenizer = Tokenizer.from_file(str(arguments.tokenizer))
-    vectors, told = embed(
-        params.embeddings, params.train.embedding_dim, arguments.reviews, tokenizer, arguments.vectors
-    )
-    vectors.save(arguments.output)
+    check_files(reviews, tokenizer)
+    words = Tokenizer.from_file(str(tokenizer))
+    learnt, told = embed(params.embeddings, params.train.embedding_dim, reviews, words, vectors)
+    learnt.save(output)
     print(told)
 
 

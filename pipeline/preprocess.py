@@ -10,27 +10,27 @@ Writes  reviews.parquet   every review with its split; test labels are blank
     python -m pipeline.preprocess --raw data/raw --output data/processed
 """
 
-import argparse
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import click
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 from tokenizers import Tokenizer
 
-from pipeline.parts.arrays import Spool
-from pipeline.parts.command import InputError, progress, run
-from pipeline.parts.datasets import Staging, read_split, write_reviews
-from pipeline.parts.folders import filling
-from pipeline.parts.lineage import sha256
-from pipeline.parts.params import read_params
-from pipeline.parts.sources import SPLITS, Reviews, Source, read_source
-from pipeline.parts.splits import assign_splits, find_leaks, groups_in_two_splits
-from pipeline.parts.tokens import UNKNOWN, TokenizerKind, encode, save_tokens, train_tokenizer
+from pipeline.core.arrays import Spool
+from pipeline.core.command import PATH, InputError, progress, run
+from pipeline.core.folders import filling
+from pipeline.core.hashes import sha256
+from pipeline.core.params import read_params
+from pipeline.corpus.reviews import Staging, read_split, write_reviews
+from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
+from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits
+from pipeline.tokens.tokens import UNKNOWN, TokenizerKind, encode, save_tokens, train_tokenizer
 
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
 
@@ -230,24 +230,23 @@ def _described(split: str, reviews: pd.DataFrame, names: list[str], encoded: dic
     return content
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Turn a data set into a table, a tokenizer and token ids.")
-    parser.add_argument("--raw", type=Path, required=True, help="folder that download wrote")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    arguments = parser.parse_args()
+@click.command(help="Turn a data set into a table, a tokenizer and token ids.")
+@click.option("--raw", type=PATH, required=True, help="folder that download wrote")
+@click.option("--output", type=PATH, required=True, help="folder to write")
+def main(raw: Path, output: Path) -> None:
     params = read_params()
     try:
         report = preprocess(
-            arguments.raw,
+            raw,
             params.data.test,
             params.data.validation,
             params.preprocess.seed,
             params.preprocess.tokenizer,
             params.data.vocabulary,
-            arguments.output,
+            output,
         )
     except OSError as error:  # a full disk, most likely
-        raise InputError(f"{arguments.output} could not be written: {error}") from None
+        raise InputError(f"{output} could not be written: {error}") from None
     print(summary(report))
 
 

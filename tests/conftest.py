@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from pipeline.parts.params import TrainParams
+from pipeline.core.params import TrainParams
+from pipeline.trained.watching import Watcher
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,6 +89,16 @@ def tiny_reviews() -> pd.DataFrame:
                 opening = phrases[(film + i) % len(phrases)]
                 rows.append((f"Film number {film}: {opening}, {end}", label, f"film {film}"))
     return pd.DataFrame(rows, columns=["text", "label", "film"])
+
+
+class Listener(Watcher):
+    """Keeps what it is told of epochs."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[int, dict[str, float]]] = []
+
+    def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        self.epochs.append((epoch, dict(numbers)))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from tokenizers import Tokenizer
 
-from pipeline.parts.gates import Network
-from pipeline.parts.readings import Reading, Words, read, split
-from pipeline.parts.tokens import TokenizerKind, train_tokenizer
+from pipeline import cells
+from pipeline.explaining.readings import Reading, Words, read, split
+from pipeline.inside.numpy_network import Network
+from pipeline.tokens.tokens import TokenizerKind, train_tokenizer
 
 SENTENCES = ["not good at all", "the acting is wooden but i loved every minute", "isn't it a warm and clever film"]
 SETTINGS = {"max_tokens": 100, "keep": "tail"}
@@ -39,7 +40,7 @@ def random_network(
     pooled = wide * (2 if pooling == "max+mean" else 1)
     head = rng.normal(0, 1, (pooled, classes)), np.zeros(classes)
     attention = rng.normal(0, 1, wide) if pooling == "attention" else None
-    return Network(cell, pooling, rng.normal(0, 1, (60, 8)), passes, head, attention)
+    return Network(cells.find(cell), pooling, rng.normal(0, 1, (60, 8)), passes, head, attention)
 
 
 def readings(

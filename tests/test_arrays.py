@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.parts.arrays import Spool, save_arrays
+from pipeline.core.arrays import Spool, save_arrays
 
 
 def test_the_bytes_are_those_of_the_arrays_and_of_no_python_version(tmp_path: Path) -> None:

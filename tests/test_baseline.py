@@ -10,10 +10,10 @@ from conftest import TINY_PARAMS
 
 from pipeline import baseline as stage
 from pipeline.baseline import fit_baseline
-from pipeline.parts.command import InputError
-from pipeline.parts.datasets import Staging, write_reviews
-from pipeline.parts.ngrams import NgramModel
-from pipeline.parts.params import BaselineParams
+from pipeline.core.command import InputError
+from pipeline.core.params import BaselineParams
+from pipeline.corpus.reviews import Staging, write_reviews
+from pipeline.linear.ngrams import NgramModel
 
 # With this little freedom, a model can only say what most of the training texts are.
 WEAK, STRONG = 1e-6, 100.0

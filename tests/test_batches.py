@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.parts.batches import in_length_order, pad, shuffled
-from pipeline.parts.tokens import from_lists
+from pipeline.tokens.batches import in_length_order, pad, shuffled
+from pipeline.tokens.tokens import from_lists
 
 
 def review_lengths(texts: int, seed: int = 0) -> np.ndarray:

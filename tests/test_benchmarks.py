@@ -6,8 +6,8 @@ import pytest
 from conftest import ROOT, Project
 
 from benchmarks import ladder, speed
-from pipeline.parts.command import InputError
-from pipeline.parts.params import TrainParams, read_yaml
+from pipeline.core.command import InputError
+from pipeline.core.params import TrainParams, read_yaml
 
 STEPS = read_yaml(ROOT / ladder.STEPS)
 

@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.parts import cells
+from pipeline import cells
+from pipeline.cells import gru, lstm
 
 
 def test_one_unit_of_an_lstm_worked_out_by_hand() -> None:
     """Gates of one half, by pre-activations of 0: every number can be followed on paper."""
     kernel = np.array([[0.0, 0.0, 1.0, 0.0]])  # input, forget, candidate, output: x moves the candidate alone
-    seen = cells.lstm(np.array([[[math.atanh(0.8)], [0.0]]]), kernel, np.zeros((1, 4)), np.zeros(4))
+    seen = lstm.run(np.array([[[math.atanh(0.8)], [0.0]]]), kernel, np.zeros((1, 4)), np.zeros(4))
     for gate in ("input gate", "forget gate", "output gate"):
         np.testing.assert_allclose(seen[gate].ravel(), [0.5, 0.5])
     np.testing.assert_allclose(seen["candidate"].ravel(), [0.8, 0.0])
@@ -22,7 +23,7 @@ def test_one_unit_of_an_lstm_worked_out_by_hand() -> None:
 
 def test_the_order_of_the_lstm_gates_is_input_forget_candidate_output() -> None:
     bias = np.array([math.log(4), math.log(9), math.atanh(0.5), -math.log(4)])  # sigmoids of 0.8, 0.9 and 0.2
-    seen = cells.lstm(np.zeros((1, 2, 1)), np.zeros((1, 4)), np.zeros((1, 4)), bias)
+    seen = lstm.run(np.zeros((1, 2, 1)), np.zeros((1, 4)), np.zeros((1, 4)), bias)
     shown = {name: values.ravel().tolist() for name, values in seen.items()}
     assert shown["input gate"] == pytest.approx([0.8, 0.8])
     assert shown["forget gate"] == pytest.approx([0.9, 0.9])
@@ -34,7 +35,7 @@ def test_the_order_of_the_lstm_gates_is_input_forget_candidate_output() -> None:
 def test_one_unit_of_a_gru_worked_out_by_hand() -> None:
     bias = np.array([[math.log(3), 0.0, math.atanh(0.8)], [0.0, 0.0, 0.0]])  # z = 0.75 and r = 0.5
     recurrent_kernel = np.array([[0.0, 0.0, 2.0]])
-    seen = cells.gru(np.zeros((1, 2, 1)), np.zeros((1, 3)), recurrent_kernel, bias)
+    seen = gru.run(np.zeros((1, 2, 1)), np.zeros((1, 3)), recurrent_kernel, bias)
     second = math.tanh(math.atanh(0.8) + 0.5 * (2 * 0.2))  # the reset gate halves h' R = 2 * 0.2
     np.testing.assert_allclose(seen["update gate"].ravel(), [0.75, 0.75])
     np.testing.assert_allclose(seen["reset gate"].ravel(), [0.5, 0.5])
@@ -45,7 +46,7 @@ def test_one_unit_of_a_gru_worked_out_by_hand() -> None:
 def test_the_reset_gate_of_a_gru_scales_the_recurrent_bias_too() -> None:
     """What `reset_after` means: r * (h' R + b'), so the second bias counts even for the first token."""
     bias = np.array([[0.0, math.log(3), 0.1], [0.0, 0.0, 0.4]])  # r = 0.75
-    seen = cells.gru(np.zeros((1, 1, 1)), np.zeros((1, 3)), np.zeros((1, 3)), bias)
+    seen = gru.run(np.zeros((1, 1, 1)), np.zeros((1, 3)), np.zeros((1, 3)), bias)
     assert seen["candidate"].item() == pytest.approx(math.tanh(0.1 + 0.75 * 0.4))
 
 
@@ -55,11 +56,11 @@ def test_a_keeping_gate_of_one_keeps_and_of_zero_forgets(gate: str) -> None:
     for opening, remembered in ((50.0, 1.0), (-50.0, 0.0)):
         if gate == "forget gate":
             kernel = np.array([[50.0, 0.0, 50.0, 0.0]])
-            memory = cells.lstm(first_only, kernel, np.zeros((1, 4)), np.array([0, opening, 0, 0]))["cell state"]
+            memory = lstm.run(first_only, kernel, np.zeros((1, 4)), np.array([0, opening, 0, 0]))["cell state"]
         else:  # the first token shuts the gate, so that it is taken in
             kernel = np.array([[-200.0, 0.0, 50.0]])
             bias = np.array([[opening, 0, 0], [0, 0, 0]])
-            memory = cells.gru(first_only, kernel, np.zeros((1, 3)), bias)["state"]
+            memory = gru.run(first_only, kernel, np.zeros((1, 3)), bias)["state"]
         assert memory.ravel() == pytest.approx([1.0, remembered], abs=1e-9)
 
 
@@ -72,10 +73,10 @@ def test_states_and_the_cell_agree_with_keras(cell: str) -> None:
     layer(vectors)  # makes the weights
     rng = np.random.default_rng(4)
     layer.set_weights([4 * weight + rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
-    seen = cells.CELLS[cell](vectors, *layer.get_weights())
+    seen = cells.find(cell).run(vectors, *layer.get_weights())
     np.testing.assert_allclose(seen["state"], np.asarray(layer(vectors)), atol=1e-5)
     assert seen["state"].dtype == np.float32
-    keep = seen[cells.KEEPING_GATE[cell]]
+    keep = cells.find(cell).kept(seen, layer.get_weights())
     assert keep.min() < 0.02  # the gates were really tried
     assert keep.max() > 0.98
     if cell == "lstm":
@@ -87,7 +88,7 @@ def test_states_and_the_cell_agree_with_keras(cell: str) -> None:
 
 def test_what_is_not_asked_for_is_not_kept() -> None:
     kernel, recurrent_kernel, vectors = np.ones((1, 4)), np.ones((1, 4)), np.ones((2, 3, 1))
-    whole = cells.lstm(vectors, kernel, recurrent_kernel, np.zeros(4))
-    part = cells.lstm(vectors, kernel, recurrent_kernel, np.zeros(4), kept=["state"])
+    whole = lstm.run(vectors, kernel, recurrent_kernel, np.zeros(4))
+    part = lstm.run(vectors, kernel, recurrent_kernel, np.zeros(4), kept=["state"])
     assert list(part) == ["state"]
     np.testing.assert_array_equal(part["state"], whole["state"])

@@ -12,11 +12,11 @@ from conftest import Project, copy_project
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, DataType, Schema
 
-from pipeline.parts.choice import choose, served_uri
-from pipeline.parts.command import InputError
-from pipeline.parts.registry import Registry, Version
-from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import Trained
+from pipeline.core.command import InputError
+from pipeline.serving.registry import Registry, Version
+from pipeline.serving.selection import choose, served_uri
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.trained import Trained
 
 TEXT = "the acting is superb"
 
@@ -163,7 +163,7 @@ def test_other_columns_are_refused(tmp_path: Path, signature: ModelSignature | N
 
 def test_a_model_keeps_to_its_own_code_when_it_answers(tmp_path: Path) -> None:
     """Also for what it imports as late as that."""
-    code = tmp_path / "pipeline" / "parts"
+    code = tmp_path / "pipeline" / "core"
     code.mkdir(parents=True)
     for package in (code, code.parent):
         (package / "__init__.py").touch()
@@ -173,7 +173,7 @@ def test_a_model_keeps_to_its_own_code_when_it_answers(tmp_path: Path) -> None:
         "import mlflow\nimport pandas as pd\n"
         "class Late(mlflow.pyfunc.PythonModel):\n"
         "    def predict(self, context, model_input, params=None):\n"
-        "        from pipeline.parts.arrays import WORD\n"
+        "        from pipeline.core.arrays import WORD\n"
         "        return pd.DataFrame({'label': [WORD] * len(model_input), 'p_good': 1.0})\n"
         "mlflow.models.set_model(Late())\n"
     )
@@ -187,7 +187,7 @@ def test_a_model_keeps_to_its_own_code_when_it_answers(tmp_path: Path) -> None:
     loaded = Registry("tiny").load(str(tmp_path / "late"))
     for _ in range(2):
         assert loaded.predict(["x"])["label"].tolist() == ["its own"]
-    from pipeline.parts import arrays
+    from pipeline.core import arrays
 
     assert not hasattr(arrays, "WORD")
     assert str(tmp_path / "late" / "code") not in sys.path

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from conftest import ROOT, clean_environment, tiny_reviews, train_params
 
-from pipeline.parts import networks
-from pipeline.parts.classifier import Classifier
-from pipeline.parts.fitting import fit
-from pipeline.parts.ngrams import NgramModel, vectorizer
-from pipeline.parts.ngrams import classifier as ngram_classifier
-from pipeline.parts.tokens import clip, encode, train_tokenizer
+from pipeline.linear.ngrams import NgramModel, vectorizer
+from pipeline.linear.ngrams import classifier as ngram_classifier
+from pipeline.networks import building, networks
+from pipeline.networks.fitting import fit
+from pipeline.packaging.classifier import Classifier
+from pipeline.tokens.tokens import clip, encode, train_tokenizer
 
 MAX_TOKENS = 9  # cuts most reviews
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokens = clip(encode(tokenizer, reviews["text"].tolist()), MAX_TOKENS, "head")
     labels = (reviews["label"] == "positive").to_numpy(np.int32)
     networks.seed_everything(1)
-    network = networks.build("gru", tokenizer.get_vocab_size(), 2, settings)
+    network = building.build("gru", tokenizer.get_vocab_size(), 2, settings)
     fit(network, (tokens, labels), (tokens, labels), settings, 32, 1)
     networks.save(network, folder / "model.keras")
     card = {"model": "gru", "labels": ["negative", "positive"], "settings": {"max_tokens": MAX_TOKENS, "keep": "head"}}
@@ -164,7 +164,7 @@ def test_code_in_a_network_is_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_the_baseline_opens_without_keras(linear_folder: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom pipeline.parts.classifier import Classifier\n"
+        "import sys\nfrom pathlib import Path\nfrom pipeline.packaging.classifier import Classifier\n"
         f"folder = Path({str(linear_folder)!r})\n"
         "table = Classifier(folder / 'model.npz', folder / 'card.json').predict(['superb'])\n"
         "print(table['label'][0], {'keras', 'tensorflow'} & set(sys.modules))\n"

@@ -8,12 +8,12 @@ import sys
 import pytest
 from conftest import ROOT, clean_environment
 
-from pipeline.parts.command import did_you_mean
+from pipeline.core.command import did_you_mean
 
 
 def run_main(body: str, stdout: int = subprocess.PIPE, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     """Run a command whose `main` has this body, as a process of its own."""
-    code = f"from pipeline.parts.command import InputError, run\ndef main():\n    {body}\nrun(main)\n"
+    code = f"from pipeline.core.command import InputError, run\ndef main():\n    {body}\nrun(main)\n"
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT, env=clean_environment() | {"PYTHONIOENCODING": encoding}, encoding=encoding,
@@ -84,7 +84,7 @@ def test_the_nearest_known_name_is_proposed(name: str, answer: str) -> None:
 
 
 def test_what_is_waited_for_is_said_on_a_terminal_and_goes() -> None:
-    code = "from pipeline.parts.command import waiting\nwith waiting('load it'): print('loaded')"
+    code = "from pipeline.core.command import waiting\nwith waiting('load it'): print('loaded')"
     command = [sys.executable, "-c", code]
     silent = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True)
     assert (silent.stdout, silent.stderr) == ("loaded\n", "")
@@ -96,6 +96,6 @@ def test_what_is_waited_for_is_said_on_a_terminal_and_goes() -> None:
 
 def test_progress_hands_things_on_and_is_silent_in_a_pipe() -> None:
     result = run_main(
-        "from pipeline.parts.command import progress; print(list(progress(range(3), desc='count', unit=' things')))"
+        "from pipeline.core.command import progress; print(list(progress(range(3), desc='count', unit=' things')))"
     )
     assert (result.stdout, result.stderr) == ("[0, 1, 2]\n", "")

@@ -10,11 +10,11 @@ import pytest
 from conftest import Project, commit_all
 from test_end_to_end import MODELS, runs_of
 
-from pipeline.parts.command import InputError
-from pipeline.parts.costs import costs
-from pipeline.parts.statistics import Difference
-from pipeline.parts.trained import Trained
+from pipeline.comparison.costs import costs
+from pipeline.comparison.statistics import Difference
+from pipeline.core.command import InputError
 from pipeline.tools.compare import Side, check_same_test, data_of, pairs_of, side_by_side, told_of, without_same_models
+from pipeline.trained.trained import Trained
 
 COMPARE = ("python", "-m", "pipeline.tools.compare")
 

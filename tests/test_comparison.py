@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.parts.command import InputError
-from pipeline.parts.comparison import Comparison, compare
-from pipeline.parts.scores import METRICS, roc
-from pipeline.parts.trained import Trained
+from pipeline.comparison.comparison import Comparison, compare
+from pipeline.core.command import InputError
+from pipeline.trained.scores import METRICS, roc
+from pipeline.trained.trained import Trained
 
 LABELS = np.array([0, 1, 1, 0], np.int32)
 NAMES = ["negative", "positive"]

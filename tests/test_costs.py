@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.parts.costs import Cost, costs, for_verdict
-from pipeline.parts.latency import BATCH_SIZES, latency, latency_name
-from pipeline.parts.trained import Trained
+from pipeline.comparison.costs import Cost, costs, for_verdict
+from pipeline.comparison.latency import BATCH_SIZES, latency, latency_name
+from pipeline.trained.trained import Trained
 
 
 def run(model: str, seed: int | None, epochs: int) -> Trained:

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.parts.command import InputError
-from pipeline.parts.datasets import Staging, read_label_names, read_split, write_reviews
-from pipeline.parts.sources import COLUMNS
-from pipeline.parts.tables import BATCH_ROWS
+from pipeline.core.command import InputError
+from pipeline.corpus.reviews import Staging, read_label_names, read_split, write_reviews
+from pipeline.corpus.sources import COLUMNS
+from pipeline.corpus.tables import BATCH_ROWS
 
 
 def table(*texts: str | None) -> pd.DataFrame:

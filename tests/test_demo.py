@@ -21,8 +21,8 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from werkzeug.serving import make_server
 
-from pipeline.parts.choice import MODELS, open_trained
-from pipeline.parts.command import InputError
+from pipeline.core.command import InputError
+from pipeline.serving.selection import MODELS, open_trained
 from pipeline.tools.demo import LONGEST, Entry, best_of_each, make_app
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from pipeline.parts import networks
-from pipeline.parts.params import read_params
+from pipeline.core.params import read_params
+from pipeline.networks import building
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 HOW = (ROOT / "docs" / "how-lstm-and-gru-work.md").read_text(encoding="utf-8")
@@ -31,10 +31,10 @@ def test_commands_and_files_that_are_named_exist() -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_the_numbers_of_parameters_are_those_of_the_default_networks(cell: networks.CellName) -> None:
+def test_the_numbers_of_parameters_are_those_of_the_default_networks(cell: str) -> None:
     params = read_params(ROOT / "params.yaml")
     assert (params.train.embedding_dim, params.train.units) == (64, 64)
-    model = networks.build(cell, params.datasets["rotten_tomatoes"].vocabulary, 2, params.train)
+    model = building.build(cell, params.datasets["rotten_tomatoes"].vocabulary, 2, params.train)
     recurrent = model.get_layer(f"{cell}_1").count_params()
     assert re.search(rf"^\| {cell.upper()} \| [^|]+ \| {recurrent:,} \|$", HOW, re.MULTILINE)
     if cell == "lstm":

@@ -9,9 +9,9 @@ import pytest
 from conftest import ROOT, TINY_PARAMS, clean_environment
 from test_sources import imdb_archive, imdb_files
 
+from pipeline.core.command import InputError
+from pipeline.corpus.sources import Reviews, content_sha256, read_source
 from pipeline.download import download
-from pipeline.parts.command import InputError
-from pipeline.parts.sources import Reviews, content_sha256, read_source
 
 
 def names(folder: Path) -> list[str]:

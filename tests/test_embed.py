@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import ROOT, train_params
 
-from pipeline.parts import networks
-from pipeline.parts.command import InputError
-from pipeline.parts.tokens import Tokens, from_lists
-from pipeline.parts.wordvectors import WordVectors, learn, read
+from pipeline.core.command import InputError
+from pipeline.networks import building, networks
+from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.wordvectors import WordVectors, learn, read
 from pipeline.tools.vectors import write
 
 PIECES = {"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 3, "film": 4}
@@ -81,16 +81,16 @@ def test_every_component_gets_the_same_spread() -> None:
 
 def test_a_network_starts_from_the_vectors_and_from_random_ones_where_there_are_none() -> None:
     known = np.array([False, True, True, False])
-    model = networks.build("gru", 4, 2, train_params())
+    model = building.build("gru", 4, 2, train_params())
     (before,) = networks.weights(model)["embedding"]
-    networks.start_from(model, np.full((4, 8), 7, np.float32), known)
+    building.start_from(model, np.full((4, 8), 7, np.float32), known)
     (after,) = networks.weights(model)["embedding"]
     assert (after[known] == 7).all()
     np.testing.assert_array_equal(after[~known], before[~known])
 
 
 def test_presets_name_parameters_and_the_tutorials_is_what_params_yaml_has() -> None:
-    from pipeline.parts.params import read_params, read_preset
+    from pipeline.core.params import read_params, read_preset
 
     train = read_params(ROOT / "params.yaml").train.model_dump()
     tutorial, fast, strong = (read_preset(name, ROOT / "presets.yaml") for name in ("tutorial", "fast", "strong"))

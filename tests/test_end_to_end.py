@@ -12,8 +12,8 @@ from conftest import Project, commit_all
 from filelock import FileLock
 from mlflow.entities import Run
 
-from pipeline.parts.lineage import md5
-from pipeline.parts.store import FINGERPRINT
+from pipeline.core.hashes import md5
+from pipeline.tracking.store import FINGERPRINT
 
 MODELS = ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.parts.datasets import Staging, read_groups, write_reviews
+from pipeline.corpus.reviews import Staging, read_groups, write_reviews
 
 
 @pytest.mark.parametrize(

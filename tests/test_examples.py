@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.parts.datasets import Staging, write_reviews
-from pipeline.parts.examples import Answer, disagreements, errors, find_examples
+from pipeline.comparison.examples import Answer, disagreements, errors, find_examples
+from pipeline.corpus.reviews import Staging, write_reviews
 
 LABELS = np.array([0, 0, 1, 1, 0])
 # p(class 1) of every text. Both are wrong about texts 2 and 4.

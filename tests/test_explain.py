@@ -10,7 +10,7 @@ import pytest
 from conftest import Project
 from samples import readings
 
-from pipeline.parts.command import InputError
+from pipeline.core.command import InputError
 from pipeline.tools import explain
 
 TEXT = "Film number 3: not GOOD at all, & zzyx <b>though</b> it is long"

@@ -17,9 +17,9 @@ import pytest
 from conftest import ROOT, clean_environment
 from test_sources import backwards, imdb_archive, imdb_files
 
-from pipeline.parts.command import InputError
-from pipeline.parts.fetching import fetch
-from pipeline.parts.sources import ImdbSource, RottenTomatoesSource, content_sha256
+from pipeline.core.command import InputError
+from pipeline.corpus.fetching import fetch
+from pipeline.corpus.sources import ImdbSource, RottenTomatoesSource, content_sha256
 
 PAYLOAD = random.Random(1).randbytes(1_000_000)
 NAME = "reviews.tar.gz"
@@ -387,9 +387,9 @@ def test_when_nothing_more_can_be_written_the_target_is_not_half_there(
     code = f"""
 import resource, sys
 from pathlib import Path
-from pipeline.parts.command import run
-from pipeline.parts.fetching import fetch
-from pipeline.parts.sources import ImdbSource
+from pipeline.core.command import run
+from pipeline.corpus.fetching import fetch
+from pipeline.corpus.sources import ImdbSource
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 archive = ImdbSource.model_validate({archive.model_dump()!r})
 run(lambda: fetch(archive, Path({str(downloads)!r}), None, Path({str(target)!r})))

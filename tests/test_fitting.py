@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from conftest import train_params
+from conftest import Listener, train_params
 
-from pipeline.parts import networks
-from pipeline.parts.batches import pad
-from pipeline.parts.command import InputError
-from pipeline.parts.fitting import fit
-from pipeline.parts.params import TrainParams
-from pipeline.parts.tokens import Tokens, from_lists
+from pipeline.core.command import InputError
+from pipeline.core.params import TrainParams
+from pipeline.networks import building, networks
+from pipeline.networks.fitting import fit
+from pipeline.tokens.batches import pad
+from pipeline.tokens.tokens import Tokens, from_lists
 
 VOCABULARY = 10
 
@@ -44,16 +44,16 @@ def log_loss(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> float:
 def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> None:
     train, validation = random_texts(16, 8), random_texts(17, 8)  # noise: the validation loss has to rise
     chosen = settings(epochs=epochs, patience=patience, learning_rate=0.1)
-    seen: list[tuple[int, dict[str, float]]] = []
+    listener = Listener()
     networks.seed_everything(1)
-    model = networks.build("gru", VOCABULARY, 2, chosen)
-    history = fit(model, train, validation, chosen, 8, 1, lambda *epoch: seen.append(epoch))
+    model = building.build("gru", VOCABULARY, 2, chosen)
+    history = fit(model, train, validation, chosen, 8, 1, listener)
     losses = [epoch["validation_loss"] for epoch in history]
     best = int(np.argmin(losses))
     assert best < len(losses) - 1
     assert len(history) == (best + 1 + patience if epochs == 40 else epochs)
     assert log_loss(model, *validation) == pytest.approx(losses[best], abs=1e-5)
-    assert seen == list(enumerate(history, start=1))
+    assert listener.epochs == list(enumerate(history, start=1))
     assert list(history[0]) == ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
 
 
@@ -61,13 +61,13 @@ def test_with_averaging_the_average_is_validated_and_kept() -> None:
     train, validation = praising_texts(8), random_texts(17, 8)
     networks.seed_everything(1)
     averaged = settings(averaging=0.9, epochs=3)
-    model = networks.build("gru", VOCABULARY, 2, averaged)
+    model = building.build("gru", VOCABULARY, 2, averaged)
     history = fit(model, train, validation, averaged, 16, 1)
     losses = [epoch["validation_loss"] for epoch in history]
     assert log_loss(model, *validation) == pytest.approx(losses[-1], abs=1e-5)
     networks.seed_everything(1)
     plain = settings(epochs=3)
-    other = fit(networks.build("gru", VOCABULARY, 2, plain), train, validation, plain, 16, 1)
+    other = fit(building.build("gru", VOCABULARY, 2, plain), train, validation, plain, 16, 1)
     # The weights themselves take the same way; only what is looked at differs.
     assert [e["train_loss"] for e in history] == pytest.approx([e["train_loss"] for e in other], abs=1e-4)
     assert losses != pytest.approx([epoch["validation_loss"] for epoch in other], abs=1e-3)
@@ -77,16 +77,16 @@ def test_the_learning_rate_decays_from_epoch_to_epoch_and_long_gradients_are_cut
     train, validation = praising_texts(8), random_texts(17, 8)
     slow = settings(learning_rate=0.1, decay=0.001, clip_norm=1e-9, epochs=2)
     networks.seed_everything(1)
-    model = networks.build("gru", VOCABULARY, 2, slow)
+    model = building.build("gru", VOCABULARY, 2, slow)
     fit(model, train, validation, slow, 16, 1)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.1 * 0.001**2, rel=1e-3)
     assert model.optimizer.global_clipnorm == 1e-9
 
 
-def trained(cell: networks.CellName = "gru", **changes: object) -> keras.Model:
+def trained(cell: str = "gru", **changes: object) -> keras.Model:
     chosen = settings(**{"epochs": 3, **changes})
     networks.seed_everything(1)
-    model = networks.build(cell, VOCABULARY, 2, chosen)
+    model = building.build(cell, VOCABULARY, 2, chosen)
     fit(model, praising_texts(12), random_texts(17, 12), chosen, 16, 1)
     return model
 
@@ -123,7 +123,7 @@ def test_a_network_trained_on_moved_texts_withstands_them() -> None:
 def test_what_is_reported_is_the_loss_on_the_texts_as_they_are() -> None:
     chosen = settings(adversarial=5.0, epochs=1, learning_rate=1e-9)
     networks.seed_everything(1)
-    model = networks.build("gru", VOCABULARY, 2, chosen)
+    model = building.build("gru", VOCABULARY, 2, chosen)
     train = praising_texts(12)
     (epoch,) = fit(model, train, train, chosen, 24, 1)  # the last batch is smaller
     assert epoch["train_loss"] == pytest.approx(epoch["validation_loss"], abs=1e-5)
@@ -136,7 +136,7 @@ def test_adversarial_texts_go_with_averages_and_all_the_rest() -> None:
         segment=5, epochs=8, patience=2, learning_rate=0.2,
     )  # fmt: skip
     networks.seed_everything(1)
-    model = networks.build("lstm", VOCABULARY, 2, chosen)
+    model = building.build("lstm", VOCABULARY, 2, chosen)
     history = fit(model, train, validation, chosen, 16, 1)
     losses = [epoch["validation_loss"] for epoch in history]
     assert min(losses) < losses[-1]
@@ -147,6 +147,6 @@ def test_adversarial_texts_go_with_averages_and_all_the_rest() -> None:
 def test_a_loss_that_is_no_number_is_reported() -> None:
     chosen = settings(learning_rate=1e38, epochs=2, patience=1)
     networks.seed_everything(1)
-    model = networks.build("gru", VOCABULARY, 2, chosen)
+    model = building.build("gru", VOCABULARY, 2, chosen)
     with pytest.raises(InputError, match=r"no number from the first epoch on; lower train\.learning_rate"):
         fit(model, praising_texts(12), random_texts(17, 12), chosen, 16, 1)

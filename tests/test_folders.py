@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.parts.command import InputError
-from pipeline.parts.folders import check_files, check_ours, filling
+from pipeline.core.command import InputError
+from pipeline.core.folders import check_files, check_ours, filling
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -9,8 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 from samples import readings
 
-from pipeline.parts import figures, gatefigures, memoryfigures
-from pipeline.parts.memory import Memory
+from pipeline.explaining import gatefigures
+from pipeline.inside.memory import Memory
+from pipeline.reporting import figures, memoryfigures
 
 TEXT = "The acting is wooden, but I loved zzyx $a$"
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 from samples import readings
 
-from pipeline.parts.gatepage import page
+from pipeline.explaining.gatepage import page
 
 NASTY = "Not <script>alert(\"x\")</script> good & 'all'\n zzyx"
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from conftest import Project, train_params
 
-from pipeline.parts import gates, networks
-from pipeline.parts.command import InputError
-from pipeline.parts.gates import Network, log_odds, log_odds_slopes
-from pipeline.parts.tokens import TokenizedSplits, from_lists
+from pipeline.core.command import InputError
+from pipeline.inside import numpy_network as gates
+from pipeline.inside.numpy_network import Network, log_odds, log_odds_slopes
+from pipeline.networks import building, networks
+from pipeline.tokens.tokens import TokenizedSplits, from_lists
 
 VOCABULARY = 12
 TEXT = np.array([3, 7, 1, 7, 9, 2, 4])
@@ -32,7 +33,7 @@ BUILDS = [
 
 
 def strong_network(
-    cell: networks.CellName,
+    cell: str,
     classes: int = 2,
     pooling: str = "max",
     layers: int = 1,
@@ -43,7 +44,7 @@ def strong_network(
     networks.seed_everything(3)
     build = {"pooling": pooling, "layers": layers, "bidirectional": bidirectional, "segment": segment}
     settings = train_params(embedding_dim=4, units=3, **build)
-    model = networks.build(cell, VOCABULARY, classes, settings)
+    model = building.build(cell, VOCABULARY, classes, settings)
     rng = np.random.default_rng(4)
     model.set_weights([3 * weight + rng.normal(0, 0.5, weight.shape) for weight in model.get_weights()])
     return model
@@ -55,7 +56,7 @@ def in_numpy(model: keras.Model, pooling: str = "max") -> Network:
 
 @pytest.mark.parametrize(("cell", "layers", "bidirectional", "pooling", "classes", "segment"), BUILDS)
 def test_the_verdict_so_far_and_its_slopes_are_those_of_keras(
-    cell: networks.CellName, layers: int, bidirectional: bool, pooling: str, classes: int, segment: int
+    cell: str, layers: int, bidirectional: bool, pooling: str, classes: int, segment: int
 ) -> None:
     model = strong_network(cell, classes, pooling, layers, bidirectional, segment)
     network = in_numpy(model, pooling)
@@ -129,7 +130,7 @@ def test_trained_weights_give_the_stored_predictions(trained_project: Project, n
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_reading_goes_on_where_it_stopped(cell: networks.CellName) -> None:
+def test_reading_goes_on_where_it_stopped(cell: str) -> None:
     network = in_numpy(strong_network(cell, layers=2))
     vectors = network.embedding[np.arange(1, 11)][None]
     whole = network.run(vectors)
@@ -165,14 +166,14 @@ def test_log_odds_are_those_of_the_probabilities() -> None:
     ],
 )
 def test_another_build_is_refused(layers: dict[str, list[np.ndarray]], pooling: str, message: str) -> None:
-    weights = networks.weights(networks.build("lstm", VOCABULARY, 2, train_params())) | layers
+    weights = networks.weights(building.build("lstm", VOCABULARY, 2, train_params())) | layers
     with pytest.raises(InputError, match=message):
         Network.from_weights(weights, pooling)
 
 
 def test_no_framework_is_needed() -> None:
     code = (
-        "import sys, pipeline.parts.gates, pipeline.parts.importance;"
+        "import sys, pipeline.inside.numpy_network, pipeline.inside.importance;"
         "sys.exit(bool({'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

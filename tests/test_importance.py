@@ -8,9 +8,9 @@ import tensorflow as tf
 from samples import random_network
 from test_gates import TEXT, in_numpy, strong_network
 
-from pipeline.parts import gates, networks
-from pipeline.parts.gates import Network, log_odds
-from pipeline.parts.importance import gradient_times_input, occlusion, slopes
+from pipeline.inside import numpy_network as gates
+from pipeline.inside.importance import gradient_times_input, occlusion, slopes
+from pipeline.inside.numpy_network import Network, log_odds
 
 
 def gradient_of(network: Network, text: np.ndarray, code: int) -> np.ndarray:
@@ -20,9 +20,7 @@ def gradient_of(network: Network, text: np.ndarray, code: int) -> np.ndarray:
 
 @pytest.mark.parametrize("pooling", gates.POOLINGS)
 @pytest.mark.parametrize(("cell", "classes"), [("lstm", 2), ("gru", 3)])
-def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(
-    cell: networks.CellName, classes: int, pooling: str
-) -> None:
+def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(cell: str, classes: int, pooling: str) -> None:
     model = strong_network(cell, classes, pooling)
     layers = {layer.name: layer for layer in model.layers}
     vectors = tf.Variable(layers["embedding"](TEXT[None]))

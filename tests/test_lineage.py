@@ -13,18 +13,10 @@ import pytest
 from conftest import Project
 from ruamel.yaml import YAML
 
-from pipeline.parts.lineage import (
-    commit,
-    dependencies,
-    environment,
-    folder_md5,
-    locked_dependencies,
-    md5,
-    project_root,
-    sha256,
-    uncommitted_changes,
-)
-from pipeline.parts.lineage import repository as repository_of
+from pipeline.core.folders import project_root
+from pipeline.core.hashes import folder_md5, md5, sha256
+from pipeline.tracking.lineage import commit, dependencies, environment, locked_dependencies, uncommitted_changes
+from pipeline.tracking.lineage import repository as repository_of
 
 
 @pytest.fixture
@@ -228,18 +220,21 @@ def test_what_made_files_is_known_only_if_lock_files_and_tree_agree(
 
 def test_dependencies_are_the_files_that_a_stage_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert dependencies("train") == {}
+    assert dependencies("train", {}) == {}
     (tmp_path / "code.py").write_text("abc")
     (tmp_path / "folder").mkdir()
     (tmp_path / "dvc.yaml").write_text("stages:\n  train:\n    cmd: x\n    deps: [code.py, folder]\n")
     (tmp_path / "folder" / "inner.py").write_text("abc")
     of_folder = folder_md5(tmp_path / "folder")
-    assert dependencies("train") == {"code.py": "900150983cd24fb0d6963f7d28e17f72", "folder": of_folder}
-    assert dependencies("other") == {}
+    assert dependencies("train", {"model": "gru", "seed": 1}) == {
+        "code.py": "900150983cd24fb0d6963f7d28e17f72",
+        "folder": of_folder,
+    }
+    assert dependencies("other", {}) == {}
     source = {"path": "data/sources/mine", "md5": "5" * 32 + ".dir"}
     lock = {"stages": {"download": {"deps": [source, {"path": "pipeline/download.py", "md5": "6" * 32}]}}}
     (tmp_path / "dvc.lock").write_text(json.dumps(lock))
-    assert dependencies("other") == {"data/sources/mine": "5" * 32 + ".dir"}
+    assert dependencies("other", {}) == {"data/sources/mine": "5" * 32 + ".dir"}
 
 
 def test_a_folder_has_the_hash_that_dvc_gives_it(trained_project: Project) -> None:

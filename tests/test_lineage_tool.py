@@ -8,8 +8,8 @@ import mlflow
 import pytest
 from conftest import Project, commit_all
 
-from pipeline.parts.freshness import fingerprint
-from pipeline.parts.lineage import folder_md5, md5, sha256
+from pipeline.core.hashes import folder_md5, md5, sha256
+from pipeline.reporting.stamp import fingerprint
 
 LINEAGE = ("python", "-m", "pipeline.tools.lineage")
 
@@ -70,7 +70,7 @@ def test_a_run_tells_all_that_it_read(trained_project: Project) -> None:
     shown = trained_project.run(*LINEAGE, "lstm-2").stdout
     tokens = md5(trained_project.root / "data/processed/tokens.npz")
     assert f"data/processed/tokens.npz = {tokens}" in shown
-    assert f"pipeline/parts/networks.py = {md5(trained_project.root / 'pipeline/parts/networks.py')}" in shown
+    assert f"pipeline/networks/networks.py = {md5(trained_project.root / 'pipeline/networks/networks.py')}" in shown
     assert f"tiny tokens {tokens} (training)" in shown
     assert "units = 8" in shown
     assert f"{tokens}" in (trained_project.root / "dvc.lock").read_text()

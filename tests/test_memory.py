@@ -9,13 +9,15 @@ import pytest
 from conftest import train_params
 from samples import random_network
 
-from pipeline.parts import memory, networks
-from pipeline.parts.command import InputError
-from pipeline.parts.gates import Network
-from pipeline.parts.memory import Memory
-from pipeline.parts.tokens import Tokens, from_lists
-from pipeline.parts.trained import Trained
-from pipeline.train import measure_memory
+from pipeline import cells
+from pipeline.core.command import InputError
+from pipeline.inside import memory
+from pipeline.inside.memory import Memory
+from pipeline.inside.numpy_network import Network
+from pipeline.memory import measure
+from pipeline.networks import building, networks
+from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.trained.trained import Trained
 
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "film": 2, "not": 3, "isn't": 4, "great": 5, "note": 6}
 SUB_WORDS = {"[PAD]": 0, "[UNK]": 1, "▁film": 2, "▁not": 3, "not": 4, "▁great": 5, "▁t": 6}
@@ -39,7 +41,7 @@ def two_unit_network(cell: str, keep: tuple[float, float], pooling: str = "last"
         weights = [kernel, np.zeros((2, 6)), np.array([[*gates, 0, 0, 0, 0], [0.0] * 6])]
     passes = {"layer 1": weights} | ({"layer 1 backward": weights} if backward else {})
     head = np.tile([[0.0, 1.0]], (2 * len(passes), 1)), np.zeros(2)
-    return Network(cell, pooling, embedding, passes, head)
+    return Network(cells.find(cell), pooling, embedding, passes, head)
 
 
 def texts() -> Tokens:
@@ -98,7 +100,7 @@ def test_of_many_classes_the_one_that_the_network_says_is_explained() -> None:
     """The last class has no weights: explaining it alone would still see the first two, but less of them."""
     network = two_unit_network("gru", (0.5, 0.5))
     kernel = np.array([[3.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    three = Network("gru", "last", network.embedding, network.passes, (kernel, np.array([0.0, -9.0, -9.0])))
+    three = Network(cells.find("gru"), "last", network.embedding, network.passes, (kernel, np.array([0.0, -9.0, -9.0])))
     tokens = from_lists([[5, 5], [5, 5]])
     distances, _ = memory.distance_effects(three, tokens)
     states = three.run(three.embedding[np.array([[5, 5], [5, 0]])])["layer 1"]["state"][:, -1, 0]
@@ -163,7 +165,7 @@ def test_words_are_found_in_word_and_sub_word_vocabularies() -> None:
 
 def test_random_words_of_the_same_frequency_move_units_less() -> None:
     network = two_unit_network("gru", (0.2, 0.2))
-    network = Network("gru", "last", np.full((60, 1), 0.1), network.passes, network.head)
+    network = Network(cells.find("gru"), "last", np.full((60, 1), 0.1), network.passes, network.head)
     network.embedding[5] = 3.0  # only this word says much
     rng = np.random.default_rng(3)
     tokens = from_lists([rng.integers(1, 60, 50).tolist() for _ in range(20)])
@@ -235,11 +237,11 @@ def test_training_measures_every_build_and_loses_none_that_cannot_be_checked(
     tmp_path: Path, broken: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build = train_params(pooling="attention", layers=2, bidirectional=True)
-    model = networks.build("gru", 7, 3, build)
+    model = building.build("gru", 7, 3, build)
     model.set_weights([np.full_like(weight, np.nan) if broken else weight for weight in model.get_weights()])
     networks.save(model, tmp_path / "model.keras")
     card = {"model": "gru", "settings": build.model_dump() | {"max_tokens": 20}}
-    measured = measure_memory(Trained(tmp_path, card, {}), texts(), VOCABULARY)
+    measured = measure(Trained(tmp_path, card, {}), texts(), VOCABULARY)
     assert ("its memory is not measured" in capsys.readouterr().err) == broken
     assert measured.layers == ([] if broken else ["layer 1", "layer 1 backward", "layer 2", "layer 2 backward"])
     assert Memory.from_json(measured.to_json()).layers == measured.layers

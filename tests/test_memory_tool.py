@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from pipeline.parts.command import InputError
+from pipeline.core.command import InputError
 from pipeline.tools.memory import look
 
 

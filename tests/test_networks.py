@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from test_fitting import VOCABULARY, log_loss, praising_texts, random_texts, settings
 
-from pipeline.parts import networks
-from pipeline.parts.batches import pad
-from pipeline.parts.fitting import fit
-from pipeline.parts.tokens import Tokens, from_lists
+from pipeline.networks import building, networks
+from pipeline.networks.fitting import fit
+from pipeline.tokens.batches import pad
+from pipeline.tokens.tokens import Tokens, from_lists
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Learnt:
     history: list[dict[str, float]]
 
 
-def learn(cell: networks.CellName, longest: int, seed: int) -> Learnt:
+def learn(cell: str, longest: int, seed: int) -> Learnt:
     train, validation = praising_texts(longest), random_texts(17, longest)
     networks.seed_everything(seed)
-    model = networks.build(cell, VOCABULARY, 2, settings(dropout=0.1))
+    model = building.build(cell, VOCABULARY, 2, settings(dropout=0.1))
     return Learnt(model, train, validation, fit(model, train, validation, settings(), 16, seed))
 
 
@@ -87,11 +87,9 @@ def test_the_seed_alone_decides_the_bytes_of_a_trained_network(learnt: Learnt, t
         ("gru", {"pooling": "attention", "layers": 2, "segment": 16}),
     ],
 )
-def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(
-    cell: networks.CellName, build: dict[str, object]
-) -> None:
+def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(cell: str, build: dict[str, object]) -> None:
     networks.seed_everything(1)
-    model = networks.build(cell, VOCABULARY, 2, settings(**build))
+    model = building.build(cell, VOCABULARY, 2, settings(**build))
     model.set_weights([8 * weight for weight in model.get_weights()])  # far from 0.5
     tokens, _ = random_texts(300, 40)  # more than one batch, several widths
     together = networks.predict(model, tokens)
@@ -104,7 +102,7 @@ def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(
 
 def test_a_last_batch_of_another_width_is_predicted_as_well() -> None:
     networks.seed_everything(1)
-    model = networks.build("gru", VOCABULARY, 2, settings())
+    model = building.build("gru", VOCABULARY, 2, settings())
     batch = networks.PREDICTION_BATCH
     probabilities = networks.predict(model, from_lists([[3] * 9] * (2 * batch) + [[2, 3]]))  # 16, 16 and 8 wide
     alone = networks.predict(model, from_lists([[2, 3], [3] * 9]))
@@ -115,7 +113,7 @@ def test_a_last_batch_of_another_width_is_predicted_as_well() -> None:
 @pytest.mark.parametrize("pooling", ["last", "max", "mean", "max+mean", "attention"])
 def test_pooling_sees_the_states_of_words_and_never_of_padding(pooling: str) -> None:
     networks.seed_everything(2)
-    model = networks.build("gru", VOCABULARY, 2, settings(pooling=pooling))
+    model = building.build("gru", VOCABULARY, 2, settings(pooling=pooling))
     texts = [[2, 3, 4], [5], [6, 7, 8, 9, 2, 3, 4, 5, 6]]
     batch = pad(from_lists(texts), np.arange(3))
     assert batch.shape == (3, 16)
@@ -142,9 +140,9 @@ def _attended(words: np.ndarray, model: keras.Model) -> np.ndarray:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_the_backward_layer_reads_every_text_from_its_own_end(cell: networks.CellName) -> None:
+def test_the_backward_layer_reads_every_text_from_its_own_end(cell: str) -> None:
     networks.seed_everything(3)
-    model = networks.build(cell, VOCABULARY, 2, settings(bidirectional=True))
+    model = building.build(cell, VOCABULARY, 2, settings(bidirectional=True))
     embedding, backward = (model.get_layer(name) for name in ("embedding", f"{cell}_1_backward"))
     reversed_states = np.asarray(backward(embedding(np.array([[4, 3, 2]]))))[0]
     states = keras.Model(model.input, backward.output).predict_on_batch(
@@ -157,9 +155,9 @@ def test_the_backward_layer_reads_every_text_from_its_own_end(cell: networks.Cel
 def test_a_piece_of_a_text_is_read_as_a_text_of_its_own(bidirectional: bool) -> None:
     networks.seed_everything(3)
     build = {"pooling": "max+mean", "bidirectional": bidirectional, "segment": 3}
-    model = networks.build("lstm", VOCABULARY, 2, settings(**build))
+    model = building.build("lstm", VOCABULARY, 2, settings(**build))
     assert networks.segment(model) == 3
-    whole = networks.build("lstm", VOCABULARY, 2, settings(**build | {"segment": 0}))
+    whole = building.build("lstm", VOCABULARY, 2, settings(**build | {"segment": 0}))
     whole.set_weights(model.get_weights())
     assert networks.segment(whole) == 0
 
@@ -173,16 +171,16 @@ def test_a_piece_of_a_text_is_read_as_a_text_of_its_own(bidirectional: bool) -> 
 
 
 def test_layers_lie_on_top_of_each_other() -> None:
-    model = networks.build("gru", VOCABULARY, 3, settings(bidirectional=True, layers=2, output_dropout=0.5))
+    model = building.build("gru", VOCABULARY, 3, settings(bidirectional=True, layers=2, output_dropout=0.5))
     sizes = {name: arrays[0].shape for name, arrays in networks.weights(model).items()}
     # The second layer reads both directions of the first, 2 x 8 states; three gates of 8 units each.
     assert sizes["gru_2"] == sizes["gru_2_backward"] == (16, 24)
-    assert networks.recurrent_parameters(model) == 2 * (3 * 8 * (6 + 8 + 2)) + 2 * (3 * 8 * (16 + 8 + 2))
+    assert building.recurrent_parameters(model) == 2 * (3 * 8 * (6 + 8 + 2)) + 2 * (3 * 8 * (16 + 8 + 2))
 
 
 @pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3)])
 def test_probabilities_have_a_column_per_class_and_sum_to_one(classes: int, outputs: int) -> None:
-    model = networks.build("lstm", VOCABULARY, classes, settings())
+    model = building.build("lstm", VOCABULARY, classes, settings())
     tokens, _ = random_texts(7, 20)
     probabilities = networks.predict(model, tokens)
     assert model.output_shape == (None, outputs)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from pipeline.parts.ngrams import WEIGHTINGS, LogCountRatio, NgramModel, Weighting, classifier, vectorizer
+from pipeline.linear.ngrams import WEIGHTINGS, LogCountRatio, NgramModel, Weighting, classifier, vectorizer
 
 TEXTS = ["good film", "good story", "bad film", "bad story"] * 3
 LABELS = np.array([1, 1, 0, 0] * 3)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from conftest import Project, train_params
 
-from pipeline.parts import networks, opening
-from pipeline.parts.command import InputError
-from pipeline.parts.gates import probabilities
-from pipeline.parts.params import read_params
-from pipeline.parts.tokens import from_lists
+from pipeline.core.command import InputError
+from pipeline.core.params import read_params
+from pipeline.inside import loading as opening
+from pipeline.inside.numpy_network import probabilities
+from pipeline.networks import building, networks
+from pipeline.tokens.tokens import from_lists
 
 TEXT = np.array([2, 3, 4, 5, 6], np.int32)
 
@@ -63,7 +64,7 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
 
     def save(change: Callable[[np.ndarray], np.ndarray], **build: object) -> Path:
         networks.seed_everything(1)
-        model = networks.build("gru", 10, 2, train_params(**build))
+        model = building.build("gru", 10, 2, train_params(**build))
         model.set_weights([change(weight) for weight in model.get_weights()])
         networks.save(model, tmp_path / "model.keras")
         return tmp_path / "model.keras"

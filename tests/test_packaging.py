@@ -19,7 +19,7 @@ import pytest
 from conftest import Project, clean_environment
 from packaging.requirements import Requirement
 
-from pipeline.parts.packaging import pinned
+from pipeline.packaging.package import pinned
 
 TEXTS = ["the acting is superb", "i hated every minute", "", "这部电影 😀"]
 
@@ -54,7 +54,7 @@ def test_a_network_brings_its_backend_and_the_baseline_no_keras(trained_project:
 def test_a_network_of_another_backend_says_so(own_project: Project) -> None:
     before = logged_models(own_project)["lstm"]
     code = (
-        "from pathlib import Path\nfrom pipeline.parts.record import *\n"
+        "from pathlib import Path\nfrom pipeline.tracking.record import *\n"
         "restore(Tracker('tiny'), Trained.load(Path('data/models/gru-1')), Path('data/processed/tokenizer.json'))"
     )
     own_project.run("python", "-c", code, environment={"KERAS_BACKEND": "jax"})
@@ -118,7 +118,7 @@ def test_logged_models_answer_in_an_environment_of_their_own_requirements(
 def predicted(project: Project, name: str) -> pd.DataFrame:
     """What the trained model on disk answers to `TEXTS`."""
     code = (
-        "from pathlib import Path\nfrom pipeline.parts.choice import named, open_trained\n"
+        "from pathlib import Path\nfrom pipeline.serving.selection import named, open_trained\n"
         f"print(open_trained(named({name!r}, Path('data/models'))).predict({TEXTS!r}).to_json())"
     )
     answers = json.loads(project.run("python", "-c", code).stdout.splitlines()[-1])

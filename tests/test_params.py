@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from conftest import ROOT, TINY_PARAMS
 
-from pipeline.parts.command import InputError
-from pipeline.parts.params import _full_name, must_be_unchanged, read_params, read_yaml, set_params
+from pipeline.core.command import InputError
+from pipeline.core.params import _full_name, must_be_unchanged, read_params, read_yaml, set_params
 
 COMMENTED = TINY_PARAMS.replace("dataset: tiny\n", "# What runs.\ndataset: tiny  # a block below\n").replace(
     "  units: 8\n", "  units: 8  # of the cell\n"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.parts.payloads import LONGEST, MOST_TEXTS, RefusedError, read_texts
+from pipeline.serving.payloads import LONGEST, MOST_TEXTS, RefusedError, read_texts
 
 JSON, CSV = "application/json", "text/csv"
 TEXTS = ["Superb.", "", " \n", "NA", "None", 'a "quoted, part"', "<b>电影</b> 😀\0\r\nx"]

@@ -15,9 +15,9 @@ import pytest
 from conftest import Project, clean_environment, output_of
 from tqdm import tqdm
 
-from pipeline.parts.choice import choose
-from pipeline.parts.command import InputError
-from pipeline.parts.tables import BATCH_ROWS
+from pipeline.core.command import InputError
+from pipeline.corpus.tables import BATCH_ROWS
+from pipeline.serving.selection import choose
 from pipeline.tools.predict import joined, main, open_output, read_texts
 
 TEXTS = ["the acting is superb", "i hated every minute", ""]
@@ -78,7 +78,7 @@ def test_a_model_of_the_registry_or_of_a_run_answers_too(project: Project) -> No
 @pytest.mark.slow
 def test_a_model_answers_with_the_code_that_it_was_logged_with(project: Project) -> None:
     """Not with that of the checkout, which may have moved on."""
-    part = project.root / "pipeline" / "parts" / "tokens.py"
+    part = project.root / "pipeline" / "tokens" / "tokens.py"
     before = part.read_text()
     expected = project.run(*COMMAND, TEXTS[0]).stdout
     part.write_text(before.replace('text.encode("utf-8", "replace").decode("utf-8")', '"something else"'))

@@ -14,9 +14,9 @@ from conftest import ROOT, TINY_PARAMS, TINY_SOURCE, clean_environment, tiny_rev
 from test_sources import backwards, imdb_archive, imdb_files
 from tokenizers import Tokenizer
 
-from pipeline.parts.command import InputError
-from pipeline.parts.tokens import TokenizedSplits
+from pipeline.core.command import InputError
 from pipeline.preprocess import preprocess, summary
+from pipeline.tokens.tokens import TokenizedSplits
 
 FILES = ["data.json", "reviews.parquet", "test_labels.npy", "tokenizer.json", "tokens.npz"]
 

@@ -17,16 +17,16 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Project, clean_environment
 
-from pipeline.parts.arrays import save_arrays
-from pipeline.parts.choice import choose
-from pipeline.parts.command import InputError
-from pipeline.parts.lineage import md5
-from pipeline.parts.ngrams import NgramModel
-from pipeline.parts.record import restore
-from pipeline.parts.registry import Registry, Version, model_of
-from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import Trained
+from pipeline.core.arrays import save_arrays
+from pipeline.core.command import InputError
+from pipeline.core.hashes import md5
+from pipeline.linear.ngrams import NgramModel
+from pipeline.serving.registry import Registry, Version, model_of
+from pipeline.serving.selection import choose
 from pipeline.tools.promote import REFUSED, HeldOut, candidate, promote, read_test_split
+from pipeline.tracking.record import restore
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.trained import Trained
 
 TEXTS = 400
 LABELS = np.arange(TEXTS, dtype=np.int32) % 2
@@ -374,7 +374,7 @@ def test_a_promotion_waits_for_another_one_and_is_compared_with_its_champion(roo
 
 def test_what_a_killed_promotion_left_on_a_server_can_be_removed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite+pysqlite:///{root / 'mlflow.db'}")
-    monkeypatch.setattr("pipeline.parts.registry._PATIENCE", 0)
+    monkeypatch.setattr("pipeline.serving.registry._PATIENCE", 0)
     registry, tracker = Registry("tiny"), Tracker("tiny")
     one = trained(root, "lstm-1")
     killed = Registry("tiny").locked()
@@ -480,7 +480,7 @@ def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(ow
     model = NgramModel.load(folder / "model.npz")
     replace(model, weights=-model.weights, intercepts=-model.intercepts).save(folder / "model.npz")
     record = (
-        "from pathlib import Path\nfrom pipeline.parts.record import *\nrestore(Tracker('tiny'), Trained.load(Path("
+        "from pathlib import Path\nfrom pipeline.tracking.record import *\nrestore(Tracker('tiny'), Trained.load(Path("
     )
     project.run("python", "-c", f"{record}'data/models/contrary')), Path())")
     before = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"]

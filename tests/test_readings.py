@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from samples import SETTINGS, random_network, readings, tokenizer
 
-from pipeline.parts.command import InputError
-from pipeline.parts.readings import Words, class_to_explain, read, split
-from pipeline.parts.tokens import Keep, TokenizerKind, clip, encode
+from pipeline.core.command import InputError
+from pipeline.explaining.readings import Words, class_to_explain, read, split
+from pipeline.tokens.tokens import Keep, TokenizerKind, clip, encode
 
 
 @pytest.mark.parametrize("kind", ["word", "bpe"])

@@ -13,21 +13,21 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-from pipeline.parts.command import InputError
-from pipeline.parts.comparison import compare
-from pipeline.parts.costs import costs, for_verdict
-from pipeline.parts.datasets import Staging, write_reviews
-from pipeline.parts.figures import COLOURS
-from pipeline.parts.freshness import is_current
-from pipeline.parts.lineage import md5
-from pipeline.parts.report import Provenance, summary, summary_table, write_page
-from pipeline.parts.results import read_differences, write_results
-from pipeline.parts.scores import METRICS
-from pipeline.parts.statistics import Difference
-from pipeline.parts.tokens import TokenizedSplits, Tokens
-from pipeline.parts.trained import Trained
-from pipeline.parts.verdict import Told, tell
-from pipeline.tools.report import check_origin
+from pipeline.comparison.comparison import compare
+from pipeline.comparison.costs import costs, for_verdict
+from pipeline.comparison.statistics import Difference
+from pipeline.comparison.verdict import Told, tell
+from pipeline.core.command import InputError
+from pipeline.core.hashes import md5
+from pipeline.corpus.reviews import Staging, write_reviews
+from pipeline.reporting.figures import colour_of
+from pipeline.reporting.report import Provenance, summary, summary_table, write_page
+from pipeline.reporting.results import read_differences, write_results
+from pipeline.reporting.stamp import is_current
+from pipeline.tokens.tokens import TokenizedSplits, Tokens
+from pipeline.tracking.publishing import check_origin
+from pipeline.trained.scores import METRICS
+from pipeline.trained.trained import Trained
 
 
 def metrics(mean: float, std: float | None, parameters: int, runs: int) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def test_what_two_models_disagree_on_stands_under_their_names(tmp_path: Path) ->
         assert f"{pair} disagree most confidently" in text
     assert "1 of 2 seeds right" in text
     # Every model has its dot, in the colour of the figures.
-    assert all(f"border-color: {colour}" in page for colour in (COLOURS["lstm"], COLOURS["gru"]))
+    assert all(f"border-color: {colour}" in page for colour in (colour_of("lstm"), colour_of("gru")))
     assert "<td>seeds</td><td>1, 2</td>" in page
     assert "<td>a1, trained at b2</td>" in page
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from conftest import Project, clean_environment
 
-from pipeline.parts.command import InputError
-from pipeline.parts.datasets import read_split
+from pipeline.core.command import InputError
+from pipeline.corpus.reviews import read_split
 from pipeline.tools.score import begin, check_columns, check_spark, deal, find_files
 
 COMMAND = ("python", "-m", "pipeline.tools.score", "--model", "gru-1", "--keep", "id", "label", "--input", "reviews")

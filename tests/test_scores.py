@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.parts.scores import METRICS, calibration, confusion, over_seeds, precision_recall, roc, score
+from pipeline.trained.scores import METRICS, calibration, confusion, over_seeds, precision_recall, roc, score
 
 # Second class: true 0 0 0 1; predicted 0 1 0 1.
 BINARY = np.array([0, 0, 0, 1]), np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.4, 0.6]], np.float32)

@@ -21,8 +21,8 @@ import pandas as pd
 import pytest
 from conftest import Project, clean_environment
 
-from pipeline.parts.datasets import read_split
-from pipeline.parts.payloads import LONGEST
+from pipeline.corpus.reviews import read_split
+from pipeline.serving.payloads import LONGEST
 
 COMMAND = ("python", "-m", "pipeline.tools.serve")
 JSON, CSV = "application/json", "text/csv"

@@ -15,17 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
-from pipeline.parts.command import InputError
-from pipeline.parts.params import read_params
-from pipeline.parts.sources import (
-    FilesSource,
-    ImdbSource,
-    Reviews,
-    RottenTomatoesSource,
-    content_sha256,
-    read_source,
-)
-from pipeline.parts.tables import BATCH_ROWS
+from pipeline.core.command import InputError
+from pipeline.core.params import read_params
+from pipeline.corpus.sources import FilesSource, ImdbSource, Reviews, RottenTomatoesSource, content_sha256, read_source
+from pipeline.corpus.tables import BATCH_ROWS
 
 FILES = FilesSource(format="files")
 IMDB = ImdbSource(format="imdb", url="http://127.0.0.1/aclImdb.tar.gz", size=0, md5="", content_sha256="")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.parts.command import InputError
-from pipeline.parts.splits import assign_splits, find_leaks, groups_in_two_splits, text_digest
+from pipeline.core.command import InputError
+from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits, text_digest
 
 
 def reviews(labels: Sequence[str | None], **columns: Sequence[str | None]) -> pd.DataFrame:

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import t
 
 from benchmarks.coverage import Case, measure, simulate
-from pipeline.parts import statistics
-from pipeline.parts.statistics import Difference, McNemar, holm, mcnemar, paired_difference, paired_differences
+from pipeline.comparison import statistics
+from pipeline.comparison.statistics import Difference, McNemar, holm, mcnemar, paired_difference, paired_differences
 
 
 def answers(both: int, first_only: int, second_only: int, neither: int) -> tuple[np.ndarray, np.ndarray]:

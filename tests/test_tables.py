@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.parts.command import InputError
-from pipeline.parts.tables import BATCH_BYTES, BATCH_ROWS, in_batches, read_table, row_count
+from pipeline.core.command import InputError
+from pipeline.corpus.tables import BATCH_BYTES, BATCH_ROWS, in_batches, read_table, row_count
 
 ENDINGS = ["csv", "tsv", "jsonl", "parquet"]
 

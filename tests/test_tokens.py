@@ -7,7 +7,7 @@ import pytest
 from conftest import output_of
 from tokenizers import Tokenizer
 
-from pipeline.parts.tokens import (
+from pipeline.tokens.tokens import (
     Keep,
     TokenizedSplits,
     TokenizerKind,
@@ -175,7 +175,7 @@ def test_texts_that_are_encoded_some_at_a_time_come_in_order() -> None:
 def test_many_long_texts_take_little_more_memory_than_their_tokens() -> None:
     code = (
         "import resource\n"
-        "from pipeline.parts.tokens import encode, train_tokenizer\n"
+        "from pipeline.tokens.tokens import encode, train_tokenizer\n"
         "tokenizer = train_tokenizer(iter(['the cat']), 'word', 10)\n"
         "texts = ['the cat ' * 10_000] * 100\n"
         "encode(tokenizer, texts[:1])\n"

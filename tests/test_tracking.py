@@ -25,20 +25,20 @@ from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from pipeline.parts import networks
-from pipeline.parts.classifier import Classifier
-from pipeline.parts.command import InputError
-from pipeline.parts.figures import COLOURS
-from pipeline.parts.freshness import fingerprint
-from pipeline.parts.lineage import MACHINE, PATCH, environment
-from pipeline.parts.ngrams import NgramModel, classifier, vectorizer
-from pipeline.parts.record import finish, record_comparison, record_machine, restore
-from pipeline.parts.registry import Registry
-from pipeline.parts.store import is_missing, store_uri
-from pipeline.parts.tokens import clip, encode, train_tokenizer
-from pipeline.parts.tracking import DEPENDENCIES, TrackedRun, Tracker
-from pipeline.parts.trained import CARD, HISTORY, Trained
+from pipeline.core.command import InputError
+from pipeline.linear.ngrams import NgramModel, classifier, vectorizer
+from pipeline.networks import building, networks
+from pipeline.packaging.classifier import Classifier
+from pipeline.reporting.figures import colour_of
+from pipeline.reporting.stamp import fingerprint
+from pipeline.serving.registry import Registry
+from pipeline.tokens.tokens import clip, encode, train_tokenizer
 from pipeline.tools.promote import HeldOut, promote
+from pipeline.tracking.lineage import MACHINE, PATCH, environment
+from pipeline.tracking.record import finish, record_comparison, record_machine, restore
+from pipeline.tracking.store import is_missing, store_uri
+from pipeline.tracking.tracker import DEPENDENCIES, TrackedRun, Tracker
+from pipeline.trained.trained import CARD, HISTORY, Trained
 
 REPOSITORY = Path(__file__).parent.parent
 TEXTS = ["the acting is superb", "i hated every minute", ""]
@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     tokenizer.save(str(folder.parent / "tokenizer.json"))
     settings = train_params(units=4, dropout=0.0, learning_rate=0.1, epochs=2, patience=0)
     networks.seed_everything(1)
-    network = networks.build("gru", tokenizer.get_vocab_size(), 2, settings)
+    network = building.build("gru", tokenizer.get_vocab_size(), 2, settings)
     network.set_weights([8 * weight for weight in network.get_weights()])  # far from 0.5
     networks.save(network, folder / "model.keras")
     card = {
@@ -227,7 +227,7 @@ def test_a_run_is_named_by_its_whole_id_from_any_data_set_and_by_the_beginning_o
 
 def test_the_run_of_a_killed_process_ends_as_failed() -> None:
     code = (
-        "import os, signal\nfrom pipeline.parts.tracking import Tracker\n"
+        "import os, signal\nfrom pipeline.tracking.tracker import Tracker\n"
         "with Tracker('tiny').run('gru-1', 'train') as tracked:\n"
         "    print(tracked.run_id, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -508,7 +508,7 @@ def test_the_ui_shows_models_seeds_and_scores_unaided(restored: tuple[Tracker, R
     assert {"model", "seed"} <= run.data.params.keys()
     assert ACCURACY in run.data.metrics
     assert f"]({tracker.page.removeprefix('/')})" in experiment.tags["mlflow.note.content"]
-    assert run.data.tags["mlflow.runColor"] == COLOURS["gru"]
+    assert run.data.tags["mlflow.runColor"] == colour_of("gru")
 
 
 def test_what_people_wrote_about_an_experiment_stays_and_what_is_missing_comes() -> None:
@@ -556,7 +556,7 @@ def test_the_logged_model_holds_what_it_needs_and_no_pickle(restored: tuple[Trac
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     files = {path.as_posix() for path in found if path.parent.name != "__pycache__"}
     assert not {name for name in files if name.endswith((".pkl", ".pickle", ".pyc"))}
-    assert files >= {"textmodel.py", "code/pipeline/parts/classifier.py"}
+    assert files >= {"textmodel.py", "code/pipeline/packaging/classifier.py"}
     assert files >= {f"artifacts/{name}" for name in ("model.keras", "card.json", "tokenizer.json", "model_card.md")}
     requirements = (folder / "requirements.txt").read_text().splitlines()
     assert all("==" in line for line in requirements)
@@ -607,7 +607,7 @@ def test_what_is_no_text_is_a_bad_request(restored: tuple[Tracker, Run], text: o
 
 
 def test_two_processes_can_open_a_fresh_store_at_once(tmp_path: Path) -> None:
-    code = "from pipeline.parts.tracking import Tracker\nprint(Tracker('tiny').problem)"
+    code = "from pipeline.tracking.tracker import Tracker\nprint(Tracker('tiny').problem)"
     environment = clean_environment() | {"DVC_ROOT": str(tmp_path / "fresh"), "PYTHONPATH": str(REPOSITORY)}
     (tmp_path / "fresh").mkdir()
     processes = [

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.parts.command import InputError
-from pipeline.parts.trained import Trained
+from pipeline.core.command import InputError
+from pipeline.trained.trained import Trained
 
 HISTORY = pd.DataFrame(
     {"train_loss": [0.7, 0.1 + 0.2], "validation_loss": [0.69, 1 / 3]}, index=pd.RangeIndex(1, 3, name="epoch")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.parts.costs import Cost
-from pipeline.parts.statistics import Difference
-from pipeline.parts.verdict import seed_warning, tell, verdict
+from pipeline.comparison.costs import Cost
+from pipeline.comparison.statistics import Difference
+from pipeline.comparison.verdict import seed_warning, tell, verdict
 
 
 def cost(seconds: float, parameters: int) -> Cost:

@@ -55,7 +55,7 @@ def test_metrics_within_the_tolerance_are_equal_and_others_different(
 ) -> None:
     project = fresh_copy()
     # As if this processor rounded otherwise: the commit's code and its dvc.lock no longer agree.
-    change(project, "pipeline/parts/scores.py", '"brier": float(', f'"brier": {shift} + float(')
+    change(project, "pipeline/trained/scores.py", '"brier": float(', f'"brier": {shift} + float(')
     result = project.run(*VERIFY, "--stage", "baseline", check=False)
     assert result.returncode == code
     assert f"{summary} (tolerance 0.005)" in result.stdout

@@ -25,20 +25,23 @@ from dvc.scm import resolve_rev
 from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 
-from pipeline.parts.command import InputError, run
-from pipeline.parts.comparison import compare
-from pipeline.parts.costs import costs, for_verdict
-from pipeline.parts.datasets import read_groups, read_split
-from pipeline.parts.figures import title_of
-from pipeline.parts.freshness import REPORT
-from pipeline.parts.lineage import environment, md5, project_root, state, state_of
-from pipeline.parts.params import PARAMS_FILE, read_params
-from pipeline.parts.report import Provenance, origin_of, summary, write_page
-from pipeline.parts.results import Differences, write_results
-from pipeline.parts.statistics import paired_difference
-from pipeline.parts.tracking import Tracker, environment_of
-from pipeline.parts.trained import BASELINE, Trained, kind_of
-from pipeline.parts.verdict import Told, listed, verdict, warnings
+from pipeline.comparison.comparison import compare
+from pipeline.comparison.costs import costs, for_verdict
+from pipeline.comparison.statistics import paired_difference
+from pipeline.comparison.verdict import Told, listed, verdict, warnings
+from pipeline.core.command import InputError, run
+from pipeline.core.folders import project_root
+from pipeline.core.hashes import md5
+from pipeline.core.params import PARAMS_FILE, read_params
+from pipeline.corpus.reviews import read_groups, read_split
+from pipeline.reporting.figures import title_of
+from pipeline.reporting.report import Provenance, summary, write_page
+from pipeline.reporting.results import Differences, write_results
+from pipeline.reporting.stamp import REPORT
+from pipeline.tracking.lineage import environment, state, state_of
+from pipeline.tracking.publishing import origin_of
+from pipeline.tracking.tracker import Tracker, environment_of
+from pipeline.trained.trained import BASELINE, Trained, kind_of
 
 WORKSPACE = "workspace"
 MODELS, DATA, COMPARED = Path("data/models"), Path("data/processed"), Path("data/compare")

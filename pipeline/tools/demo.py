@@ -16,12 +16,12 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.serving import make_server
 
-from pipeline.parts.choice import MODELS, TextModel, open_trained, ranked
-from pipeline.parts.command import InputError, run
-from pipeline.parts.modelcard import kind
-from pipeline.parts.params import read_params
-from pipeline.parts.ports import check_port
-from pipeline.parts.trained import Trained
+from pipeline.core.command import InputError, run
+from pipeline.core.params import read_params
+from pipeline.packaging.modelcard import kind
+from pipeline.serving.ports import check_port
+from pipeline.serving.selection import MODELS, TextModel, open_trained, ranked
+from pipeline.trained.trained import Trained
 
 LONGEST = 10_000_000  # characters of a text
 _LARGEST = 4 * LONGEST + 1000  # bytes of a request, in which a character has up to four

@@ -16,10 +16,10 @@ from unicodedata import combining, east_asian_width
 
 import numpy as np
 
-from pipeline.parts.command import InputError, run
+from pipeline.core.command import InputError, run
 
 if TYPE_CHECKING:  # at run time these are imported where they are used: --help must not wait for TensorFlow
-    from pipeline.parts.readings import Reading, Words
+    from pipeline.explaining.readings import Reading, Words
 
 MODELS = Path("data/models")
 TOKENIZER = Path("data/processed/tokenizer.json")
@@ -48,9 +48,11 @@ def explain(text: str, names: list[str], output: Path) -> str:
     from threadpoolctl import threadpool_limits
     from tokenizers import Tokenizer
 
-    from pipeline.parts import figures, gatefigures, gatepage, opening
-    from pipeline.parts.readings import class_to_explain, read, split
-    from pipeline.parts.trained import NETWORK
+    from pipeline.explaining import gatefigures, gatepage
+    from pipeline.explaining.readings import class_to_explain, read, split
+    from pipeline.inside import loading as opening
+    from pipeline.reporting import figures
+    from pipeline.trained.trained import NETWORK
 
     cards = opening.cards(MODELS, names, TOKENIZER)
     labels, settings, dataset = cards[0]["labels"], cards[0]["settings"], cards[0]["dataset"]
@@ -75,7 +77,7 @@ def explain(text: str, names: list[str], output: Path) -> str:
 
 
 def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
-    from pipeline.parts.tokens import read_ends
+    from pipeline.tokens.tokens import read_ends
 
     notes = []
     if rereading := [reading.name for reading in readings if reading.rereads]:
@@ -124,28 +126,27 @@ def _table(words: "Words", readings: "list[Reading]", label: str, code: int) -> 
 
 def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> list[str]:
     """For every pass, a line per token with a bar per unit in every gate and state."""
-    from pipeline.parts.gatefigures import SYMBOLS
-
     lines = []
     for title, gates in reading.passes.items():
         units = reading.rankings[title][:_UNITS]
-        limits = {name: 1.0 if name.endswith("gate") else float(np.abs(v[:, units]).max()) for name, v in gates.items()}
+        kinds = reading.cell.gates
+        limits = {name: 1.0 if kinds[name].opens else float(np.abs(v[:, units]).max()) for name, v in gates.items()}
         where = f", {title}" if len(reading.passes) > 1 else ""
         lines += ["", f"{_title(reading)}{where}: units {', '.join(map(str, units))}, those that matter most first"]
-        scales = (f"{SYMBOLS[name].partition(',')[0]} {name}" for name in gates)
+        scales = (f"{kinds[name].symbol} {name}" for name in gates)
         lines.append(f"{', '.join(scales)}; gates ▁ 0 to █ 1, the rest ▁ negative, ▄ zero, █ positive up to:")
-        ranges = {name: "" if name.endswith("gate") else f" {limits[name]:.2f}" for name in gates}
-        heads = (SYMBOLS[name].partition(",")[0] + ranges[name] for name in gates)
+        ranges = {name: "" if kinds[name].opens else f" {limits[name]:.2f}" for name in gates}
+        heads = (kinds[name].symbol + ranges[name] for name in gates)
         lines.append(f"{'':{_TOKEN_WIDTH}}" + "".join(f"  {head:<{_UNITS}}" for head in heads).rstrip())
         for row in _rows_to_show(readings):
-            cells = (_levels(values[row, units], name, limits[name]) for name, values in gates.items())
+            cells = (_levels(values[row, units], kinds[name].opens, limits[name]) for name, values in gates.items())
             lines.append(_column(words, row) + "".join(f"  {cell:<{_UNITS}}" for cell in cells).rstrip())
     return lines
 
 
-def _levels(values: np.ndarray, name: str, limit: float) -> str:
+def _levels(values: np.ndarray, opens: bool, limit: float) -> str:
     """A bar per unit: of a gate from 0 to 1, of what has a sign from -limit to limit."""
-    shares = values if name.endswith("gate") else (values / (limit or 1.0) + 1) / 2
+    shares = values if opens else (values / (limit or 1.0) + 1) / 2
     return "".join(_LEVELS[min(int(share * len(_LEVELS)), len(_LEVELS) - 1)] for share in shares)
 
 
@@ -165,7 +166,7 @@ def _width(text: str) -> int:
 
 
 def _title(reading: "Reading") -> str:
-    return f"{reading.cell.upper()} ({reading.name})"
+    return f"{reading.cell.title} ({reading.name})"
 
 
 def _rows_to_show(readings: "list[Reading]") -> list[int]:
@@ -196,8 +197,8 @@ def main() -> None:
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
     if not text.strip():
         raise InputError("the text is empty")
-    from pipeline.parts.opening import names
-    from pipeline.parts.params import read_params
+    from pipeline.core.params import read_params
+    from pipeline.inside.loading import names
 
     print(explain(text, names(arguments.models, read_params()), arguments.output))
     print(f"\nthe gates: {arguments.output}/explanation.html (in a browser), explanation.png")

@@ -15,22 +15,16 @@ from typing import Any
 
 from tabulate import tabulate
 
-from pipeline.parts.command import run
-from pipeline.parts.freshness import fingerprint
-from pipeline.parts.lineage import (
-    PATCH,
-    SOURCES,
-    folder_md5,
-    has_default_remote,
-    project_root,
-    repository,
-    tracked_files,
-)
-from pipeline.parts.params import read_params
-from pipeline.parts.record import run_of
-from pipeline.parts.sources import SOURCE_FILE
-from pipeline.parts.tracking import COMPARISON, RunRecord, Tracker
-from pipeline.parts.trained import BASELINE, CARD, Trained
+from pipeline.core.command import run
+from pipeline.core.folders import SOURCES, project_root
+from pipeline.core.hashes import folder_md5
+from pipeline.core.params import read_params
+from pipeline.corpus.sources import SOURCE_FILE
+from pipeline.reporting.stamp import fingerprint
+from pipeline.tracking.lineage import PATCH, has_default_remote, repository, tracked_files
+from pipeline.tracking.record import run_of
+from pipeline.tracking.tracker import COMPARISON, RunRecord, Tracker
+from pipeline.trained.trained import BASELINE, CARD, Trained
 
 MODELS, RESULTS = Path("data/models"), Path("data/results")
 

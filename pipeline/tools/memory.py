@@ -10,7 +10,7 @@ Writes  memory.png into --output; DVC does not know this folder, and git ignores
 import argparse
 from pathlib import Path
 
-from pipeline.parts.command import InputError, run
+from pipeline.core.command import InputError, run
 
 MODELS = Path("data/models")
 TOKENS, TOKENIZER = Path("data/processed/tokens.npz"), Path("data/processed/tokenizer.json")
@@ -26,9 +26,11 @@ def look(names: list[str], output: Path) -> str:
     from tabulate import tabulate
     from tokenizers import Tokenizer
 
-    from pipeline.parts import figures, memory, memoryfigures, opening
-    from pipeline.parts.tokens import TokenizedSplits, clip
-    from pipeline.parts.trained import NETWORK
+    from pipeline.inside import loading as opening
+    from pipeline.inside import memory
+    from pipeline.reporting import figures, memoryfigures
+    from pipeline.tokens.tokens import TokenizedSplits, clip
+    from pipeline.trained.trained import NETWORK
 
     cards = opening.cards(MODELS, names, TOKENIZER)
     if len({card["model"] for card in cards}) < len(cards):
@@ -54,8 +56,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("data/explain"), help="folder to write (data/explain)")
     arguments = parser.parse_args()
     # Imported here and above, where it is used: --help must not wait for TensorFlow.
-    from pipeline.parts.opening import names
-    from pipeline.parts.params import read_params
+    from pipeline.core.params import read_params
+    from pipeline.inside.loading import names
 
     print(look(names(arguments.models, read_params()), arguments.output))
     print(f"\nthe figure: {arguments.output}/memory.png")

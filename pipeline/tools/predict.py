@@ -28,10 +28,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.parts.choice import MODELS, TextModel, choose
-from pipeline.parts.command import InputError, progress, run
-from pipeline.parts.params import read_params
-from pipeline.parts.tables import in_batches, read_table, row_count
+from pipeline.core.command import InputError, progress, run
+from pipeline.core.params import read_params
+from pipeline.corpus.tables import in_batches, read_table, row_count
+from pipeline.serving.selection import MODELS, TextModel, choose
 
 INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")

@@ -30,16 +30,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.parts.choice import DATA, MODELS, TextModel, best_on_disk, named, open_trained, ranked
-from pipeline.parts.command import InputError, run
-from pipeline.parts.datasets import read_groups, read_label_names, read_split
-from pipeline.parts.inputs import changed_inputs
-from pipeline.parts.modelcard import Accuracy, model_card
-from pipeline.parts.params import read_params
-from pipeline.parts.registry import Registry, Version, model_of
-from pipeline.parts.statistics import Difference, paired_difference
-from pipeline.parts.tracking import Tracker
-from pipeline.parts.trained import BASELINE, Trained
+from pipeline.comparison.statistics import Difference, paired_difference
+from pipeline.core.command import InputError, run
+from pipeline.core.params import read_params
+from pipeline.corpus.reviews import read_groups, read_label_names, read_split
+from pipeline.packaging.modelcard import Accuracy, model_card
+from pipeline.packaging.training_data import changed_inputs
+from pipeline.serving.registry import Registry, Version, model_of
+from pipeline.serving.selection import DATA, MODELS, TextModel, best_on_disk, named, open_trained, ranked
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.trained import BASELINE, Trained
 
 REFUSED = 3  # exit code
 

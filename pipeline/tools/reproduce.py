@@ -15,11 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.core.command import InputError, run, search_path
+from pipeline.core.params import read_params, read_preset, set_params
 from pipeline.embed import find
-from pipeline.parts.command import InputError, run, search_path
-from pipeline.parts.freshness import REPORT, fingerprint, is_current
-from pipeline.parts.params import read_params, read_preset, set_params
-from pipeline.parts.store import is_missing
+from pipeline.reporting.stamp import REPORT, fingerprint, is_current
+from pipeline.tracking.store import is_missing
 
 RESULTS, VECTORS = Path("data/results"), Path("data/vectors")
 SUMMARY = RESULTS / "summary.md"

@@ -27,10 +27,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from pipeline.parts.choice import served_uri
-from pipeline.parts.command import InputError, did_you_mean, progress, run
-from pipeline.parts.lineage import sha256
-from pipeline.parts.params import read_params
+from pipeline.core.command import InputError, did_you_mean, progress, run
+from pipeline.core.hashes import sha256
+from pipeline.core.params import read_params
+from pipeline.serving.selection import served_uri
 
 # Of the form `key=value`, so that readers take the folders for parts of one table.
 PARTITION = "gatewise_partition={:05d}"
@@ -135,7 +135,7 @@ def score(
         InputError: the input does not fit, the output is about something else, or Spark fails.
     """
     # pyspark is an extra, and need not be there to be told so.
-    from pipeline.parts.sparkmodel import answering, fetch, spark
+    from pipeline.serving.sparkmodel import answering, fetch, spark
 
     files = find_files(source)
     check_columns(files, column, keep)

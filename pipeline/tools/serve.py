@@ -27,12 +27,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipeline.parts.choice import TextModel, served_uri
-from pipeline.parts.command import run
-from pipeline.parts.params import read_params
-from pipeline.parts.payloads import LONGEST, RefusedError, read_texts
-from pipeline.parts.ports import check_port, trusted_hosts
-from pipeline.parts.registry import Registry
+from pipeline.core.command import run
+from pipeline.core.params import read_params
+from pipeline.serving.payloads import LONGEST, RefusedError, read_texts
+from pipeline.serving.ports import check_port, trusted_hosts
+from pipeline.serving.registry import Registry
+from pipeline.serving.selection import TextModel, served_uri
 
 
 def make_app(model: TextModel, hosts: list[str]) -> Starlette:

@@ -8,12 +8,12 @@ import os
 import socket
 import sys
 
-from pipeline.parts.command import InputError, run
-from pipeline.parts.lineage import project_root
-from pipeline.parts.params import read_params
-from pipeline.parts.ports import check_port
-from pipeline.parts.store import store_exists, store_uri
-from pipeline.parts.tracking import Tracker
+from pipeline.core.command import InputError, run
+from pipeline.core.folders import project_root
+from pipeline.core.params import read_params
+from pipeline.serving.ports import check_port
+from pipeline.tracking.store import store_exists, store_uri
+from pipeline.tracking.tracker import Tracker
 
 # This machine, and the addresses that only private networks have.
 _NEAR = ("localhost", "127.0.0.1", "[[]::1]", "192.168.*", "10.*", *(f"172.{block}.*" for block in range(16, 32)))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from pipeline.parts.command import InputError, run
-from pipeline.parts.folders import check_files
-from pipeline.parts.wordvectors import WordVectors
+from pipeline.core.command import InputError, run
+from pipeline.core.folders import check_files
+from pipeline.tokens.wordvectors import WordVectors
 
 EMBEDDINGS, TOKENIZER = Path("data/processed/embeddings.npz"), Path("data/processed/tokenizer.json")
 

@@ -33,11 +33,12 @@ from dvc_data.index import DataIndexError
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
-from pipeline.parts.command import InputError, did_you_mean, run, search_path
-from pipeline.parts.fetching import MIRROR_VARIABLE
-from pipeline.parts.lineage import MACHINE, environment, project_root, value_of
-from pipeline.parts.params import read_params
-from pipeline.parts.trained import CARD
+from pipeline.core.command import InputError, did_you_mean, run, search_path
+from pipeline.core.folders import project_root
+from pipeline.core.params import read_params
+from pipeline.corpus.fetching import MIRROR_VARIABLE
+from pipeline.tracking.lineage import MACHINE, environment, value_of
+from pipeline.trained.trained import CARD
 
 IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
 # Stages that compute with floats, whose last bits depend on the processor.

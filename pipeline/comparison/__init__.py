@@ -1,0 +1,1 @@
+"""Which model is better: statistics, the verdict, costs and telling texts."""

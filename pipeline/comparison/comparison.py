@@ -1,0 +1,170 @@
+"""All trained models on one test split: scores, and the tables behind the plots."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.comparison.statistics import Difference, McNemar, mcnemar, paired_differences
+from pipeline.core.command import InputError
+from pipeline.trained.scores import confusion, over_seeds, score
+from pipeline.trained.trained import Trained
+
+LENGTH_BINS = 8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models and what they predicted for the test texts.
+
+    Attributes:
+        runs: the trained models, in the order in which they were asked for.
+        labels: int32 codes of the test texts, (texts,).
+        names: the class of code i.
+        scores: run name to the numbers of `scores.score`.
+        groups: int, (texts,): texts with one number (reviews of one film) are no independent evidence; None where
+            every text stands for itself.
+    """
+
+    runs: list[Trained]
+    labels: np.ndarray
+    names: list[str]
+    scores: dict[str, dict[str, float]]
+    groups: np.ndarray | None = None
+
+    def by_model(self) -> dict[str, list[Trained]]:
+        """Model to its runs, one per seed."""
+        groups: dict[str, list[Trained]] = {}
+        for run in self.runs:
+            groups.setdefault(run.model, []).append(run)
+        return groups
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Per model: mean and standard deviation over its runs of every score, its size and number of runs."""
+        content: dict[str, dict[str, Any]] = {}
+        for model, runs in self.by_model().items():
+            content[model] = over_seeds([self.scores[run.name] for run in runs])
+            content[model] |= {"parameters": runs[0].card["parameters"], "runs": len(runs)}
+        return content
+
+    def differences(self) -> dict[tuple[str, str], Difference]:
+        """Every pair of models to the difference of their accuracies, with its interval."""
+        return paired_differences(self.correct(), self.groups)
+
+    def correct(self) -> dict[str, np.ndarray]:
+        """Model to whether its runs are right, bool, (seeds, texts)."""
+        return {model: np.stack([self.is_correct(run) for run in runs]) for model, runs in self.by_model().items()}
+
+    def is_correct(self, run: Trained) -> np.ndarray:
+        """Whether a run gets each text right, bool, (texts,)."""
+        correct: np.ndarray = run.predictions["test"].argmax(axis=1) == self.labels
+        return correct
+
+    def learning_curves(self) -> pd.DataFrame:
+        """The history of every network below each other, with its `run`, `model` and `seed`."""
+        return pd.concat([_labelled(run, run.history.reset_index()) for run in self.runs if len(run.history)])
+
+    def curves(self, curve: Callable[[np.ndarray, np.ndarray], pd.DataFrame]) -> pd.DataFrame:
+        """What `scores.roc` or another curve of that kind gives for every run, with its `run`, `model` and `seed`."""
+        return pd.concat([_labelled(run, curve(self.labels, run.predictions["test"])) for run in self.runs])
+
+    def accuracy_by_length(self, lengths: np.ndarray) -> pd.DataFrame:
+        """The accuracy of every run on texts of similar length, in bins of about as many texts each.
+
+        Args:
+            lengths: tokens of every test text, (texts,).
+
+        Returns:
+            One row per run and bin: `tokens` (the median of the bin), `from`, `to`, `texts`, `accuracy`, and `run`,
+            `model`, `seed`.
+        """
+        edges = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTH_BINS + 1)[1:], method="inverted_cdf"))
+        bins = np.searchsorted(edges, lengths)
+        tables = []
+        for run in self.runs:
+            table = pd.DataFrame({"tokens": lengths, "accuracy": self.is_correct(run)}).groupby(bins).agg(
+                **{"tokens": ("tokens", "median"), "from": ("tokens", "min"), "to": ("tokens", "max"),
+                   "texts": ("tokens", "size"), "accuracy": ("accuracy", "mean")}
+            )  # fmt: skip
+            tables.append(_labelled(run, table))
+        return pd.concat(tables)
+
+    def same_seed_tests(self) -> list[tuple[Trained, Trained, McNemar]]:
+        """McNemar's test for every two runs of different models with one seed; a run without a seed goes with all.
+
+        Of two revisions, one run may be on both sides: it is no two runs, which its equal probabilities show.
+        """
+        pairs = (
+            (first, second)
+            for first, second in combinations(self.runs, 2)
+            if first.model != second.model
+            and len({first.card["seed"], second.card["seed"]} - {None}) < 2
+            and not np.array_equal(first.predictions["test"], second.predictions["test"])
+        )
+        return [(first, second, mcnemar(self.is_correct(first), self.is_correct(second))) for first, second in pairs]
+
+    def probabilities(self) -> dict[str, np.ndarray]:
+        """Model to the mean over its runs of the probabilities of every class, float64, (texts, classes)."""
+        return {
+            model: np.stack([run.predictions["test"] for run in runs]).mean(axis=0, dtype=np.float64)
+            for model, runs in self.by_model().items()
+        }
+
+    def confusion_matrices(self) -> dict[str, np.ndarray]:
+        """Model to counts by true and predicted class, summed over its runs."""
+        return {
+            model: np.sum([confusion(self.labels, run.predictions["test"]) for run in runs], axis=0)
+            for model, runs in self.by_model().items()
+        }
+
+
+def compare(
+    runs: Sequence[Trained], labels: np.ndarray, names: list[str], groups: np.ndarray | None = None
+) -> Comparison:
+    """Score every model on the test split.
+
+    Args:
+        runs: the trained models.
+        labels: int32 codes of the test texts, (texts,).
+        names: the class of code i.
+        groups: as in `Comparison`.
+
+    Raises:
+        InputError: a model predicts other texts, or there are too few to compare anything.
+    """
+    independent = len(labels) if groups is None else len(np.unique(groups))
+    if independent < 2:
+        raise InputError(
+            f"the test split has {len(labels)} text{'s' * (len(labels) != 1)} in {independent} group"
+            f"{'s' * (independent != 1)}; a comparison needs texts of two groups or more: raise `test` in params.yaml"
+        )
+    for run in runs:
+        came, expected = run.predictions["test"].shape, (len(labels), len(names))
+        if came != expected:
+            raise InputError(f"{run.folder} predicts {came} (texts, classes), expected {expected}: run `dvc repro`")
+    scores = {run.name: score(labels, run.predictions["test"]) for run in runs}
+    comparison = Comparison(list(runs), labels, names, scores, groups)
+    for first, *others in comparison.by_model().values():
+        for other in others:
+            _must_be_of_the_same_settings(first, other)
+    return comparison
+
+
+def _must_be_of_the_same_settings(first: Trained, second: Trained) -> None:
+    """Seeds of one model may differ in their seed alone."""
+    ours, theirs = (run.card["settings"] for run in (first, second))
+    other = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+    if other:
+        raise InputError(
+            f"{first.name} and {second.name} were trained with different settings"
+            f" ({', '.join(f'{name} {ours.get(name)} and {theirs.get(name)}' for name in sorted(other))}):"
+            f" train both anew with dvc repro -f"
+        )
+
+
+def _labelled(run: Trained, table: pd.DataFrame) -> pd.DataFrame:
+    seeds = pd.array([run.card["seed"]] * len(table), "Int64")  # missing for the baseline
+    return table.assign(run=run.name, model=run.model, seed=seeds)

@@ -1,0 +1,163 @@
+"""The texts that tell models apart: where two of them disagree with confidence, and what all of them get wrong."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.corpus.reviews import read_split
+
+SHOWN = 5  # texts on which two models disagree
+ERRORS_SHOWN = 10  # texts that all get wrong
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model makes of a text.
+
+    Attributes:
+        predicted: the class that is the most probable one over all seeds; the first of equal ones.
+        probability: of that class, the mean over the seeds.
+        of_label: probability of the true class, the mean over the seeds.
+        right: seeds whose own prediction is the true class.
+        seeds: how many there are.
+    """
+
+    predicted: str
+    probability: float
+    of_label: float
+    right: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text and what the models make of it.
+
+    Attributes:
+        text: the text itself.
+        label: the true class.
+        place: of the text in the test split, from 0.
+        answers: model to its answer.
+    """
+
+    text: str
+    label: str
+    place: int
+    answers: dict[str, Answer]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two models and the texts on which they disagree most confidently."""
+
+    models: tuple[str, str]
+    texts: list[Example]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The texts that are shown.
+
+    Attributes:
+        disagreements: of every two models compared.
+        errors: the texts that no seed of any model gets right.
+    """
+
+    disagreements: list[Disagreement]
+    errors: list[Example]
+
+
+def disagreements(first: np.ndarray, second: np.ndarray, shown: int = SHOWN) -> np.ndarray:
+    """The texts on which two models disagree most confidently, the clearest first.
+
+    How confident a disagreement is, is the confidence of the less confident model of the two.
+
+    Args:
+        first: probabilities of one model, (texts, classes).
+        second: of the other.
+        shown: how many, at the most.
+
+    Returns:
+        Places of texts, int64, (at most `shown`,).
+    """
+    differ = first.argmax(axis=1) != second.argmax(axis=1)
+    return _highest(differ * np.minimum(first.max(axis=1), second.max(axis=1)), shown)
+
+
+def errors(
+    probabilities: Mapping[str, np.ndarray],
+    correct: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    shown: int = ERRORS_SHOWN,
+) -> np.ndarray:
+    """The texts that every seed of every model gets wrong, those first whose label they give the least probability.
+
+    Args:
+        probabilities: model to (texts, classes).
+        correct: model to whether its runs are right, bool, (seeds, texts).
+        labels: int codes, (texts,).
+        shown: how many, at the most.
+
+    Returns:
+        Places of texts, int64, (at most `shown`,).
+    """
+    all_wrong = ~np.concatenate(list(correct.values())).any(axis=0)
+    of_label = [of_model[np.arange(len(labels)), labels] for of_model in probabilities.values()]
+    return _highest(all_wrong * (1 - np.mean(of_label, axis=0)), shown)
+
+
+def find_examples(
+    probabilities: Mapping[str, np.ndarray],
+    correct: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    names: list[str],
+    pairs: Iterable[tuple[str, str]],
+    reviews: Path,
+) -> Examples:
+    """The texts of both kinds, `disagreements` and `errors`, and what the models make of them.
+
+    Args:
+        probabilities: model to the mean over its runs, (texts, classes).
+        correct: model to whether its runs are right, bool, (seeds, texts).
+        labels: int codes of the test texts, (texts,).
+        names: the class of code i.
+        pairs: of models whose disagreements are shown.
+        reviews: reviews.parquet, which has the texts.
+    """
+    differ = {
+        (first, second): disagreements(probabilities[first], probabilities[second]).tolist() for first, second in pairs
+    }
+    wrong = errors(probabilities, correct, labels).tolist()
+    texts = _texts(reviews, {*wrong, *(place for places in differ.values() for place in places)})
+
+    def answer(model: str, place: int) -> Answer:
+        of_model, right = probabilities[model][place], correct[model][:, place]
+        best = int(of_model.argmax())
+        probability, of_label = float(of_model[best]), float(of_model[labels[place]])
+        return Answer(names[best], probability, of_label, int(right.sum()), len(right))
+
+    def example(place: int) -> Example:
+        answers = {model: answer(model, place) for model in probabilities}
+        return Example(texts[place], names[labels[place]], place, answers)
+
+    differing = [Disagreement(pair, list(map(example, places))) for pair, places in differ.items()]
+    return Examples(differing, list(map(example, wrong)))
+
+
+def _texts(reviews: Path, places: set[int]) -> dict[int, str]:
+    """Some of the test texts by their place, read without holding the others."""
+    found: dict[int, str] = {}
+    start = 0
+    for rows in read_split(reviews, "test", ["text"]):
+        texts = rows["text"].to_numpy()
+        found |= {place: str(texts[place - start]) for place in places if start <= place < start + len(texts)}
+        start += len(texts)
+    return found
+
+
+def _highest(values: np.ndarray, shown: int) -> np.ndarray:
+    """Places of the highest values above 0; of equal ones the first."""
+    order = np.argsort(-values, kind="stable")[:shown]
+    return order[values[order] > 0]

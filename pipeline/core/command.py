@@ -1,0 +1,84 @@
+"""How every stage and tool starts and fails: one clear line and exit code 1, never a traceback, on bad input."""
+
+import difflib
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+PATH = click.Path(path_type=Path)  # of an option or argument
+
+
+class InputError(Exception):
+    """Something outside the code is wrong: a parameter, a file, the network.
+
+    The message names the thing, what is allowed and what came, because it is all that the user sees.
+    """
+
+
+def run(main: click.Command | Callable[[], None]) -> None:
+    """Run a command and turn an `InputError` into one line on standard error and exit code 1.
+
+    A command line that is not understood gives exit code 2, as everywhere.
+
+    To be told to stop (`kill`) is to be interrupted: what was begun is tidied up.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal of few characters shows ? for the others
+    try:
+        main.main(standalone_mode=False) if isinstance(main, click.Command) else main()
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except InputError as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")  # messages of libraries may have line breaks
+    except BrokenPipeError:  # who reads our output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit("error: interrupted")
+
+
+def search_path() -> str:
+    """`PATH` with this environment's commands first, for what starts `python` or another of them by its name."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which known name is nearest to `name`, or list them all when none is near.
+
+    >>> did_you_mean("sedes", ["seeds", "models"])
+    'did you mean seeds?'
+    """
+    known = sorted(known)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(known)}"
+
+
+def progress(things: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any]":
+    """A progress bar (the options are tqdm's) that goes when it is done, and that only a terminal gets."""
+    return tqdm(things, leave=False, disable=None, **options)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say what is waited for, as long as the block takes, and only on a terminal."""
+
+    def show(line: str) -> None:
+        if sys.stderr.isatty():
+            print(line, end="\r", file=sys.stderr, flush=True)
+
+    show(f"{what} ...")
+    try:
+        yield
+    finally:
+        show(" " * len(f"{what} ..."))

@@ -1,0 +1,1 @@
+"""Bytes of a data set to one table of reviews with a split."""

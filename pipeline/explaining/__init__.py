@@ -1,0 +1,1 @@
+"""One text as trained networks read it: numbers, pictures, a page."""

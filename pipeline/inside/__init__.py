@@ -1,0 +1,1 @@
+"""The gates and the memory of a trained network, in NumPy."""

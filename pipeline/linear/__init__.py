@@ -1,0 +1,1 @@
+"""The linear models on n-grams."""

@@ -1,0 +1,1 @@
+"""What travels with a model into MLflow: code, card, requirements."""

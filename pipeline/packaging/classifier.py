@@ -1,0 +1,81 @@
+"""A trained model, network or n-grams: raw text in, label and probabilities out."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Probabilities = Callable[[Sequence[str]], np.ndarray]
+
+
+class Classifier:
+    """Predicts from raw text exactly what `evaluate` measured, whichever other texts come along.
+
+    Args:
+        weights: model.keras of a network, or model.npz of the baseline.
+        card: card.json.
+        tokenizer: tokenizer.json, which the baseline has no use for.
+    """
+
+    def __init__(self, weights: Path, card: Path, tokenizer: Path | None = None) -> None:
+        content = json.loads(card.read_text(encoding="utf-8"))
+        self.labels: list[str] = content["labels"]
+        self._probabilities = (
+            _of_ngrams(weights) if tokenizer is None else _of_network(weights, tokenizer, content["settings"])
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of every answer."""
+        return ["label", *(f"p_{label}" for label in self.labels)]
+
+    def predict(self, texts: Sequence[str]) -> pd.DataFrame:
+        """Classify texts; any string gets an answer, be it empty or 10 MB long.
+
+        Returns:
+            One row per text: `label`, and `p_<label>` (float64) for every label.
+
+        Raises:
+            TypeError: something is no string.
+        """
+        check_texts(texts)
+        none = np.empty((0, len(self.labels)))
+        probabilities = self._probabilities(texts).astype(np.float64) if len(texts) else none
+        table = pd.DataFrame(probabilities, columns=self.columns[1:])
+        table.insert(0, "label", pd.Series([self.labels[code] for code in probabilities.argmax(axis=1)], dtype="str"))
+        return table
+
+
+def check_texts(texts: Sequence[Any]) -> None:
+    """Refuse what is no list of strings.
+
+    Raises:
+        TypeError: with the place, from 0, and what stands there.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"texts must be a list of strings. Received one string: {texts[:40]!r}")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            missing = pd.api.types.is_scalar(text) and pd.isna(text)  # None, or NaN as in tables
+            received = "nothing" if missing else f"{str(text)[:40]!r} ({type(text).__name__})"
+            raise TypeError(f"the text in row {place} must be a string. Received: {received}")
+
+
+def _of_ngrams(weights: Path) -> Probabilities:
+    from pipeline.linear.ngrams import NgramModel  # scikit-learn, which networks do without
+
+    return NgramModel.load(weights).predict
+
+
+def _of_network(weights: Path, tokenizer: Path, settings: dict[str, Any]) -> Probabilities:
+    # TensorFlow takes five seconds to import, and is not installed where only the n-grams are served.
+    from tokenizers import Tokenizer
+
+    from pipeline.networks import networks
+    from pipeline.tokens.tokens import clip, encode
+
+    network, words = networks.load(weights), Tokenizer.from_file(str(tokenizer))
+    return lambda texts: networks.predict(network, clip(encode(words, texts), settings["max_tokens"], settings["keep"]))

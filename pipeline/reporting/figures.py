@@ -1,0 +1,300 @@
+"""Pictures for people. Every model has one colour, the same in all figures, told apart by the colour-blind.
+
+A line is the mean over the seeds of a model, and the band around it goes from the lowest to the highest seed. PNG files
+are the same bytes for the same numbers: nothing of the time or the machine goes into them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+
+from pipeline import cells
+from pipeline.comparison.statistics import Difference
+from pipeline.trained.trained import BASELINE, kind_of
+
+_BASELINE_COLOUR, _BASELINE_TITLE = "#000000", "n-gram baseline"
+_DPI = 130
+_WRITTEN_SHARES = 6  # classes up to which a confusion matrix has its shares written into it
+_NAMED_CLASSES = 24  # classes up to which each of them has its name at a confusion matrix
+_NAME_LENGTH = 16  # characters of a name there
+
+
+def title_of(model: str) -> str:
+    """What people call a model; of two revisions compared, `lstm (B)` is the LSTM of the second."""
+    name, _, revision = model.partition(" ")
+    return f"{_BASELINE_TITLE if name == BASELINE else cells.find(name).title} {revision}".strip()
+
+
+def colour_of(model: str) -> str:
+    """The model's colour, whatever its revision."""
+    kind = kind_of(model)
+    return _BASELINE_COLOUR if kind == BASELINE else cells.find(kind).colour
+
+
+def learning_curves(histories: pd.DataFrame, title: str) -> Figure:
+    """Loss and accuracy by epoch: validation with every seed and their band, train dotted.
+
+    The mean and the band go as far as all seeds do: what they would show beyond is which seeds stopped early.
+
+    Args:
+        histories: rows with `model`, `seed`, `epoch` and the columns of history.csv.
+        title: what is learnt.
+    """
+    figure, axes = _axes(2, title)
+    for axis, number in zip(axes, ("loss", "accuracy"), strict=True):
+        for model, of_model in histories.groupby("model", sort=False):
+            look = _look(str(model))
+            seeds = of_model.pivot(index="epoch", columns="seed", values=f"validation_{number}")
+            common = seeds.dropna()
+            marker = "." if len(seeds) < 30 else None
+            axis.plot(common.mean(axis=1), **look, marker=marker, label=f"{title_of(str(model))}, validation")
+            if seeds.shape[1] > 1:
+                axis.plot(seeds, **look, linewidth=0.7, alpha=0.6)
+                axis.fill_between(common.index, common.min(axis=1), common.max(axis=1), color=look["color"], alpha=0.15)
+            train = of_model.pivot(index="epoch", columns="seed", values=f"train_{number}").dropna().mean(axis=1)
+            axis.plot(train, color=look["color"], linestyle=":", alpha=0.8, label=f"{title_of(str(model))}, train")
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        axis.set_ylabel("loss (nats)" if number == "loss" else "accuracy")
+    axes[1].legend(frameon=False)
+    return figure
+
+
+def roc_curves(curves: pd.DataFrame, title: str) -> Figure:
+    """ROC curves.
+
+    Args:
+        curves: rows with `model`, `seed`, `false_positive_rate`, `true_positive_rate`.
+        title: what is classified.
+    """
+    figure, (axis,) = _axes(1, title)
+    _draw_bands(axis, curves, "false_positive_rate", "true_positive_rate")
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--", label="chance")
+    axis.set(xlabel="false-positive rate", ylabel="true-positive rate", aspect="equal")
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def precision_recall_curves(curves: pd.DataFrame, title: str) -> Figure:
+    """Precision-recall curves.
+
+    Args:
+        curves: rows with `model`, `seed`, `recall`, `precision`.
+        title: what is classified.
+    """
+    figure, (axis,) = _axes(1, title)
+    _draw_bands(axis, curves, "recall", "precision")
+    axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1))
+    axis.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def calibration(bins: pd.DataFrame, errors: Mapping[str, float], title: str) -> Figure:
+    """Accuracy against confidence; below the diagonal a model is too sure of itself. Dots are sized by their texts.
+
+    Args:
+        bins: rows with `model`, `seed`, `confidence`, `accuracy`, `texts`; the seeds of a model are drawn as one.
+        errors: model to expected calibration error, the mean over its seeds.
+        title: what is classified.
+    """
+    figure, (axis,) = _axes(1, title, height=4.8)
+    lowest = bins["confidence"].min()
+    axis.plot([lowest, 1], [lowest, 1], color="grey", linewidth=0.8, linestyle="--", label="perfectly calibrated")
+    for model, of_model in bins.groupby("model", sort=False):
+        pooled = _pooled_bins(of_model)
+        look = _look(str(model))
+        label = f"{title_of(str(model))} (ECE {100 * errors[str(model)]:.1f})"
+        axis.plot(pooled["confidence"], pooled["accuracy"], **look, label=label)
+        shares = pooled["texts"] / pooled["texts"].sum()
+        axis.scatter(pooled["confidence"], pooled["accuracy"], s=8 + 200 * shares, color=look["color"], alpha=0.6)
+    axis.set(xlabel="confidence (probability of the predicted class)", ylabel="accuracy")
+    # Below the curves, which may run anywhere.
+    heading = "expected calibration error (ECE): points, mean over seeds"
+    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize="small", title=heading)
+    return figure
+
+
+def accuracy_by_length(table: pd.DataFrame, title: str) -> Figure:
+    """Accuracy on short and long texts.
+
+    Args:
+        table: rows with `model`, `seed`, `tokens`, `accuracy`.
+        title: what is classified.
+    """
+    figure, (axis,) = _axes(1, title)
+    _draw_bands(axis, table, "tokens", "accuracy", marker=".")
+    axis.set(xlabel="tokens of the text (median of the bin)", ylabel="accuracy")
+    if table["tokens"].max() > 10 * table["tokens"].min():
+        _spread(axis)
+    axis.legend(frameon=False)
+    return figure
+
+
+def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figure:
+    """Differences in accuracy, in points, with their 95 % intervals: an interval that leaves out 0 points to a winner.
+
+    Args:
+        pairs: (first, second) to the first one's accuracy minus the second one's.
+        title: what is classified.
+    """
+    figure = Figure(figsize=(6.4, 1.3 + 0.5 * len(pairs)), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    axis = figure.subplots()
+    names = []
+    for place, ((first, second), difference) in enumerate(pairs.items()):
+        seen = difference if difference.mean >= 0 else -difference
+        better, worse = (first, second) if difference.mean >= 0 else (second, first)
+        interval = [[100 * (seen.mean - seen.low)], [100 * (seen.high - seen.mean)]]
+        axis.errorbar(100 * seen.mean, place, xerr=interval, fmt="o", capsize=4, color=colour_of(better))
+        names.append(f"{title_of(better)} − {title_of(worse)}")
+    axis.axvline(0, color="grey", linewidth=0.8, linestyle="--")
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel("difference in accuracy (points), with 95 % interval")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], title: str) -> Figure:
+    """One matrix per model, as shares of the texts of each true label.
+
+    Args:
+        matrices: model to counts summed over its seeds, (classes, classes), true label by row.
+        labels: names of the classes.
+        title: what is classified.
+    """
+    columns = min(len(matrices), 3 if len(labels) <= _WRITTEN_SHARES else 2)
+    side = float(np.clip(2 + 0.28 * len(labels), 3.8, 2 + 0.28 * _NAMED_CLASSES))
+    figure, axes = _axes(len(matrices), title, side, side, columns)
+    names = _class_names(labels)
+    ticks = range(0, len(labels), 1 + (len(labels) - 1) // _NAMED_CLASSES)
+    for axis, (model, counts) in zip(axes, matrices.items(), strict=True):
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axis.imshow(shares, cmap="Greys", vmin=0, vmax=1)
+        if len(labels) <= _WRITTEN_SHARES:
+            for row, column in np.ndindex(shares.shape):
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                axis.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=colour)
+        shown = [names[tick] for tick in ticks]
+        look: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 3 else {}
+        axis.set_xticks(ticks, shown, parse_math=False, **look)
+        axis.set_yticks(ticks, shown, parse_math=False)
+        axis.set(title=title_of(model), xlabel="predicted", ylabel="true")
+        axis.title.set_color(colour_of(model))
+    if any(name != label and "…" not in name for name, label in zip(names, labels, strict=True)):
+        figure.supxlabel("#n is the n-th class of the data: the font here lacks letters of its name", fontsize="small")
+    return figure
+
+
+def costs(table: pd.DataFrame, title: str) -> Figure:
+    """Accuracy against what it costs: training time, where it is known, and parameters.
+
+    Args:
+        table: one row per model, as the index, with `accuracy`, `accuracy_std` (NaN: one run), `training_seconds`
+            (NaN: not known), `parameters`.
+        title: what is classified.
+    """
+    figure, axes = _axes(2, title)
+    columns = {"training_seconds": "training time (seconds per run)", "parameters": "parameters"}
+    for axis, (column, label) in zip(axes, columns.items(), strict=True):
+        known = table.dropna(subset=column)
+        for model, row in known.iterrows():
+            spread = None if np.isnan(row["accuracy_std"]) else 100 * row["accuracy_std"]
+            name = str(model)
+            axis.errorbar(
+                row[column],
+                100 * row["accuracy"],
+                yerr=spread,
+                fmt="o",
+                capsize=4,
+                color=colour_of(name),
+                markerfacecolor="white" if _is_second(name) else colour_of(name),
+                label=title_of(name),
+            )
+        axis.set(xlabel=label, ylabel="test accuracy (%)")
+        if len(known) and known[column].max() > 10 * known[column].min() > 0:
+            _spread(axis)
+        if known.empty:
+            axis.text(0.5, 0.5, "not known: MLflow has no timings", ha="center", transform=axis.transAxes)
+            axis.set(xticks=[], yticks=[])
+    axes[1].legend(frameon=False)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+
+
+def _draw_bands(axis: Axes, table: pd.DataFrame, x: str, y: str, marker: str | None = None) -> None:
+    """One line per model with the band of its seeds, which have the same x."""
+    for model, of_model in table.groupby("model", sort=False):
+        seeds = of_model.groupby(x)[y]
+        look = _look(str(model))
+        axis.plot(seeds.mean(), **look, marker=marker, label=title_of(str(model)))
+        if of_model["seed"].nunique() > 1:
+            axis.fill_between(seeds.mean().index, seeds.min(), seeds.max(), color=look["color"], alpha=0.2, linewidth=0)
+
+
+def _pooled_bins(bins: pd.DataFrame) -> pd.DataFrame:
+    """The calibration bins of all seeds of a model as if they were one run."""
+    texts = bins["texts"]
+    weighted = bins[["confidence", "accuracy"]].mul(texts, axis=0).assign(texts=texts)
+    summed = weighted.groupby(bins["bin"]).sum()
+    return summed[["confidence", "accuracy"]].div(summed["texts"], axis=0).assign(texts=summed["texts"])
+
+
+def _look(model: str) -> dict[str, Any]:
+    """How the lines of a model are drawn."""
+    return {"color": colour_of(model), "linestyle": "--" if _is_second(model) else "-"}
+
+
+def _is_second(model: str) -> bool:
+    """Whether this is the second revision's, where two are compared."""
+    return model.endswith("(B)")
+
+
+def _spread(axis: Axes) -> None:
+    """Give the numbers of several magnitudes on the x axis equal room; those at the ticks are written out."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
+    axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def _class_names(labels: Sequence[str]) -> list[str]:
+    """The names short enough for a tick; `#3` for the third where the font lacks a letter of it."""
+    font = get_font(findfont("DejaVu Sans"))
+    return [
+        _shorten(label) if all(font.get_char_index(ord(letter)) for letter in label) else f"#{number}"
+        for number, label in enumerate(labels, start=1)
+    ]
+
+
+def _shorten(name: str) -> str:
+    """The name, or its beginning and its end where it is long."""
+    half = _NAME_LENGTH // 2
+    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[1 - half :]}"
+
+
+def _axes(
+    count: int, title: str, width: float = 4.2, height: float = 3.8, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with some axes in rows; width and height, in inches, are those of one of them."""
+    columns = columns or count
+    rows = -(-count // columns)
+    size = (width * columns + (0.8 if columns == 1 else 0), height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    axes = [figure.add_subplot(rows, columns, place) for place in range(1, count + 1)]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes

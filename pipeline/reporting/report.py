@@ -1,0 +1,261 @@
+"""The comparison in words and tables: Markdown for a terminal or a pull request, and one HTML page with everything.
+
+The page needs no network and no other file. It shows times, ids and a commit, so it is no output that DVC keeps: it is
+made from the files that DVC does keep and from what MLflow knows, and `make report` makes it anew.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tabulate import tabulate
+
+from pipeline.comparison.latency import BATCH_SIZES, PERCENTILES, latency_name
+from pipeline.comparison.verdict import Told
+from pipeline.reporting import figures
+from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, stamp
+
+# The scores that fit a terminal, with their headings; metrics.json has all.
+_COLUMNS = {
+    "accuracy": "accuracy (%)",
+    "f1": "F1 (%)",
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "brier": "Brier",
+}
+_ALL_COLUMNS = {
+    "accuracy": "accuracy (%)",
+    "precision": "precision (%)",
+    "recall": "recall (%)",
+    **_COLUMNS,
+    "ece": "ECE (%)",
+}
+# Name of the file, and what is to be seen there.
+_PICTURES = {
+    "differences": "An interval that leaves out 0 points to a winner. It covers the noise of seeds and of texts.",
+    "learning_curves": "Where validation loss rises while train loss falls, the network learns its texts by heart.",
+    "roc": "The nearer to the upper left corner, the better.",
+    "precision_recall": "How many of the texts found are right, against how many of the right ones are found.",
+    "calibration": "Below the diagonal, a model is surer of itself than it should be.",
+    "accuracy_by_length": "Bins hold about as many texts each.",
+    "confusion": "Shares of the texts of each true label, over all seeds.",
+    "memory": "Half-life of the units of all seeds, what the verdict depends on, and the units that words move; see"
+    " docs/how-lstm-and-gru-work.md.",
+    "costs": "Up and to the left is better. Bars: standard deviation over seeds.",
+}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the page says about where its numbers come from.
+
+    Attributes:
+        dataset: name of the data set.
+        digest: MD5 of reviews.parquet, as in dvc.lock.
+        commit: what git had checked out, and whether that was all.
+        data: the content of data.json.
+        runs: run name to where its model was trained, in words; empty where MLflow was away.
+        environment: versions and processor.
+    """
+
+    dataset: str
+    digest: str
+    commit: str
+    data: dict[str, Any]
+    runs: dict[str, str]
+    environment: dict[str, str]
+
+
+def summary(results: Path, told: Told) -> str:
+    """The verdict, what was compared on what, and the tables of scores and differences, in Markdown.
+
+    Args:
+        results: the folder with metrics.json and statistics.json.
+        told: the verdict and its warnings.
+    """
+    statistics = _read_json(results / "statistics.json")
+    about = f"{statistics['dataset']}, {statistics['texts']:,} test texts; mean ± standard deviation over seeds."
+    tables = [summary_table(_read_json(results / "metrics.json")), differences_table(statistics)]
+    trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
+    return "\n\n".join([*told.sentences, *told.warnings, about, *tables, "\n".join(trained)])
+
+
+def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
+    """The content of metrics.json as a Markdown table: one row per model, mean ± standard deviation over seeds."""
+    sizes = [f"{values['parameters']:,}" for values in metrics.values()]
+    return _markdown(
+        [row | {"parameters": size} for row, size in zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)]
+    )
+
+
+def differences_table(statistics: dict[str, Any]) -> str:
+    """The differences in statistics.json as a Markdown table: one row per pair of models."""
+    return _markdown(
+        [row | {"models": " − ".join(map(figures.title_of, row["models"]))} for row in _difference_rows(statistics)]
+    )
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    return tabulate(rows, headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True)
+
+
+def _by_settings(statistics: dict[str, Any]) -> dict[str, list[str]]:
+    """Seeds and settings to the models that were trained with them."""
+    models: dict[str, list[str]] = {}
+    for model, trained in statistics["models"].items():
+        settings = ", ".join(f"{name} {value}" for name, value in trained["settings"].items())
+        seeds = f"seeds {_listed(trained['seeds'])}; " if trained["seeds"] else ""
+        models.setdefault(f"{seeds}{settings}", []).append(figures.title_of(model))
+    return models
+
+
+def _seeds(statistics: dict[str, Any]) -> dict[str, str]:
+    """What to call them, to the seeds of all models that have some: one row where they agree."""
+    seeds = {model: _listed(trained["seeds"]) for model, trained in statistics["models"].items() if trained["seeds"]}
+    if len(set(seeds.values())) == 1:
+        return {"seeds": next(iter(seeds.values()))}
+    return {f"seeds of {figures.title_of(model)}": listed for model, listed in seeds.items()}
+
+
+def _listed(seeds: list[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def write_page(results: Path, told: Told, costs: pd.DataFrame, provenance: Provenance) -> Path:
+    """Write the HTML page and the picture of the costs into the folder of the results.
+
+    Args:
+        results: the folder that `results.write_results` wrote.
+        told: the verdict and its warnings.
+        costs: `costs.costs`.
+        provenance: where the numbers come from.
+
+    Returns:
+        The page.
+    """
+    metrics = _read_json(results / "metrics.json")
+    statistics = _read_json(results / "statistics.json")
+    accuracy = {
+        part: {model: values["accuracy"][part] for model, values in metrics.items()} for part in ("mean", "std")
+    }
+    table = costs.assign(accuracy=pd.Series(accuracy["mean"]), accuracy_std=pd.Series(accuracy["std"], dtype="float64"))
+    figures.save(figures.costs(table, f"{provenance.dataset}: accuracy and costs"), results / COSTS_PICTURE)
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    page = templates.get_template(TEMPLATE.name).render(
+        stamp_name=STAMP,
+        stamp=stamp(results),
+        told=told,
+        scores=_score_rows(metrics, _ALL_COLUMNS),
+        statistics=statistics,
+        differences=_difference_rows(statistics),
+        mcnemar=_mcnemar_rows(statistics),
+        costs=_cost_rows(costs),
+        examples=_read_json(results / "examples.json"),
+        memory=_memory_rows(_read_json(results / "memory.json")["models"]),
+        pictures=_pictures(results),
+        provenance=provenance,
+        seeds=_seeds(statistics),
+        settings={", ".join(models): text for text, models in _by_settings(statistics).items()},
+        title_of=figures.title_of,
+        colour_of=figures.colour_of,
+    )
+    path = results / REPORT
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _score_rows(metrics: dict[str, dict[str, Any]], columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    rows = []
+    for model, values in metrics.items():
+        row = {"model": model, "runs": values["runs"]}
+        row |= {heading: _mean_and_std(values[name], "%" in heading) for name, heading in columns.items()}
+        rows.append(row)
+    return rows
+
+
+def _mean_and_std(value: dict[str, float | None], as_percentage: bool) -> str:
+    scale, digits = (100, 2) if as_percentage else (1, 4)
+    mean, std = value["mean"], value["std"]
+    if mean is None:
+        return "–"
+    shown = f"{mean * scale:.{digits}f}"
+    return shown if std is None else f"{shown} ± {std * scale:.{digits}f}"
+
+
+def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "models": (row["first"], row["second"]),
+            "difference (points)": f"{100 * row['mean']:+.2f}",
+            "95 % interval": f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
+            "p": f"{row['p_value']:.4f}",
+            "p (Holm)": f"{row['holm_p_value']:.4f}",
+            "seeds": " and ".join(map(str, row["seeds"])),
+        }
+        for row in statistics["differences"]
+    ]
+
+
+def _mcnemar_rows(statistics: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "runs": f"{row['first']} and {row['second']}",
+            "only the first right": f"{row['first_only']:,}",
+            "only the second right": f"{row['second_only']:,}",
+            "exact p": f"{row['p_value']:.2g}",
+        }
+        for row in statistics["mcnemar"]
+    ]
+
+
+def _cost_rows(costs: pd.DataFrame) -> list[dict[str, str]]:
+    headings = {"training_seconds": "training (s)", "epochs": "epochs"}
+    headings |= {
+        latency_name(size, percentile): f"{size} text{'' if size == 1 else 's'}, p{percentile} (ms)"
+        for size in BATCH_SIZES
+        for percentile in PERCENTILES
+    }
+    headings |= {"parameters": "parameters", "recurrent_parameters": "recurrent parameters"}
+    return [
+        {"model": str(model), "runs timed": f"{len(row['times'])} of {row['runs']}"}
+        | {heading: _number(row[name], whole="parameters" in name) for name, heading in headings.items()}
+        for model, row in costs.iterrows()
+    ]
+
+
+def _memory_rows(models: dict[str, Any]) -> list[dict[str, str]]:
+    """A row per fact, and a column per network."""
+    facts = dict.fromkeys(fact for content in models.values() for fact in content["facts"])
+    return [
+        {"": fact} | {figures.title_of(model): content["facts"].get(fact, "–") for model, content in models.items()}
+        for fact in facts
+    ]
+
+
+def _number(value: float, whole: bool) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{value:,.0f}" if whole else f"{value:,.1f}"
+
+
+def _pictures(results: Path) -> dict[str, tuple[str, str]]:
+    """Name to picture and what is to be seen there, of those that there are."""
+    there = {name: results / (COSTS_PICTURE if name == "costs" else f"{PICTURES}/{name}.png") for name in _PICTURES}
+    return {name: (_picture(path), _PICTURES[name]) for name, path in there.items() if path.exists()}
+
+
+def _picture(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

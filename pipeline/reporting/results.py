@@ -1,0 +1,156 @@
+"""What a comparison leaves in a folder: numbers, curves and pictures. The same bytes for the same predictions.
+
+metrics.json             <model>.<metric>.{mean,std} over seeds
+statistics.json          what was compared, the scores of every run, the difference of every two models with its
+                         interval, and McNemar's tests
+examples.json            the texts that tell the models apart
+memory.json              how long the units of the networks remember, and what moves them (pipeline/inside/memory.py)
+summary.md               the verdict and tables
+curves/<name>.csv        learning_curves, roc, precision_recall, calibration, accuracy_by_length: for `dvc plots`
+pictures/<name>.png      the same for people, and confusion, differences, memory
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.comparison.comparison import Comparison
+from pipeline.comparison.examples import find_examples
+from pipeline.comparison.statistics import Difference, holm
+from pipeline.comparison.verdict import Told
+from pipeline.core.hashes import md5
+from pipeline.inside import memory
+from pipeline.inside.memory import Memory
+from pipeline.reporting import figures
+from pipeline.reporting.memoryfigures import memory_figure
+from pipeline.reporting.report import summary
+from pipeline.reporting.stamp import PICTURES
+from pipeline.tokens.tokens import TokenizedSplits
+from pipeline.trained import scores
+
+METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
+MEMORY = "memory.json"
+CURVES = "curves"
+
+Differences = dict[tuple[str, str], Difference]
+
+
+def write_results(
+    comparison: Comparison,
+    fingerprints: Mapping[str, str],
+    differences: Differences,
+    told: Told,
+    memories: dict[str, Memory],
+    dataset: str,
+    data: Path,
+    output: Path,
+) -> None:
+    """Write everything into `output`.
+
+    Args:
+        comparison: all models on one test split.
+        fingerprints: run name to the hash of its model.
+        differences: the pairs of models that are told.
+        told: the verdict, without times, and its warnings.
+        memories: network to its memory; without any, there is no picture of it.
+        dataset: its name.
+        data: the folder that preprocess wrote, for the texts and their lengths.
+        output: the folder to write.
+    """
+    reviews = data / "reviews.parquet"
+    lengths = TokenizedSplits.load(data / "tokens.npz").tokens["test"].lengths
+    examples = find_examples(
+        comparison.probabilities(), comparison.correct(), comparison.labels, comparison.names, differences, reviews
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    _write_json(output / METRICS, comparison.metrics())
+    origin = {"dataset": dataset, "digest": md5(reviews), "runs": dict(fingerprints)}
+    _write_json(output / STATISTICS, origin | statistics(comparison, differences))
+    _write_json(output / EXAMPLES, asdict(examples))
+    remembered = {model: memory.numbers(of) | {"facts": memory.summary(of)} for model, of in memories.items()}
+    _write_json(output / MEMORY, {"metrics": memory.metrics(memories), "models": remembered})
+    (output / SUMMARY).write_text(f"{summary(output, told)}\n", encoding="utf-8")
+    tables = {
+        "learning_curves": comparison.learning_curves(),
+        "roc": comparison.curves(scores.roc),
+        "precision_recall": comparison.curves(scores.precision_recall),
+        "calibration": comparison.curves(scores.calibration),
+        "accuracy_by_length": comparison.accuracy_by_length(lengths),
+    }
+    for folder in (CURVES, PICTURES):
+        (output / folder).mkdir(exist_ok=True)
+    for name, table in tables.items():
+        table.to_csv(output / CURVES / f"{name}.csv", index=False)
+    _draw(comparison, dataset, differences, tables, output)
+    if memories:
+        title = f"{dataset}: the memory of the networks, over validation texts"
+        figures.save(memory_figure(memories, title), output / PICTURES / "memory.png")
+
+
+def statistics(comparison: Comparison, differences: Differences) -> dict[str, Any]:
+    """What statistics.json says about the models. `holm_p_value` is adjusted for the number of differences."""
+    adjusted = holm([difference.p_value for difference in differences.values()])
+    return {
+        "models": {
+            model: {
+                "seeds": [run.card["seed"] for run in runs if run.card["seed"] is not None],
+                "settings": runs[0].card["settings"],
+            }
+            for model, runs in comparison.by_model().items()
+        },
+        "scores": comparison.scores,
+        "texts": len(comparison.labels),
+        "groups": None if comparison.groups is None else len(np.unique(comparison.groups)),
+        "differences": [
+            {"first": first, "second": second, **asdict(difference), "holm_p_value": p_value}
+            for ((first, second), difference), p_value in zip(differences.items(), adjusted, strict=True)
+        ],
+        "mcnemar": [
+            {"first": first.name, "second": second.name, **asdict(test)}
+            for first, second, test in comparison.same_seed_tests()
+        ],
+    }
+
+
+def read_differences(content: dict[str, Any]) -> Differences:
+    """The differences in the content of statistics.json as they were computed."""
+    names = [field.name for field in fields(Difference)]
+    return {
+        (row["first"], row["second"]): Difference(
+            **{name: row[name] for name in names} | {"seeds": tuple(row["seeds"])}
+        )
+        for row in content["differences"]
+    }
+
+
+def _draw(
+    comparison: Comparison, dataset: str, differences: Differences, tables: dict[str, pd.DataFrame], output: Path
+) -> None:
+    errors = {model: values["ece"]["mean"] for model, values in comparison.metrics().items()}
+    where = "on the test split"
+    pictures = {
+        "learning_curves": figures.learning_curves(tables["learning_curves"], f"{dataset}: learning curves"),
+        "roc": figures.roc_curves(tables["roc"], f"{dataset}: ROC {where}"),
+        "precision_recall": figures.precision_recall_curves(
+            tables["precision_recall"], f"{dataset}: precision and recall {where}"
+        ),
+        "calibration": figures.calibration(tables["calibration"], errors, f"{dataset}: calibration {where}"),
+        "accuracy_by_length": figures.accuracy_by_length(
+            tables["accuracy_by_length"], f"{dataset}: accuracy by length {where}"
+        ),
+        "confusion": figures.confusion_matrices(
+            comparison.confusion_matrices(), comparison.names, f"{dataset}: confusion {where}"
+        ),
+        "differences": figures.differences(differences, f"{dataset}: differences {where}"),
+    }
+    for name, picture in pictures.items():
+        figures.save(picture, output / PICTURES / f"{name}.png")
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

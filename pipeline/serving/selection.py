@@ -1,0 +1,153 @@
+"""Which model answers: the one that was asked for, else the champion, else the best on disk.
+
+The best is the one with the highest validation accuracy, ties going to the lower validation loss. The test split has
+no say: choosing by it would make its score worthless. A model that learnt from other data than lies on disk is left
+out: its score is about other texts.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+
+from pipeline.core.command import InputError, did_you_mean
+from pipeline.packaging.classifier import Classifier
+from pipeline.packaging.training_data import changed_inputs, input_path, is_file
+from pipeline.serving.registry import MLFLOW_SCHEMES, Registry, model_of
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.trained import BASELINE, CARD, Trained
+
+MODELS, DATA = Path("data/models"), Path("data/processed")  # where dvc.yaml puts them
+
+_TOKENIZER = "tokenizer.json"  # among the inputs of a network
+_MLFLOW_MODEL = "MLmodel"  # the file that makes a folder a model of MLflow
+
+
+class TextModel(Protocol):
+    """What answers."""
+
+    def predict(self, texts: Sequence[str]) -> pd.DataFrame:
+        """One row per text: `label`, and `p_<label>` for every label."""
+
+
+def ranked(models: Path, dataset: str) -> list[Trained]:
+    """The trained models of a data set in a folder of folders, the best on validation first.
+
+    What learnt from other data than lies there now is left out, and standard error says so.
+    """
+    trained = [Trained.load(card.parent) for card in sorted(models.glob(f"*/{CARD}"))]
+    of_dataset = [one for one in trained if one.card["dataset"] == dataset]
+    stale = {one.name: changed for one in of_dataset if (changed := changed_inputs(one))}
+    for name, changed in stale.items():
+        print(f"left out: {models / name}, because it learnt from another {' and '.join(changed)}", file=sys.stderr)
+    return sorted((one for one in of_dataset if one.name not in stale), key=_rank)
+
+
+def choose(wanted: str | None, dataset: str, models: Path = MODELS) -> tuple[TextModel, str]:
+    """Open a model.
+
+    Args:
+        wanted: an MLflow URI, a folder of a trained or of an MLflow model, or the name of a folder in `models`; None
+            for the champion or the best.
+        dataset: the data set that the champion, or the best, is of.
+        models: the folder with a folder per trained model.
+
+    Returns:
+        The model, and words that say which one it is and why.
+
+    Raises:
+        InputError: there is no such model, or MLflow cannot be asked.
+    """
+    registry = Registry(dataset)
+    if wanted is not None and _is_mlflows(wanted):
+        return registry.load(wanted), wanted
+    if wanted is not None:
+        trained = named(wanted, models)
+        return open_trained(trained), f"{trained.folder}, as asked for"
+    if champion := registry.champion():
+        # The version, and not whatever is champion a moment later.
+        return registry.load(registry.version_uri(champion)), f"{registry.model} {champion}, the champion"
+    best = best_on_disk(models, dataset)
+    accuracy = best.card["validation"]["accuracy"]
+    return open_trained(best), f"{best.folder}, the best on validation ({accuracy:.1%}); no champion: make promote"
+
+
+def served_uri(wanted: str | None, dataset: str, models: Path = MODELS) -> str:
+    """Name a model as MLflow's own commands do, the very version: who is champion may change meanwhile.
+
+    Args:
+        wanted: as for `choose`; None for the champion. Of a trained model, it is the one that its run logged.
+        dataset: the data set that the champion is of.
+        models: the folder with a folder per trained model.
+
+    Raises:
+        InputError: there is no such model, or MLflow cannot be asked.
+    """
+    registry = Registry(dataset)
+    if wanted is not None and _is_mlflows(wanted):
+        return registry.resolve(wanted)
+    if wanted is not None:
+        trained = named(wanted, models)
+        tracker = Tracker(trained.card["dataset"])
+        run = tracker.find(trained.fingerprint)
+        if run is None:
+            raise InputError(f"MLflow has no run of {trained.folder}; `dvc repro -f -s evaluate` writes it")
+        return registry.resolve(f"models:/{model_of(run)}")
+    champion = registry.champion()
+    if champion is None:
+        raise InputError(f"{registry.model} has no champion; name one with: make promote")
+    return registry.resolve(registry.version_uri(champion))
+
+
+def named(name: str, models: Path) -> Trained:
+    """The trained model in the folder `name`, or in the folder of that name in `models`.
+
+    Raises:
+        InputError: there is none.
+    """
+    folder = next((path for path in (Path(name), models / name) if path.is_dir()), None)
+    if folder is None:
+        known = did_you_mean(name, [card.parent.name for card in models.glob(f"*/{CARD}")])
+        raise InputError(f"there is no model {name!r}, neither a folder nor a name in {models}; {known}")
+    return Trained.load(folder)
+
+
+def best_on_disk(models: Path, dataset: str) -> Trained:
+    """The trained model with the highest validation accuracy.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = ranked(models, dataset)
+    if not found:
+        raise InputError(f"{models} holds no trained model of {dataset}; train with: make repro DATASET={dataset}")
+    return found[0]
+
+
+def open_trained(trained: Trained) -> Classifier:
+    """Open a model from its folder, a network with the tokenizer that its card names.
+
+    Raises:
+        InputError: that tokenizer is gone, or another one now.
+    """
+    card = trained.folder / CARD
+    if trained.model == BASELINE:
+        return Classifier(trained.weights, card)
+    name = next(name for name in trained.card["inputs"] if Path(name).name == _TOKENIZER)
+    tokenizer = input_path(trained, name)
+    if not is_file(tokenizer, trained.card["inputs"][name]):
+        raise InputError(
+            f"{tokenizer} is not the tokenizer of {trained.folder}: run `dvc repro`, or use its model in MLflow"
+        )
+    return Classifier(trained.weights, card, tokenizer)
+
+
+def _is_mlflows(wanted: str) -> bool:
+    return wanted.startswith(MLFLOW_SCHEMES) or (Path(wanted) / _MLFLOW_MODEL).is_file()
+
+
+def _rank(trained: Trained) -> tuple[float, float]:
+    scores = trained.card["validation"]
+    return -scores["accuracy"], scores["log_loss"]

@@ -1,0 +1,1 @@
+"""Text to padded token ids, and word vectors."""

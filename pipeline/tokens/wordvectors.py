@@ -1,0 +1,134 @@
+"""Vectors of words from elsewhere than the labels: learnt by word2vec from raw text, or read from a file.
+
+Row i belongs to token i of the tokenizer. Tokens without a vector have a row of zeros, and `known` says which.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.core.arrays import save_arrays
+from pipeline.core.command import InputError
+from pipeline.tokens.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """What embeddings.npz holds.
+
+    Attributes:
+        vectors: float32, (vocabulary, E); (vocabulary, 0) where none are wanted.
+        known: which tokens have one, bool, (vocabulary,).
+    """
+
+    vectors: np.ndarray
+    known: np.ndarray
+
+    def save(self, path: Path) -> None:
+        """Write an uncompressed .npz, the same bytes for the same vectors."""
+        save_arrays(path, {"vectors": self.vectors, "known": self.known})
+
+    @classmethod
+    def load(cls, path: Path) -> "WordVectors":
+        """What `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(arrays["vectors"], arrays["known"])
+
+    def scaled(self, deviation: float) -> "WordVectors":
+        """The same with every component shifted and stretched to mean 0 and this standard deviation over the words.
+
+        A step of Adam is about as long in every weight, so the shorter the vectors, the faster training makes others
+        of them: from vectors as short as word2vec's, the network learns rare words by heart.
+        """
+        vectors = np.zeros_like(self.vectors)
+        found = self.vectors[self.known].astype(np.float64)
+        spread = found.std(axis=0)
+        vectors[self.known] = deviation * (found - found.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        return WordVectors(vectors, self.known)
+
+    @classmethod
+    def none(cls, vocabulary: int) -> "WordVectors":
+        """No vectors: the network starts from random ones."""
+        return cls(np.zeros((vocabulary, 0), np.float32), np.zeros(vocabulary, bool))
+
+
+def learn(tokens: Tokens, vocabulary: int, dimension: int, epochs: int, window: int, seed: int) -> WordVectors:
+    """Learn vectors with word2vec, skip-gram with negative sampling (Mikolov et al. 2013, arXiv:1310.4546).
+
+    Args:
+        tokens: texts, with labels or without.
+        vocabulary: token ids are below this.
+        dimension: E.
+        epochs: times that all texts are read.
+        window: a word predicts so many on either side.
+        seed: decides the first vectors and what is sampled. One thread works, because with more the order of
+            updates, and so the bytes, would depend on how the system runs them.
+    """
+    from gensim.models import Word2Vec
+
+    model = Word2Vec(
+        sentences=_Sentences(tokens),
+        vector_size=dimension,
+        window=window,
+        epochs=epochs,
+        seed=seed,
+        sg=1,
+        negative=5,
+        sample=1e-4,
+        min_count=_FEWEST,
+        workers=1,
+    )
+    vectors, known = np.zeros((vocabulary, dimension), np.float32), np.zeros(vocabulary, bool)
+    places = np.array([int(word) for word in model.wv.index_to_key])
+    vectors[places], known[places] = model.wv.vectors, True
+    return WordVectors(vectors, known)
+
+
+# A word that stands in fewer places than this has seen too little to have a meaning.
+_FEWEST = 5
+
+
+class _Sentences:
+    """Texts as lists of strings, any number of times, as gensim wants them."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for text in range(len(self._tokens)):
+            yield [str(token) for token in self._tokens[text].tolist()]
+
+
+def read(path: Path, pieces: dict[str, int], dimension: int) -> WordVectors:
+    """Read the text format of GloVe and word2vec: a word and its numbers per line, word2vec with a line of sizes first.
+
+    Args:
+        path: the file; words are taken in lower case, as our tokenizer has them.
+        pieces: token to its id.
+        dimension: E.
+
+    Raises:
+        InputError: the file cannot be read, or a line has not E numbers.
+    """
+    vectors, known = np.zeros((len(pieces), dimension), np.float32), np.zeros(len(pieces), bool)
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, start=1):
+                word, *values = line.rstrip("\n").rstrip(" ").split(" ")
+                if number == 1 and len(values) == 1:
+                    continue  # how many words there are, and E
+                if len(values) != dimension:
+                    raise InputError(
+                        f"{path}: line {number} must have a word and {dimension} numbers (train.embedding_dim)."
+                        f" Received: {len(values)} numbers"
+                    )
+                place = pieces.get(word.lower())
+                if place is not None and not known[place]:
+                    vectors[place], known[place] = np.array(values, np.float32), True
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: line {number}: {error}") from None
+    return WordVectors(vectors, known)

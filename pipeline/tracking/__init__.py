@@ -1,0 +1,1 @@
+"""MLflow, git and the machine: where a result comes from, and its record."""

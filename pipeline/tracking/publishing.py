@@ -1,0 +1,159 @@
+"""Make MLflow's record of what lies on disk whole, and write the page that shows times.
+
+All of it is made from files and from what MLflow knows: nothing is trained or compared here, and no output of DVC is
+written. So `evaluate` may import this without DVC's knowledge, and `gatewise record` does the same once more.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.comparison.costs import costs, for_verdict
+from pipeline.comparison.verdict import Told, tell
+from pipeline.core.command import InputError
+from pipeline.core.hashes import md5
+from pipeline.reporting.report import Provenance, summary, write_page
+from pipeline.reporting.results import STATISTICS, read_differences
+from pipeline.reporting.stamp import fingerprint
+from pipeline.tracking.lineage import environment, state
+from pipeline.tracking.record import complete, record_comparison, record_machine
+from pipeline.tracking.tracker import RunRecord, Tracker, environment_of
+from pipeline.trained.trained import BASELINE, Trained
+
+_KINDS = {"dataset": "data set", "digest": "reviews.parquet with the MD5", "runs": "models"}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The results of a comparison on disk, and what MLflow knows of the models in it.
+
+    Attributes:
+        statistics: the content of statistics.json.
+        costs: `costs.costs`, with the times that MLflow knows.
+        told: the verdict and its warnings, with these times.
+        runs: name of each model to MLflow's run of it, of those that there are.
+    """
+
+    statistics: dict[str, Any]
+    costs: pd.DataFrame
+    told: Told
+    runs: dict[str, Any]
+
+    @classmethod
+    def read(cls, results: Path, trained: Sequence[Trained], runs: Mapping[str, Any]) -> "Compared":
+        """Read what `results.write_results` wrote, and tell the verdict with the times that are known."""
+        statistics = json.loads((results / STATISTICS).read_text(encoding="utf-8"))
+        times = {name: run.data.metrics for name, run in runs.items()}
+        table = costs(trained, times, {name: environment_of(run) for name, run in runs.items()})
+        told = tell(statistics["dataset"], read_differences(statistics), BASELINE, for_verdict(table))
+        return cls(statistics, table, told, dict(runs))
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether MLflow has a run of every model compared."""
+        return set(self.statistics["runs"]) <= set(self.runs)
+
+
+def publish(dataset: str, trained: Sequence[Trained], data: Path, results: Path) -> None:
+    """Complete MLflow's runs, write the report with the times that MLflow knows, log the comparison, and say it all.
+
+    Args:
+        dataset: its name.
+        trained: the models compared.
+        data: the folder that preprocess wrote.
+        results: the folder with the results.
+    """
+    tracker = Tracker(dataset)
+    reviews = data / "reviews.parquet"
+    version = (dataset, md5(reviews))
+    compared = Compared.read(results, trained, complete(tracker, trained, data / "tokenizer.json"))
+    for name, run in compared.runs.items():
+        scores = {f"test_{key}": value for key, value in compared.statistics["scores"][name].items()}
+        tracker.record_scores(run, scores, version)
+    write_report(tracker, compared, data, results, state(), environment())
+    text = summary(results, compared.told)
+    if compared.is_complete:
+        ids = {name: run.info.run_id for name, run in compared.runs.items()}
+        record_machine(compared.runs, results)
+        record_comparison(tracker, compared.costs, ids, version, reviews, results, text)
+    print(text)
+    print(tracker.where_to_look())
+
+
+def write_report(
+    tracker: Tracker, compared: Compared, data: Path, results: Path, commit: str, machine: dict[str, str]
+) -> Path:
+    """Write report.html.
+
+    Args:
+        tracker: the experiment.
+        compared: what the page is about.
+        data: the folder that preprocess wrote.
+        results: the folder with the results.
+        commit: what git had checked out when the models were compared, in words.
+        machine: versions and processor of that time.
+    """
+    digest = compared.statistics["digest"]
+    description = json.loads((data / "data.json").read_text(encoding="utf-8"))
+    origins = {name: origin_of(tracker.record_of(run)) for name, run in compared.runs.items()}
+    provenance = Provenance(tracker.dataset, digest, commit, description, origins, machine)
+    return write_page(results, compared.told, compared.costs, provenance)
+
+
+def origin_of(record: RunRecord) -> str:
+    """Name a model's run in MLflow, and where the model was trained, as far as that is known."""
+    if record.restored:
+        return f"{record.run_id}, written from the files of the model"
+    return f"{record.run_id}, trained at {record.commit_and_state}"
+
+
+def renew_report(
+    tracker: Tracker, trained: Sequence[Trained], runs: Mapping[str, Any], data: Path, results: Path
+) -> Path:
+    """Write report.html anew for the results on disk, with the times that MLflow knows by now.
+
+    Raises:
+        InputError: there are no results, or they are of other data or models than those that lie here.
+    """
+    if not (results / STATISTICS).exists():
+        raise InputError(f"{results / STATISTICS} does not exist: there are no results yet; run `make repro`")
+    compared = Compared.read(results, trained, runs)
+    here = {model.name: model.fingerprint for model in trained}
+    check_origin(compared.statistics, tracker.dataset, md5(data / "reviews.parquet"), here, results)
+    if compared.is_complete:
+        record_machine(compared.runs, results)
+    evaluated = tracker.find(fingerprint(results))
+    record = tracker.record_of(evaluated) if evaluated else None
+    commit = record.commit_and_state if record else "not known: MLflow has no comparison with these results"
+    return write_report(tracker, compared, data, results, commit, record.environment if record else {})
+
+
+def check_origin(
+    statistics: dict[str, Any], dataset: str, digest: str, fingerprints: dict[str, str], results: Path
+) -> None:
+    """Make sure that the results are those of the data and the models on disk.
+
+    Args:
+        statistics: the content of statistics.json.
+        dataset: the one selected in params.yaml.
+        digest: MD5 of reviews.parquet.
+        fingerprints: run name to the hash of its model.
+        results: the folder that they lie in.
+
+    Raises:
+        InputError: they are not.
+    """
+    expected = {"dataset": dataset, "digest": digest, "runs": fingerprints}
+    other = [name for name, value in expected.items() if statistics.get(name) != value]
+    if other:
+        came, wanted = statistics.get(other[0]), expected[other[0]]
+        if other[0] == "runs":
+            came, wanted = (", ".join(runs or {}) for runs in (came, wanted))
+            wanted += " as they are"
+        raise InputError(
+            f"{results / STATISTICS} is about the {_KINDS[other[0]]} {came}, expected {wanted}: run `make repro`"
+        )

@@ -1,0 +1,192 @@
+"""What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.core.hashes import md5
+from pipeline.reporting import figures
+from pipeline.reporting.stamp import fingerprint
+from pipeline.tracking.lineage import MACHINE, locked_dependencies
+from pipeline.tracking.store import FINGERPRINT
+from pipeline.tracking.tracker import COMPARISON, TrackedRun, Tracker, environment_of
+from pipeline.trained.trained import CARD, HISTORY, Trained
+
+_REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
+_NUMBERS = (_METRICS, "statistics.json", "memory.json")
+
+
+def run_params(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run: what was asked for."""
+    return {"dataset": card["dataset"], "model": card["model"], "seed": card["seed"], **card["settings"]}
+
+
+def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
+    """Complete a training run from the files that the stage left.
+
+    Args:
+        tracked: the run, with the numbers of its epochs.
+        trained: the files.
+        tokenizer: tokenizer.json, logged with a network; the baseline has none.
+    """
+    card = trained.card
+    tracked.params(run_params(card))
+    tracked.tags({"model": card["model"], "seed": str(card["seed"])})
+    tracked.colour(figures.colour_of(card["model"]))
+    tracked.metrics({f"validation/{name}": value for name, value in card["validation"].items()})
+    tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
+    if "best_epoch" in card:
+        tracked.metrics({"validation/best_epoch": card["best_epoch"]})
+    name, digest = next(iter(card["inputs"].items()))
+    data = Path(name)
+    # The data set is reviews.parquet; the tokens made from it, which a network reads, have a name of their own.
+    used = card["dataset"] if data.name == _REVIEWS else f"{card['dataset']} {data.stem}"
+    tracked.dataset(used, digest, data, "training")
+    tracked.files(trained.folder / CARD)
+    if len(trained.history):
+        picture = figures.learning_curves(
+            trained.history.reset_index().assign(model=card["model"], seed=card["seed"]),
+            f"{card['dataset']}: {trained.name}",
+        )
+        tracked.figure(picture, "learning_curves.png")
+        tracked.files(trained.folder / HISTORY)
+    tracked.describe(_description(trained))
+    tracked.model(trained, tokenizer)
+
+
+def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
+    """Write the run of a model that DVC brought back from a cache, or that was trained while MLflow was away.
+
+    Where it comes from is said only if dvc.lock has just these files, and the tree has all that they were made from.
+    """
+    stage = "baseline" if trained.history.empty else "train"
+    read = locked_dependencies(stage if stage == trained.name else f"{stage}@{trained.name}", trained.folder)
+    made_from = read if trained.card["inputs"].items() <= read.items() else {}
+    with tracker.run(trained.name, stage, {"restored": "true"}, made_from) as tracked:
+        for numbers in trained.history.reset_index().to_dict("records"):
+            epoch = int(numbers.pop("epoch"))
+            tracked.epoch(epoch, {str(name): value for name, value in numbers.items()})
+        finish(tracked, trained, tokenizer)
+
+
+def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict[str, Any]:
+    """Find MLflow's run of every model, and write those that are missing; end those that a killed process left.
+
+    Returns:
+        Name to run; empty when MLflow is away, which the tracker has said.
+    """
+    tracker.end_stale()
+    with tracker.completing():
+        for trained in runs:
+            if run_of(tracker, trained) is None:
+                restore(tracker, trained, tokenizer)
+    found = {trained.name: run_of(tracker, trained) for trained in runs}
+    return {name: run for name, run in found.items() if run is not None}
+
+
+def run_of(tracker: Tracker, trained: Trained) -> Any:
+    """MLflow's run that wrote a model with the settings in its card, or None."""
+    return tracker.find(trained.fingerprint, run_params(trained.card))
+
+
+def record_machine(runs: Mapping[str, Any], results: Path) -> None:
+    """Write on what the compared models were trained, for whoever verifies the results elsewhere: git has this file.
+
+    It is no output of DVC, because it is another one on another machine. Where MLflow does not know it of all models,
+    because some were restored, the file is left as it is: it may have come with these results.
+
+    Args:
+        runs: name to MLflow's run, for every model compared.
+        results: the folder with the results.
+    """
+    known = [environment_of(run) for run in runs.values()]
+    if known and all(known):
+        names = sorted({name for one in known for name in one})
+        machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
+        # By this hash, which dvc.lock has too, the file is known to belong to the results.
+        content = {_METRICS: md5(results / _METRICS), **machine}
+        (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def record_comparison(
+    tracker: Tracker,
+    costs: pd.DataFrame,
+    run_ids: Mapping[str, str],
+    dataset: tuple[str, str],
+    reviews: Path,
+    results: Path,
+    summary: str,
+) -> None:
+    """Log one run that links every run it compares and holds the summary, the numbers, the plots and the report.
+
+    Args:
+        tracker: the experiment.
+        costs: `costs.costs`.
+        run_ids: run name to MLflow's id, for every model compared.
+        dataset: name and digest of the data.
+        reviews: the file with that digest.
+        results: the folder with the results and the report.
+        summary: Markdown, shown above the run, with links to the runs compared.
+    """
+    metrics, statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
+    with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
+        tracked.params(_comparison_params(statistics))
+        tracked.metrics(_comparison_metrics(metrics, statistics, costs) | memory["metrics"])
+        tracked.dataset(*dataset, reviews, "test")
+        tracked.files(results)
+        links = ", ".join(tracker.link(name, run_id) for name, run_id in run_ids.items())
+        tracked.describe(f"{summary}\n\nRuns compared: {links}.")
+        # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
+        tracked.tags({FINGERPRINT.removeprefix("gatewise."): fingerprint(results)})
+
+
+def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
+    """What was compared."""
+    models = statistics["models"]
+    seeds = dict.fromkeys(seed for model in models.values() for seed in model["seeds"])
+    settings = {
+        f"settings/{name}": ", ".join(f"{setting} {value}" for setting, value in model["settings"].items())
+        for name, model in models.items()
+    }
+    lists = {"models": ", ".join(models), "seeds": ", ".join(map(str, seeds)), "runs": len(statistics["runs"])}
+    return {"dataset": statistics["dataset"], **lists, **settings}
+
+
+def _comparison_metrics(
+    metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
+) -> dict[str, float]:
+    """What came out and is known.
+
+    The part before the slash is a section of MLflow's page. Sections are sorted by name: these come after the curves.
+    """
+    numbers = {
+        f"over seeds difference/{row['first']} - {row['second']} {name}": row[name]
+        for row in statistics["differences"]
+        for name in ("mean", "low", "high", "holm_p_value")
+    }
+    numbers |= {
+        f"over seeds costs/{model} {str(name).rpartition('/')[2]}": number
+        for model, row in costs.select_dtypes("number").iterrows()
+        for name, number in row.items()
+    }
+    numbers |= {
+        f"over seeds test/{model} {name} {part}": number
+        for model, values in metrics.items()
+        for name, value in values.items()
+        if isinstance(value, dict)
+        for part, number in value.items()
+    }
+    return {name: float(number) for name, number in numbers.items() if number is not None and not math.isnan(number)}
+
+
+def _description(trained: Trained) -> str:
+    card = trained.card
+    score = f"validation accuracy {card['validation']['accuracy']:.1%}"
+    if "best_epoch" in card:
+        score += f" at epoch {card['best_epoch']} of {len(trained.history)}"
+    seed = f", seed {card['seed']}" if card["seed"] is not None else ""
+    return f"{card['model'].upper()} on **{card['dataset']}**{seed}: {score}."

@@ -1,0 +1,97 @@
+"""The folder that a training stage leaves: enough to compare, serve and record the model without training again.
+
+card.json         what was trained on what: model, seed, data set, settings, labels, hashes of the inputs
+history.csv       per epoch, loss and accuracy on train and validation (networks only)
+model.keras       the network, or
+model.npz         the linear model of the baseline
+predictions.npz   probabilities of every class for the validation and the test texts, in the order of the table
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.arrays import save_arrays
+from pipeline.core.command import InputError
+from pipeline.core.hashes import sha256
+
+BASELINE = "baseline"  # the one model that is no network
+CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras", "predictions.npz"
+LINEAR = "model.npz"
+FILES = (CARD, HISTORY, NETWORK, LINEAR, PREDICTIONS)
+
+
+def kind_of(model: str) -> str:
+    """`lstm` of `lstm (A)`, as models of two revisions are called where they stand side by side."""
+    return model.partition(" ")[0]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model as its files tell it.
+
+    Attributes:
+        folder: where the files lie; its name is the name of the run.
+        card: the content of card.json.
+        predictions: `validation` and `test` to probabilities, float32, (texts, classes).
+        history: one row per epoch, from 1; empty for the baseline.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    predictions: dict[str, np.ndarray]
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def model(self) -> str:
+        return str(self.card["model"])
+
+    @property
+    def weights(self) -> Path:
+        """The file with what was learnt."""
+        return self.folder / (LINEAR if self.model == BASELINE else NETWORK)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file with what was learnt, by which MLflow's run of this model is found."""
+        return sha256(self.weights)
+
+    def save(self) -> None:
+        """Write everything but the weights into the folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if len(self.history):
+            self.history.to_csv(self.folder / HISTORY)
+        save_arrays(self.folder / PREDICTIONS, self.predictions)
+        # The card comes last: a folder with a card is complete.
+        (self.folder / CARD).write_text(json.dumps(self.card, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Trained":
+        """Read the folder.
+
+        Raises:
+            InputError: the folder is missing or not complete.
+        """
+        _must_have(folder, CARD)
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        _must_have(folder, PREDICTIONS)
+        with np.load(folder / PREDICTIONS, allow_pickle=False) as arrays:
+            predictions = {split: arrays[split] for split in arrays.files}
+        history = folder / HISTORY
+        table = pd.read_csv(history, index_col="epoch") if history.exists() else pd.DataFrame()
+        trained = cls(folder, card, predictions, table)
+        _must_have(folder, trained.weights.name)
+        return trained
+
+
+def _must_have(folder: Path, name: str) -> None:
+    if not (folder / name).exists():
+        raise InputError(f"{folder} holds no trained model ({name} is missing); train it with: dvc repro")
