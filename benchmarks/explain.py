@@ -70,9 +70,7 @@ def passes(folder: Path, words: int, threads: int | None) -> float:
     settings = json.loads((folder / MODELS / "lstm-1" / "card.json").read_text())["settings"]
     seen = split(text(words), Tokenizer.from_file(str(folder / TOKENIZER)), settings)
     models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in cells.names()]
-    inside = [
-        Network.from_weights(networks.weights(model), settings["pooling"], networks.segment(model)) for model in models
-    ]
+    inside = [Network.from_weights(networks.weights(model), settings["pooling"]) for model in models]
     with threadpool_limits(threads, user_api="blas") if threads else nullcontext():
         started = time.perf_counter()
         for network in inside:

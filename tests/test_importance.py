@@ -43,13 +43,10 @@ def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(cell: str, c
     np.testing.assert_allclose(gradient_of(network, TEXT, classes - 1), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("segment", [0, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pooling", gates.POOLINGS)
-def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(
-    pooling: str, bidirectional: bool, segment: int
-) -> None:
-    network = replace(random_network("lstm", 2, 3, pooling, 2, bidirectional), segment=segment)
+def test_occlusion_is_the_difference_to_a_text_with_a_zero_vector(pooling: str, bidirectional: bool) -> None:
+    network = random_network("lstm", 2, 3, pooling, 2, bidirectional)
 
     def read(vectors: np.ndarray) -> float:
         return float(log_odds(network.logits(network.top(network.run(vectors[None])))[0], 1))

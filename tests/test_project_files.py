@@ -172,7 +172,9 @@ FLOORS = [
 
 
 def floor(file: Path) -> int:
-    """How high a file stands; stages and tools are above all folders."""
+    """How high a file stands; stages and tools are above all folders, and what only marks a package is below."""
+    if file == ROOT / "pipeline" / "__init__.py":
+        return -1
     folder = file.parent.name
     return FLOORS.index(folder) if folder in FLOORS else len(FLOORS)
 

@@ -78,7 +78,6 @@ class Reading:
         gradient: gradient × input of the same log-odds, float64, (T,).
         rankings: pass to its units, those first whose states matter most to the verdict, int, (U,).
         rereads: whether the network also reads from the end, so that every beginning had to be read again.
-        segment: tokens of each piece that it reads for itself; 0: the whole text.
     """
 
     name: str
@@ -89,7 +88,6 @@ class Reading:
     gradient: np.ndarray
     rankings: dict[str, np.ndarray]
     rereads: bool
-    segment: int
 
 
 def read(network: Network, name: str, words: Words, code: int) -> Reading:
@@ -106,7 +104,6 @@ def read(network: Network, name: str, words: Words, code: int) -> Reading:
         gradient_times_input(vectors, back),
         {title: _ranking(gates["state"][0], back.states[title][0]) for title, gates in passes.items()},
         network.bidirectional,
-        network.segment,
     )
 
 

@@ -49,7 +49,6 @@ def _blanked(network: Network, vectors: np.ndarray, whole: Passes, places: np.nd
     """The states of the last layer over a text with one token blanked, (places, T, D)."""
     # Who reads from the end has met the blank before it comes to the beginning.
     first = 0 if network.bidirectional else int(places.min())
-    first -= first % (network.segment or 1)
     texts = np.repeat(vectors[None, first:], len(places), axis=0)
     texts[np.arange(len(places)), places - first] = 0
     before = {title: {name: values[:, :first] for name, values in gates.items()} for title, gates in whole.items()}

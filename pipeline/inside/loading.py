@@ -76,7 +76,7 @@ def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -
     from pipeline.networks import networks  # slow: not before all else has been found in order
 
     model = networks.load(weights)
-    network = Network.from_weights(networks.weights(model), settings["pooling"], networks.segment(model))
+    network = Network.from_weights(networks.weights(model), settings["pooling"])
     theirs = networks.inside(model, text)
     for name, values in _computed(network, text).items():
         difference = np.abs(values - theirs[name]).max() if values.shape == theirs[name].shape else np.inf
@@ -93,7 +93,6 @@ def _computed(network: Network, text: np.ndarray) -> dict[str, np.ndarray]:
     passes = network.run(network.embedding[text][None], kept=["state"])
     states = {}
     for title, gates in passes.items():
-        pieces = [gates["state"][:, piece] for piece in network.pieces(len(text))]
-        read = [turned(piece) if title.endswith(BACKWARD) else piece for piece in pieces]
-        states[title.replace("layer ", f"{network.cell.name}_").replace(" ", "_")] = np.concatenate(read, axis=1)[0]
+        read = turned(gates["state"]) if title.endswith(BACKWARD) else gates["state"]
+        states[title.replace("layer ", f"{network.cell.name}_").replace(" ", "_")] = read[0]
     return states | {"pooled": network.pooled(network.top(passes))[0, -1]}

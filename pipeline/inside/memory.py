@@ -215,10 +215,7 @@ def read_steps(network: Network, tokens: Tokens, vocabulary: dict[str, int]) -> 
         ids, starts, order = _grouped(batch[whole])
         counts[ids] += np.diff(np.append(starts, len(order)))
         for title, gates in passes.items():
-            pieces = network.pieces(batch.shape[1])
-            steps = np.concatenate(
-                [_steps(gates["state"][:, piece], real[:, piece], title.endswith(BACKWARD)) for piece in pieces], axis=1
-            )
+            steps = _steps(gates[STATE], real, title.endswith(BACKWARD))
             at_words[title][ids] += np.add.reduceat(steps[whole][order], starts) if len(ids) else 0
             shares = network.cell.kept(gates, network.passes[title])[real]
             keep = np.clip(shares, _NEARLY, 1 - _NEARLY)

@@ -43,7 +43,7 @@ def fit(
     Returns:
         Per epoch, the numbers named in `HISTORY`.
     """
-    epochs = Epochs(*train, batch_size, settings.segment, np.random.default_rng(seed))
+    epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
     trained = compiled(model, settings, len(epochs))
     told = _Told(watcher or Watcher(), epochs)
     callbacks: list[keras.callbacks.Callback] = [told]
@@ -53,7 +53,7 @@ def fit(
         callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
     trained.fit(
         epochs,
-        validation_data=Epochs(*validation, PREDICTION_BATCH, settings.segment, np.random.default_rng(seed)),
+        validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
         epochs=settings.epochs,
         callbacks=callbacks,
         shuffle=False,  # `epochs` does it, from a generator of its own
@@ -84,7 +84,7 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Model:
-    """What is to be fitted so that the network learns: the network itself, or `Adversarial` around it.
+    """Compile a network, or `Adversarial` around it, for `fit`.
 
     Args:
         model: what `build` made.
@@ -109,7 +109,7 @@ def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Mod
 
 
 def _adam(settings: TrainParams, steps: int) -> keras.optimizers.Optimizer:
-    """Adam for epochs of so many steps."""
+    """Make the optimizer for epochs of so many steps."""
     rate: Any = settings.learning_rate
     if settings.decay < 1:
         rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, settings.decay)
@@ -212,15 +212,11 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
     the retry of an HTTP request: a server that failed between two epochs gave another network.
     """
 
-    def __init__(
-        self, tokens: Tokens, labels: np.ndarray, batch_size: int, segment: int, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, tokens: Tokens, labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
         # With one worker, Keras leaves prefetching to tf.data, whose autotuning is asked to stop at the end of an epoch
         # and goes on until its next look, at 10, 30, 70, … ms: an epoch of 1.7 s may take 2.55 s.
         super().__init__(workers=2)
-        self._tokens, self._labels, self._batch_size, self._segment, self._rng = (
-            tokens, labels, batch_size, segment, rng,
-        )  # fmt: skip
+        self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
         self._generator: random.Random | None = None
         self.on_epoch_end()
 
@@ -244,8 +240,8 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         texts = self._batches[self._order[index]]
-        return pad(self._tokens, texts, self._segment), self._labels[texts]
+        return pad(self._tokens, texts), self._labels[texts]
 
     def on_epoch_end(self) -> None:
-        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng, self._segment)
+        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng)
         self._mix()

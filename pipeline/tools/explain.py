@@ -85,9 +85,6 @@ def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
             f"{' and '.join(rereading)} also read from the end, so a verdict so far is no stop on the way: every"
             " beginning is read again, as the text that it would be. Gates and states are those of the whole text."
         )
-    for reading in readings:
-        if 0 < reading.segment < len(words.ids):
-            notes.append(f"{reading.name} reads pieces of {reading.segment} tokens, each of them from an empty state.")
     if words.unread:
         read = read_ends(words.gap, len(words.ids) - words.gap)
         notes.append(f"The networks read the {read} of {len(words.ids) + words.unread} tokens.")
