@@ -270,7 +270,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def log_odds(logits: np.ndarray, code: int) -> np.ndarray:
-    """Compute ln(p / (1 - p)) of the class `code` in nats, (...,), from logits, (..., C): nothing that saturates at 0 or 1."""
+    """Compute ln(p / (1 - p)) of the class `code` in nats, (...,), from logits, (..., C); it never saturates."""
     others = np.delete(logits, code, axis=-1)
     highest = others.max(axis=-1, keepdims=True)
     odds: np.ndarray = logits[..., code] - highest[..., 0] - np.log(np.exp(others - highest).sum(axis=-1))
@@ -278,7 +278,7 @@ def log_odds(logits: np.ndarray, code: int) -> np.ndarray:
 
 
 def log_odds_slopes(logits: np.ndarray, code: int) -> np.ndarray:
-    """Compute the slope of `log_odds` by the logits, (..., C): 1 for the class, less the shares of the others among them."""
+    """Compute the slope of `log_odds` by the logits, (..., C): 1 for the class, minus the others' shares."""
     slopes = -probabilities(np.where(np.arange(logits.shape[-1]) == code, -np.inf, logits))
     slopes[..., code] = 1
     return slopes

@@ -64,7 +64,7 @@ def _recurrent(cell: str, number: int, x: Any, mask: Any, settings: TrainParams)
 
 
 def _reversed_places(mask: Any) -> Any:
-    """Number the place of each token when every text is reversed within its own length, int32, (B, T); padding stays."""
+    """Number the places of a text reversed within its own length, int32, (B, T); padding stays."""
     real = ops.cast(mask, "int32")
     places = ops.cumsum(ops.ones_like(real), axis=1) - 1
     return ops.where(mask, ops.sum(real, axis=1, keepdims=True) - 1 - places, places)
@@ -101,7 +101,7 @@ def _pool(states: Any, mask: Any, settings: TrainParams) -> Any:
 
 
 def _last(states: Any, real: Any, settings: TrainParams) -> Any:
-    """Take the state after the last token that each direction reads: of the text's last token, and of its first; (B, D)."""
+    """Take the last state of each direction: at the text's last token, and backward at its first; (B, D)."""
     lengths = ops.sum(ops.cast(real, "int32"), axis=1, keepdims=True)  # (B, 1, 1)
     end = ops.squeeze(ops.take_along_axis(states, lengths - 1, axis=1), axis=1)
     if not settings.bidirectional:
@@ -110,7 +110,10 @@ def _last(states: Any, real: Any, settings: TrainParams) -> Any:
 
 
 def _attended(states: Any, real: Any) -> Any:
-    """Weigh all states by attention with one learnt vector, (B, D): Yang et al. 2016, https://aclanthology.org/N16-1174/, less a layer."""
+    """Weigh all states by attention with one learnt vector, (B, D).
+
+    It is that of Yang et al. 2016, https://aclanthology.org/N16-1174/, without their hidden layer.
+    """
     scores = layers.Dense(1, use_bias=False, name="attention")(ops.tanh(states))
     weights = ops.softmax(ops.where(real, scores, -1e9), axis=1)
     return ops.sum(weights * states, axis=1)
