@@ -47,7 +47,7 @@ def embed(
     if settings.vectors == "word2vec":
         tokens = _tokens(reviews, tokenizer, LEARNT_FROM)
         with waiting(f"word2vec reads {len(tokens):,} texts {settings.passes} times"):
-            vectors = learn(tokens, vocabulary, dimension, settings.passes, settings.window, settings.word2vec_seed)
+            vectors = learn(tokens, vocabulary, dimension, settings)
     else:
         vectors = read(find(settings.vectors, folder), tokenizer.get_vocab(), dimension)
     if settings.scale and vectors.known.any():

@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from pipeline.core.params import TrainParams
+from pipeline.core.params import EmbeddingsParams, TrainParams
 from pipeline.trained.watching import Watcher
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +39,9 @@ embeddings:
   vectors: none
   passes: 2
   window: 3
+  negative: 5
+  sample: 0.0001
+  min_count: 5
   word2vec_seed: 1
   scale: 1.0
 train:
@@ -75,6 +78,11 @@ TINY_SOURCE = "format: files\nlabels: [negative, positive]\ngroup: film\n"
 def train_params(**changes: object) -> TrainParams:
     """The `train` block of TINY_PARAMS with some values changed."""
     return TrainParams.model_validate(YAML(typ="safe").load(TINY_PARAMS)["train"] | changes)
+
+
+def embeddings_params(**changes: object) -> EmbeddingsParams:
+    """The `embeddings` block of TINY_PARAMS with some values changed."""
+    return EmbeddingsParams.model_validate(YAML(typ="safe").load(TINY_PARAMS)["embeddings"] | changes)
 
 
 def tiny_reviews() -> pd.DataFrame:

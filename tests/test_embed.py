@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, train_params
+from conftest import ROOT, embeddings_params, train_params
 
 from pipeline.core.command import InputError
 from pipeline.networks import building, networks
@@ -24,7 +24,7 @@ def pairs() -> Tokens:
 
 
 def test_words_in_the_same_company_get_similar_vectors() -> None:
-    found = learn(pairs(), vocabulary=12, dimension=8, epochs=8, window=2, seed=1)
+    found = learn(pairs(), vocabulary=12, dimension=8, settings=embeddings_params(passes=8, window=2))
     unit = found.vectors / np.maximum(np.linalg.norm(found.vectors, axis=1, keepdims=True), 1e-9)
     assert found.known.tolist() == [False] * 2 + [True] * 4 + [False] + [True] * 4 + [False]
     assert unit[2] @ unit[3] > unit[2] @ unit[4] + 0.1
@@ -33,10 +33,17 @@ def test_words_in_the_same_company_get_similar_vectors() -> None:
 
 def test_the_seed_alone_decides_the_bytes(tmp_path: Path) -> None:
     def saved(seed: int) -> bytes:
-        learn(pairs(), 12, 8, 2, 2, seed).save(tmp_path / "embeddings.npz")
+        learn(pairs(), 12, 8, embeddings_params(word2vec_seed=seed)).save(tmp_path / "embeddings.npz")
         return (tmp_path / "embeddings.npz").read_bytes()
 
     assert saved(1) == saved(1) != saved(2)
+
+
+@pytest.mark.parametrize("change", [{"passes": 3}, {"window": 1}, {"negative": 2}, {"sample": 0.0}, {"min_count": 1}])
+def test_every_setting_of_word2vec_counts(change: dict[str, float]) -> None:
+    plain, changed = (learn(pairs(), 12, 8, embeddings_params(**changes)) for changes in ({}, change))
+    assert not np.array_equal(plain.vectors, changed.vectors)
+    assert changed.known[6] == (change == {"min_count": 1})  # it occurs once
 
 
 @pytest.mark.parametrize("header", ["", "3 2\n"], ids=["GloVe", "word2vec"])

@@ -56,6 +56,9 @@ class EmbeddingsParams(Block):
     vectors: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     passes: Count
     window: Count
+    negative: Count
+    sample: Annotated[float, Field(ge=0, lt=1)]
+    min_count: Count
     word2vec_seed: Seed
     scale: Annotated[float, Field(ge=0)]
 

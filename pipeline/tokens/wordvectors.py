@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.core.arrays import save_arrays
 from pipeline.core.command import InputError
+from pipeline.core.params import EmbeddingsParams
 from pipeline.tokens.tokens import Tokens
 
 
@@ -54,40 +55,33 @@ class WordVectors:
         return cls(np.zeros((vocabulary, 0), np.float32), np.zeros(vocabulary, bool))
 
 
-def learn(tokens: Tokens, vocabulary: int, dimension: int, epochs: int, window: int, seed: int) -> WordVectors:
+def learn(tokens: Tokens, vocabulary: int, dimension: int, settings: EmbeddingsParams) -> WordVectors:
     """Learn vectors with word2vec, skip-gram with negative sampling (Mikolov et al. 2013, arXiv:1310.4546).
 
     Args:
         tokens: texts, with labels or without.
         vocabulary: token ids are below this.
         dimension: E.
-        epochs: times that all texts are read.
-        window: a word predicts so many on either side.
-        seed: decides the first vectors and what is sampled. One thread works, because with more the order of
-            updates, and so the bytes, would depend on how the system runs them.
+        settings: the `embeddings` block of params.yaml. Its seed decides the first vectors and the samples.
     """
     from gensim.models import Word2Vec
 
     model = Word2Vec(
         sentences=_Sentences(tokens),
         vector_size=dimension,
-        window=window,
-        epochs=epochs,
-        seed=seed,
+        window=settings.window,
+        epochs=settings.passes,
+        seed=settings.word2vec_seed,
         sg=1,
-        negative=5,
-        sample=1e-4,
-        min_count=_FEWEST,
-        workers=1,
+        negative=settings.negative,
+        sample=settings.sample,
+        min_count=settings.min_count,
+        workers=1,  # with more, the order of updates, and so the bytes, would depend on the system
     )
     vectors, known = np.zeros((vocabulary, dimension), np.float32), np.zeros(vocabulary, bool)
     places = np.array([int(word) for word in model.wv.index_to_key])
     vectors[places], known[places] = model.wv.vectors, True
     return WordVectors(vectors, known)
-
-
-# A word that stands in fewer places than this has seen too little to have a meaning.
-_FEWEST = 5
 
 
 class _Sentences:
