@@ -64,7 +64,6 @@ def preset() -> tuple[TrainParams, int, int]:
         "layers": 1,
         "word_dropout": 0,
         "pooling": "max",
-        "segment": 0,
     }
     plain |= {"clip_norm": 0, "adversarial": 0, "decay": 1}
     if other := [key for key, value in plain.items() if getattr(settings, key) != value]:
@@ -99,7 +98,7 @@ def ours(
     networks.seed_everything(1)
     model = compiled(building.build(cell, vocabulary, 2, settings), settings, 1)
     kept = clip(tokens, max_tokens or longest, settings.keep)
-    epochs = Epochs(kept, labels, batch, settings.segment, np.random.default_rng(1))
+    epochs = Epochs(kept, labels, batch, np.random.default_rng(1))
 
     return lambda: _fit(model, epochs)
 
@@ -269,9 +268,7 @@ def shapes(tokens: Tokens) -> list[tuple[int, int]]:
     """How many sequences of how many tokens the recurrent layer of ours reads, batch by batch."""
     settings, longest, size = preset()
     kept = clip(tokens, longest, settings.keep)
-    batches = [
-        pad(kept, b, settings.segment) for b in shuffled(kept.lengths, size, np.random.default_rng(1), settings.segment)
-    ]
+    batches = [pad(kept, b) for b in shuffled(kept.lengths, size, np.random.default_rng(1))]
     return [(int(np.prod(batch.shape[:-1])), batch.shape[-1]) for batch in batches]
 
 

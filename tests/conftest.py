@@ -54,7 +54,6 @@ train:
   output_dropout: 0.0
   pooling: max
   keep: tail
-  segment: 0
   learning_rate: 0.02
   decay: 1.0
   clip_norm: 0.0

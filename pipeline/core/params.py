@@ -73,7 +73,6 @@ class TrainParams(Block):
     output_dropout: Dropout
     pooling: Literal["last", "max", "mean", "max+mean", "attention"]
     keep: Literal["head", "tail", "head+tail"]
-    segment: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     decay: Annotated[float, Field(gt=0, le=1)]
     clip_norm: Annotated[float, Field(ge=0)]
@@ -120,20 +119,6 @@ class Params(Block):
     def _dataset_has_a_block(self) -> "Params":
         if self.dataset not in self.datasets:
             raise ValueError(_no_block(self.dataset, self.datasets))
-        return self
-
-    @model_validator(mode="after")
-    def _pieces_make_a_text(self) -> "Params":
-        if self.train.segment > self.data.max_tokens:
-            raise ValueError(
-                f"train.segment must be at most max_tokens of {self.dataset}, {self.data.max_tokens}."
-                f" Received: {self.train.segment}"
-            )
-        if self.train.segment and self.train.pooling == "last":
-            raise ValueError(
-                "train.pooling must not be last where train.segment chops texts: all but the last piece would be lost."
-                f" Received: segment {self.train.segment}"
-            )
         return self
 
     @property

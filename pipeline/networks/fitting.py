@@ -42,7 +42,7 @@ def fit(
     Returns:
         Per epoch, the numbers named in `HISTORY`.
     """
-    epochs = Epochs(*train, batch_size, settings.segment, np.random.default_rng(seed))
+    epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
     trained = compiled(model, settings, len(epochs))
     told = _Told(watcher or Watcher(), len(epochs))
     callbacks: list[keras.callbacks.Callback] = [told]
@@ -52,7 +52,7 @@ def fit(
         callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
     trained.fit(
         epochs,
-        validation_data=Epochs(*validation, PREDICTION_BATCH, settings.segment, np.random.default_rng(seed)),
+        validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
         epochs=settings.epochs,
         callbacks=callbacks,
         verbose=0,
@@ -203,15 +203,11 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
 class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
     """Padded batches for `fit`, put together anew for each epoch."""
 
-    def __init__(
-        self, tokens: Tokens, labels: np.ndarray, batch_size: int, segment: int, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, tokens: Tokens, labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
         # With one worker, Keras leaves prefetching to tf.data, whose autotuning is asked to stop at the end of an epoch
         # and goes on until its next look, at 10, 30, 70, … ms: an epoch of 1.7 s may take 2.55 s.
         super().__init__(workers=2)
-        self._tokens, self._labels, self._batch_size, self._segment, self._rng = (
-            tokens, labels, batch_size, segment, rng,
-        )  # fmt: skip
+        self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
         self.on_epoch_end()
 
     def __len__(self) -> int:
@@ -219,7 +215,7 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         texts = self._batches[index]
-        return pad(self._tokens, texts, self._segment), self._labels[texts]
+        return pad(self._tokens, texts), self._labels[texts]
 
     def on_epoch_end(self) -> None:
-        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng, self._segment)
+        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng)

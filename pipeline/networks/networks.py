@@ -40,10 +40,9 @@ def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
         float32, (texts, classes), in the order of the texts.
     """
     outputs = np.empty((len(tokens), model.output_shape[-1]), np.float32)
-    S = segment(model)
-    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH, S):
+    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH):
         # Not `model.predict`, which sets up threads and callbacks: 40 ms more for a single text.
-        outputs[texts] = model.predict_on_batch(pad(tokens, texts, S))
+        outputs[texts] = model.predict_on_batch(pad(tokens, texts))
     return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
 
@@ -105,7 +104,7 @@ def inside(model: keras.Model, text: np.ndarray) -> dict[str, np.ndarray]:
     recurrent = [layer for layer in model.layers if isinstance(layer, layers.RNN)]
     ways = keras.Model(model.input, [*(layer.output for layer in recurrent), model.layers[-1].input])
     with keras.device("cpu"):  # where products are of full precision
-        *states, pooled = ways(pad(from_lists([text.tolist()]), np.zeros(1, int), segment(model)))
+        *states, pooled = ways(pad(from_lists([text.tolist()]), np.zeros(1, int)))
     named = {
         layer.name: np.concatenate(np.asarray(values))[: len(text)]  # the pieces, and the padding away
         for layer, values in zip(recurrent, states, strict=True)

@@ -12,57 +12,54 @@ from pipeline.tokens.tokens import PAD, Tokens
 WIDTH_STEP = 8
 
 
-def in_length_order(lengths: np.ndarray, batch_size: int, segment: int = 0) -> list[np.ndarray]:
+def in_length_order(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Batches for prediction: every text once, longest first.
 
     Args:
         lengths: tokens per text, (texts,).
         batch_size: B.
-        segment: as for `pad`.
 
     Returns:
         The texts (their indices) of each batch.
     """
     order = np.argsort(-lengths, kind="stable")
-    return _first_two_differ(_cut(order, batch_size), _widths(lengths, segment))
+    return _first_two_differ(_cut(order, batch_size), _widths(lengths))
 
 
-def shuffled(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, segment: int = 0) -> list[np.ndarray]:
+def shuffled(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Batches for one epoch of training: every text once, in random company of about its own length.
 
     Texts of the same width are shuffled among themselves, cut into batches, and the batches shuffled.
     """
     noise = rng.permutation(len(lengths))
-    widths = _widths(lengths, segment)
+    widths = _widths(lengths)
     order = np.lexsort((noise, widths))
     batches = _cut(order, batch_size)
     batches = [batches[i] for i in rng.permutation(len(batches))]
     return _first_two_differ(batches, widths)
 
 
-def pad(tokens: Tokens, texts: np.ndarray, segment: int = 0) -> np.ndarray:
+def pad(tokens: Tokens, texts: np.ndarray) -> np.ndarray:
     """Pad some texts on the right.
 
     Args:
         tokens: all texts.
         texts: the ones to take, (B,).
-        segment: S, the tokens of each piece into which texts are chopped; 0: they stay whole.
 
     Returns:
-        int32, (B, T); in pieces (B, T / S, S).
+        int32, (B, T).
     """
     starts, lengths = tokens.offsets[texts], tokens.lengths[texts]
-    width = int(_widths(lengths, segment).max())
+    width = int(_widths(lengths).max())
     places = np.arange(width)
     filled = places < lengths[:, None]
     batch = np.full((len(texts), width), PAD, np.int32)
     batch[filled] = tokens.ids[(starts[:, None] + places)[filled]]
-    return batch.reshape(len(texts), -1, segment) if segment else batch
+    return batch
 
 
-def _widths(lengths: np.ndarray, segment: int) -> np.ndarray:
-    step = segment or WIDTH_STEP
-    widths: np.ndarray = -(-np.maximum(lengths, 1) // step) * step
+def _widths(lengths: np.ndarray) -> np.ndarray:
+    widths: np.ndarray = -(-np.maximum(lengths, 1) // WIDTH_STEP) * WIDTH_STEP
     return widths
 
 
