@@ -77,7 +77,12 @@ class Data:
         path = VECTORS / f"{'-'.join(map(str, [self.md5[:8], *key, *wanted.model_dump().values()]))}.npz"
         if not path.exists():
             vectors, told = embed(
-                wanted, settings["embedding_dim"], self._reviews, self._tokenizers[key[0], key[1]], Path("data/vectors")
+                wanted,
+                settings["embedding_dim"],
+                self._tokenizers[key[0], key[1]],
+                lambda: self._tokens[key[0], key[1]]["train"],
+                self._reviews,
+                Path("data/vectors"),
             )
             print(told, flush=True)
             VECTORS.mkdir(exist_ok=True)

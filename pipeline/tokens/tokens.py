@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from pipeline.core.arrays import Spool, save_arrays
-from pipeline.core.text import LINE_BREAK, WORD
+from pipeline.core.text import LINE_BREAK, WORD, valid_unicode
 
 PAD, UNKNOWN = 0, 1
 SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
@@ -84,8 +84,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
 
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> Tokens:
-    # Half of an emoji, as JSON can hold it, is no Unicode text; the tokenizer would refuse the whole batch.
-    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    clean = [valid_unicode(text) for text in texts]  # the tokenizer would refuse the whole batch
     encodings = tokenizer.encode_batch_fast(clean, add_special_tokens=False)
     return from_lists([encoding.ids or [UNKNOWN] for encoding in encodings])
 
