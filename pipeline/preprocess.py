@@ -11,6 +11,7 @@ Writes  reviews.parquet   every review with its split; test labels are blank
 """
 
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +65,7 @@ def preprocess(
     source = read_source(raw)
     output.resolve().parent.mkdir(parents=True, exist_ok=True)
     with Staging(output.resolve().parent) as staging:
-        given = Reviews(source, raw)
-        with progress(desc="read", unit=" reviews") as bar:
-            reviews = staging.write(_counted(bar, given))
-        reviews["group"] = given.groups(reviews)
+        reviews = _read(Reviews(source, raw), staging)
         empty = reviews["digest"] == 0
         # By name from here on: what goes into which split must not depend on the order of the archive.
         reviews = reviews[~empty].sort_values("name", kind="stable")
@@ -98,7 +96,7 @@ def preprocess(
 
 
 def summary(report: dict[str, Any]) -> str:
-    """data.json as a table for the terminal."""
+    """Show data.json as a table for the terminal."""
     splits = report["splits"]
     rows = [
         {
@@ -116,14 +114,22 @@ def summary(report: dict[str, Any]) -> str:
     lines = [tabulate(rows, headers="keys"), f"dropped: {dropped}"]
     if straddling := report["groups in two splits"]:
         # Only splits that the data bring can do that; ours are made of whole groups.
-        lines.append(f"warning: texts of {straddling:,} groups stand in more than one split, as the data came split")
+        lines.append(f"warning: {straddling:,} groups have texts in several splits, because the data came so split")
     return "\n".join(lines)
 
 
-def _counted(bar: Any, tables: Any) -> Any:
-    for table in tables:
-        bar.update(len(table))
-        yield table
+def _read(given: Reviews, staging: Staging) -> pd.DataFrame:
+    """Read all reviews, keep their texts in `staging`, and return the rest, as `Staging.write` does."""
+    with progress(desc="read", unit=" reviews") as bar:
+
+        def tables() -> Iterator[pd.DataFrame]:
+            for table in given:
+                bar.update(len(table))
+                yield table
+
+        reviews = staging.write(tables())
+    reviews["group"] = given.groups(reviews)
+    return reviews
 
 
 def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
@@ -143,7 +149,7 @@ def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
 
 
 def _in_order(reviews: pd.DataFrame) -> pd.DataFrame:
-    """By split, then as they came: by name."""
+    """Order the reviews by split; inside a split they stay in the order of their names."""
     rank = reviews["split"].map({split: rank for rank, split in enumerate(SPLITS)})
     return reviews.loc[rank.sort_values(kind="stable").index]
 
@@ -159,11 +165,11 @@ def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What is known of the tokens of a split besides the tokens.
+    """Hold the counts of the tokens of a split.
 
     Attributes:
         lengths: tokens per text, int64, (texts,).
-        unknown: how many of all tokens are in no vocabulary.
+        unknown: tokens that are not in the vocabulary.
     """
 
     lengths: np.ndarray
@@ -179,10 +185,10 @@ def _write(
     vocabulary: int,
     folder: Path,
 ) -> tuple[int, dict[str, Encoded]]:
-    """Write all but data.json; what the table says of test texts ends at their split.
+    """Write all files but data.json. The table does not get the labels of the test texts.
 
     Returns:
-        The size of the vocabulary, and split to what is known of its tokens.
+        The size of the vocabulary, and the counts of every split.
     """
     in_test = reviews["split"] == "test"
     test_labels = folder / "test_labels.npy"

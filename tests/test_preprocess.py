@@ -240,7 +240,7 @@ def test_groups_that_the_data_split_are_warned_of(tmp_path: Path) -> None:
     table = given_splits().assign(film=lambda rows: rows["text"].str[-1])  # the same films in every split
     report, _ = run_given(tmp_path, table, "group: film\n")
     assert report["groups in two splits"] == 2
-    assert "warning: texts of 2 groups stand in more than one split, as the data came split" in summary(report)
+    assert "warning: 2 groups have texts in several splits" in summary(report)
     assert "warning" not in summary({**report, "groups in two splits": 0})
 
 

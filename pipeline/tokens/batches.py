@@ -1,4 +1,4 @@
-"""Ragged token ids to padded batches of texts of about the same length.
+"""Make padded batches of texts of about the same length.
 
 B is the number of texts in a batch, T the number of tokens after padding. Reviews differ in length by a factor
 of a hundred, so padding all to one length would double the work; sorting by length makes it almost nothing.
@@ -13,21 +13,21 @@ WIDTH_STEP = 8
 
 
 def in_length_order(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Batches for prediction: every text once, longest first.
+    """Make the batches for prediction: every text once, longest first.
 
     Args:
         lengths: tokens per text, (texts,).
         batch_size: B.
 
     Returns:
-        The texts (their indices) of each batch.
+        The indices of the texts of each batch.
     """
     order = np.argsort(-lengths, kind="stable")
     return _first_two_differ(_cut(order, batch_size), _widths(lengths))
 
 
 def shuffled(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Batches for one epoch of training: every text once, in random company of about its own length.
+    """Make the batches for one epoch of training: every text once, with random texts of about its length.
 
     Texts of the same width are shuffled among themselves, cut into batches, and the batches shuffled.
     """
@@ -68,7 +68,7 @@ def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
 
 
 def _first_two_differ(batches: list[np.ndarray], widths: np.ndarray) -> list[np.ndarray]:
-    """Keras takes the shape of all batches from the first two: if any two differ in T, those two must."""
+    """Let the first two batches differ in T if any two do: Keras takes the shape of all batches from them."""
     widest = [int(widths[texts].max()) for texts in batches]
     for other in range(1, len(batches)):
         if widest[other] != widest[0]:

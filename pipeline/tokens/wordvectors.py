@@ -1,4 +1,4 @@
-"""Vectors of words from elsewhere than the labels: learnt by word2vec from raw text, or read from a file.
+"""Make word vectors without labels: learn them with word2vec from raw text, or read them from a file.
 
 Row i belongs to token i of the tokenizer. Tokens without a vector have a row of zeros, and `known` says which.
 """
@@ -17,10 +17,10 @@ from pipeline.tokens.tokens import Tokens
 
 @dataclass(frozen=True)
 class WordVectors:
-    """What embeddings.npz holds.
+    """Hold the content of embeddings.npz.
 
     Attributes:
-        vectors: float32, (vocabulary, E); (vocabulary, 0) where none are wanted.
+        vectors: float32, (vocabulary, E); (vocabulary, 0) if none are wanted.
         known: which tokens have one, bool, (vocabulary,).
     """
 
@@ -33,15 +33,15 @@ class WordVectors:
 
     @classmethod
     def load(cls, path: Path) -> "WordVectors":
-        """What `save` wrote."""
+        """Read the file that `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(arrays["vectors"], arrays["known"])
 
     def scaled(self, deviation: float) -> "WordVectors":
-        """The same with every component shifted and stretched to mean 0 and this standard deviation over the words.
+        """Shift and stretch every component to mean 0 and this standard deviation over the words.
 
-        A step of Adam is about as long in every weight, so the shorter the vectors, the faster training makes others
-        of them: from vectors as short as word2vec's, the network learns rare words by heart.
+        A step of Adam is about as long in every weight: the shorter the vectors, the faster training changes them.
+        From vectors as short as word2vec's, the network learns rare words by heart.
         """
         vectors = np.zeros_like(self.vectors)
         found = self.vectors[self.known].astype(np.float64)
@@ -51,7 +51,7 @@ class WordVectors:
 
     @classmethod
     def none(cls, vocabulary: int) -> "WordVectors":
-        """No vectors: the network starts from random ones."""
+        """Make an object without vectors: the network starts from random ones."""
         return cls(np.zeros((vocabulary, 0), np.float32), np.zeros(vocabulary, bool))
 
 
@@ -85,7 +85,7 @@ def learn(tokens: Tokens, vocabulary: int, dimension: int, settings: EmbeddingsP
 
 
 class _Sentences:
-    """Texts as lists of strings, any number of times, as gensim wants them."""
+    """Give gensim the texts as lists of strings, as often as it wants them."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
