@@ -29,7 +29,9 @@ from pipeline.corpus.reviews import read_label_names, read_split
 from pipeline.embed import embed
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
-from pipeline.tokens.tokens import Tokens, clip, concatenate, encode, train_tokenizer
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import Tokens, concatenate
+from pipeline.tokens.tokenizer import encode, train_tokenizer
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.trained.scores import score
 from pipeline.trained.watching import Watcher

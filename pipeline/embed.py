@@ -20,7 +20,9 @@ from pipeline.core.command import PATH, InputError, did_you_mean, run, waiting
 from pipeline.core.folders import check_files
 from pipeline.core.params import EmbeddingsParams, read_params
 from pipeline.corpus.reviews import read_split
-from pipeline.tokens.tokens import TokenizedSplits, Tokens, concatenate, encode
+from pipeline.tokens.ragged import Tokens, concatenate
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import encode
 from pipeline.tokens.wordvectors import WordVectors, learn, read
 
 

@@ -31,7 +31,9 @@ from pipeline.core.params import read_params
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
 from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits
-from pipeline.tokens.tokens import UNKNOWN, TokenizerKind, encode, save_tokens, train_tokenizer
+from pipeline.tokens.ragged import UNKNOWN, offsets_of
+from pipeline.tokens.tokenized import save_tokens
+from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
 
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
 
@@ -205,7 +207,7 @@ def _write(
         for split in ("train", "validation", "test"):
             ids = stack.enter_context(Spool(folder, np.int32))
             encoded[split] = _encode(tokenizer, folder / "reviews.parquet", split, ids)
-            tokens[split] = ids, np.concatenate([[0], np.cumsum(encoded[split].lengths)]).astype(np.int64)
+            tokens[split] = ids, offsets_of(encoded[split].lengths)
         save_tokens(folder / "tokens.npz", tokens, labels, label_names, tokenizer.get_vocab_size())
     return tokenizer.get_vocab_size(), encoded
 

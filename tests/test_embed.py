@@ -12,7 +12,9 @@ from pipeline.core.command import InputError
 from pipeline.embed import embed
 from pipeline.networks import building, networks
 from pipeline.preprocess import preprocess
-from pipeline.tokens.tokens import TokenizedSplits, Tokens, encode, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import encode
 from pipeline.tokens.wordvectors import WordVectors, learn, read
 from pipeline.tools.vectors import write
 

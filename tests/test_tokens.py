@@ -7,19 +7,10 @@ import pytest
 from conftest import output_of
 from tokenizers import Tokenizer
 
-from pipeline.tokens.tokens import (
-    Keep,
-    TokenizedSplits,
-    TokenizerKind,
-    Tokens,
-    clip,
-    concatenate,
-    encode,
-    ends,
-    from_lists,
-    read_ends,
-    train_tokenizer,
-)
+from pipeline.tokens.clipping import Keep, clip, ends, read_ends
+from pipeline.tokens.ragged import Tokens, concatenate, from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
 
 # the: 3, then a and é: 2 each, then 1 each: ties go by the alphabet.
 TEXTS = ["The cat's a cat, the END.", "a dog -- the dog_2 É é"]
@@ -175,7 +166,7 @@ def test_texts_that_are_encoded_some_at_a_time_come_in_order() -> None:
 def test_many_long_texts_take_little_more_memory_than_their_tokens() -> None:
     code = (
         "import resource\n"
-        "from pipeline.tokens.tokens import encode, train_tokenizer\n"
+        "from pipeline.tokens.tokenizer import encode, train_tokenizer\n"
         "tokenizer = train_tokenizer(iter(['the cat']), 'word', 10)\n"
         "texts = ['the cat ' * 10_000] * 100\n"
         "encode(tokenizer, texts[:1])\n"

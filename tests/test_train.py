@@ -14,7 +14,10 @@ from pipeline import train as stage
 from pipeline.core.command import run
 from pipeline.core.hashes import md5
 from pipeline.networks import networks
-from pipeline.tokens.tokens import TokenizedSplits, clip, from_lists, train_tokenizer
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import train_tokenizer
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.trained.scores import score
 from pipeline.trained.trained import Trained
@@ -146,7 +149,7 @@ import numpy as np
 from pipeline.networks import networks
 from pipeline.networks.fitting import fit
 from pipeline.core.params import read_params
-from pipeline.tokens.tokens import from_lists
+from pipeline.tokens.ragged import from_lists
 settings = read_params().train.model_copy(update={"epochs": 2, "patience": 0})
 rng = np.random.default_rng(1)
 texts = from_lists([rng.integers(1, 10_000, rng.integers(4, 65)).tolist() for _ in range(640)])

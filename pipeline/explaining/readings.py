@@ -11,7 +11,9 @@ from pipeline.core.command import InputError
 from pipeline.core.text import valid_unicode
 from pipeline.inside.importance import gradient_times_input, occlusion, slopes
 from pipeline.inside.numpy_network import Network, Passes, probabilities
-from pipeline.tokens.tokens import UNKNOWN, clip, encode, ends
+from pipeline.tokens.clipping import clip, ends
+from pipeline.tokens.ragged import UNKNOWN
+from pipeline.tokens.tokenizer import encode
 
 
 @dataclass(frozen=True)

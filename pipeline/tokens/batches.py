@@ -6,7 +6,7 @@ of a hundred, so padding all to one length would double the work; sorting by len
 
 import numpy as np
 
-from pipeline.tokens.tokens import PAD, Tokens
+from pipeline.tokens.ragged import PAD, Tokens
 
 # T is a multiple of this: fewer different shapes, each of which a backend may compile anew.
 WIDTH_STEP = 8

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.core.arrays import save_arrays
 from pipeline.core.command import InputError
 from pipeline.core.params import EmbeddingsParams
-from pipeline.tokens.tokens import Tokens
+from pipeline.tokens.ragged import Tokens
 
 
 @dataclass(frozen=True)
