@@ -142,7 +142,7 @@ def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
     if unknown:
         where = reviews.loc[labels == unknown[0], "name"].iloc[0]
         raise InputError(
-            f"labels must be among {', '.join(names)}, as source.yaml says (upper and lower case differ)."
+            f"labels must be one of {', '.join(names)}, as source.yaml says (upper and lower case differ)."
             f" Received: {', '.join(unknown[:5])}; the first in {where}"
         )
     if len(found) < 2:

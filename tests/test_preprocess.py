@@ -250,7 +250,7 @@ def test_groups_that_the_data_split_are_warned_of(tmp_path: Path) -> None:
         (
             slice(None),
             "labels: [bad, fair]\n",
-            "among bad, fair, .* Received: good; the first in reviews.csv",
+            "one of bad, fair, .* Received: good; the first in reviews.csv",
         ),
         (slice(None), "labels: [bad, fair, good]\n", "the train split has no review labelled fair"),
         (slice(0, 16), "", "brings no test split"),

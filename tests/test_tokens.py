@@ -7,6 +7,7 @@ import pytest
 from conftest import output_of
 from tokenizers import Tokenizer
 
+from pipeline.core.text import valid_unicode
 from pipeline.tokens.clipping import Keep, clip, ends, read_ends
 from pipeline.tokens.ragged import Tokens, concatenate, from_lists
 from pipeline.tokens.tokenized import TokenizedSplits
@@ -93,6 +94,12 @@ def test_a_saved_tokenizer_reads_texts_the_same_way(tmp_path: Path) -> None:
     word_tokenizer().save(str(tmp_path / "tokenizer.json"))
     loaded = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     assert ids(loaded, "[PAD] the cat", "") == ids(word_tokenizer(), "[PAD] the cat", "") == [[1, 2, 5], [1]]
+
+
+def test_half_an_emoji_is_no_part_of_a_word() -> None:
+    assert valid_unicode("the \ud83d cat \ud83d\ude00") == "the ? cat ??"
+    assert valid_unicode("é 😀") == "é 😀"
+    assert ids(word_tokenizer(), "the \ud83d cat") == [[2, 5]]
 
 
 RAGGED = [[2, 3, 4, 5], [6], [7, 8]]

@@ -45,6 +45,8 @@ class DatasetParams(Block):
 
 
 class PreprocessParams(Block):
+    """Hold how texts become tokens, and the seed of the splits."""
+
     tokenizer: Literal["word", "bpe"]
     seed: Seed
 
@@ -63,6 +65,8 @@ class EmbeddingsParams(Block):
 
 
 class TrainParams(Block):
+    """Hold what a network is made of, and how it is trained."""
+
     embedding_dim: Count
     units: Count
     bidirectional: bool
@@ -82,6 +86,8 @@ class TrainParams(Block):
 
 
 class BaselineParams(Block):
+    """Hold which n-grams the baseline counts, and which regularisations it tries."""
+
     ngrams: Annotated[int, Field(ge=1, le=5)]
     min_texts: Count
     inverse_regularisation: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]

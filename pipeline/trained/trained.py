@@ -48,10 +48,12 @@ class Trained:
 
     @property
     def name(self) -> str:
+        """Get the name of the run, such as `lstm-1`."""
         return self.folder.name
 
     @property
     def model(self) -> str:
+        """Get the kind of the model, such as `lstm`."""
         return str(self.card["model"])
 
     @property
