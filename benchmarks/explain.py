@@ -29,7 +29,7 @@ from pipeline.core.params import read_params
 from pipeline.explaining.readings import read, split
 from pipeline.inside.numpy_network import Network
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import train_tokenizer
+from pipeline.tokens.tokenizer import train_tokenizer
 
 WORDS = 200  # different ones in the texts
 MODELS, TOKENIZER = "models", "tokenizer.json"

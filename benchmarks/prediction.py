@@ -57,7 +57,9 @@ from pipeline.corpus.reviews import read_split
 from pipeline.serving.registry import Registry
 from pipeline.serving.selection import DATA, MODELS, open_trained, ranked, served_uri
 from pipeline.tokens.batches import pad
-from pipeline.tokens.tokens import Tokens, clip, encode
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import Tokens
+from pipeline.tokens.tokenizer import encode
 from pipeline.trained.trained import BASELINE, Trained
 
 _WARM_UP = 10  # texts that are not timed

@@ -36,7 +36,9 @@ from pipeline.core.command import InputError, run
 from pipeline.core.hashes import md5
 from pipeline.core.params import TrainParams, read_params, read_preset, read_yaml
 from pipeline.tokens.batches import pad, shuffled
-from pipeline.tokens.tokens import TokenizedSplits, Tokens, clip, from_lists
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import Tokens, from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tracking.lineage import environment
 from pipeline.trained.watching import Watcher
 

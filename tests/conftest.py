@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from pipeline.core.params import TrainParams
+from pipeline.core.params import EmbeddingsParams, TrainParams
 from pipeline.trained.watching import Watcher
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +39,9 @@ embeddings:
   vectors: none
   passes: 2
   window: 3
+  negative: 5
+  sample: 0.0001
+  min_count: 5
   word2vec_seed: 1
   scale: 1.0
 train:
@@ -51,7 +54,6 @@ train:
   output_dropout: 0.0
   pooling: max
   keep: tail
-  segment: 0
   learning_rate: 0.02
   decay: 1.0
   clip_norm: 0.0
@@ -75,6 +77,11 @@ TINY_SOURCE = "format: files\nlabels: [negative, positive]\ngroup: film\n"
 def train_params(**changes: object) -> TrainParams:
     """The `train` block of TINY_PARAMS with some values changed."""
     return TrainParams.model_validate(YAML(typ="safe").load(TINY_PARAMS)["train"] | changes)
+
+
+def embeddings_params(**changes: object) -> EmbeddingsParams:
+    """The `embeddings` block of TINY_PARAMS with some values changed."""
+    return EmbeddingsParams.model_validate(YAML(typ="safe").load(TINY_PARAMS)["embeddings"] | changes)
 
 
 def tiny_reviews() -> pd.DataFrame:

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from pipeline import cells
 from pipeline.explaining.readings import Reading, Words, read, split
 from pipeline.inside.numpy_network import Network
-from pipeline.tokens.tokens import TokenizerKind, train_tokenizer
+from pipeline.tokens.tokenizer import TokenizerKind, train_tokenizer
 
 SENTENCES = ["not good at all", "the acting is wooden but i loved every minute", "isn't it a warm and clever film"]
 SETTINGS = {"max_tokens": 100, "keep": "tail"}

@@ -10,7 +10,7 @@ from pipeline.core.params import TrainParams
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.tokens.batches import pad
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 
 VOCABULARY = 10
 

@@ -12,7 +12,8 @@ from pipeline.core.command import InputError
 from pipeline.inside import numpy_network as gates
 from pipeline.inside.numpy_network import Network, log_odds, log_odds_slopes
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import TokenizedSplits, from_lists
+from pipeline.tokens.ragged import from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
 
 VOCABULARY = 12
 TEXT = np.array([3, 7, 1, 7, 9, 2, 4])

@@ -16,7 +16,7 @@ from pipeline.inside.memory import Memory
 from pipeline.inside.numpy_network import Network
 from pipeline.memory import measure
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 from pipeline.trained.trained import Trained
 
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "film": 2, "not": 3, "isn't": 4, "great": 5, "note": 6}

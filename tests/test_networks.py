@@ -13,7 +13,7 @@ from test_fitting import VOCABULARY, log_loss, praising_texts, random_texts, set
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.tokens.batches import pad
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pipeline.core.params import read_params
 from pipeline.inside import loading as opening
 from pipeline.inside.numpy_network import probabilities
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import from_lists
+from pipeline.tokens.ragged import from_lists
 
 TEXT = np.array([2, 3, 4, 5, 6], np.int32)
 

@@ -368,4 +368,4 @@ def test_only_deprecated_calls_of_our_own_fail_a_test(pytestconfig: pytest.Confi
             warnings.filterwarnings(*parse_warning_filter(line, escape=False))
         warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, module="keras.pipeline")
         with pytest.raises(DeprecationWarning):
-            warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, module="pipeline.tokens.tokens")
+            warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, module="pipeline.tokens.tokenizer")

@@ -6,7 +6,8 @@ from samples import SETTINGS, random_network, readings, tokenizer
 
 from pipeline.core.command import InputError
 from pipeline.explaining.readings import Words, class_to_explain, read, split
-from pipeline.tokens.tokens import Keep, TokenizerKind, clip, encode
+from pipeline.tokens.clipping import Keep, clip
+from pipeline.tokens.tokenizer import TokenizerKind, encode
 
 
 @pytest.mark.parametrize("kind", ["word", "bpe"])

@@ -24,7 +24,8 @@ from pipeline.reporting.figures import colour_of
 from pipeline.reporting.report import Provenance, summary, summary_table, write_page
 from pipeline.reporting.results import read_differences, write_results
 from pipeline.reporting.stamp import is_current
-from pipeline.tokens.tokens import TokenizedSplits, Tokens
+from pipeline.tokens.ragged import Tokens
+from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tracking.publishing import check_origin
 from pipeline.trained.scores import METRICS
 from pipeline.trained.trained import Trained

@@ -32,7 +32,8 @@ from pipeline.packaging.classifier import Classifier
 from pipeline.reporting.figures import colour_of
 from pipeline.reporting.stamp import fingerprint
 from pipeline.serving.registry import Registry
-from pipeline.tokens.tokens import clip, encode, train_tokenizer
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.tokenizer import encode, train_tokenizer
 from pipeline.tools.promote import HeldOut, promote
 from pipeline.tracking.lineage import MACHINE, PATCH, environment
 from pipeline.tracking.record import finish, record_comparison, record_machine, restore

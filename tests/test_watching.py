@@ -19,7 +19,9 @@ from pipeline.core.command import run
 from pipeline.core.hashes import folder_md5
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
-from pipeline.tokens.tokens import TokenizedSplits, from_lists, train_tokenizer
+from pipeline.tokens.ragged import from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import train_tokenizer
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.trained.watching import Watcher
 

@@ -8,9 +8,12 @@ from tokenizers import Tokenizer
 
 from pipeline.cells import Cell
 from pipeline.core.command import InputError
+from pipeline.core.text import valid_unicode
 from pipeline.inside.importance import gradient_times_input, occlusion, slopes
 from pipeline.inside.numpy_network import Network, Passes, probabilities
-from pipeline.tokens.tokens import UNKNOWN, clip, encode, ends
+from pipeline.tokens.clipping import clip, ends
+from pipeline.tokens.ragged import UNKNOWN
+from pipeline.tokens.tokenizer import encode
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def split(text: str, tokenizer: Tokenizer, settings: dict[str, Any]) -> Words:
     Raises:
         InputError: there is no word in the text.
     """
-    text = text.encode("utf-8", "replace").decode("utf-8")  # as `encode` does, so that the spans fit
+    text = valid_unicode(text)  # as `encode` does, so that the spans fit
     spans = tokenizer.encode(text, add_special_tokens=False).offsets
     if not spans:
         raise InputError(f"there is no word in the text. Received: {text[:40]!r}")

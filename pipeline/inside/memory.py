@@ -19,7 +19,7 @@ from pipeline.core.command import InputError
 from pipeline.inside.importance import gradient_times_input, occlusion, slopes
 from pipeline.inside.numpy_network import BACKWARD, Network, Passes
 from pipeline.tokens.batches import in_length_order, pad
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 
 # English words whose effect on every unit is measured. A data set without them gets no such numbers.
 WORDS = {

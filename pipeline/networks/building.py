@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import cells
 from pipeline.core.params import TrainParams
 from pipeline.networks.backend import keras, layers, ops
-from pipeline.tokens.tokens import PAD
+from pipeline.tokens.ragged import PAD
 
 
 def build(cell: str, vocabulary: int, classes: int, settings: TrainParams) -> keras.Model:

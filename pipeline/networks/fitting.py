@@ -10,7 +10,7 @@ from pipeline.core.params import TrainParams
 from pipeline.networks.backend import keras
 from pipeline.networks.networks import PREDICTION_BATCH
 from pipeline.tokens.batches import pad, shuffled
-from pipeline.tokens.tokens import Tokens
+from pipeline.tokens.ragged import Tokens
 from pipeline.trained.watching import Watcher
 
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]

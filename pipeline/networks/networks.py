@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.networks.backend import keras, layers
 from pipeline.tokens.batches import in_length_order, pad
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 
 # Predicting takes less memory per text than training, and larger batches are faster.
 PREDICTION_BATCH = 256

@@ -75,7 +75,8 @@ def _of_network(weights: Path, tokenizer: Path, settings: dict[str, Any]) -> Pro
     from tokenizers import Tokenizer
 
     from pipeline.networks import networks
-    from pipeline.tokens.tokens import clip, encode
+    from pipeline.tokens.clipping import clip
+    from pipeline.tokens.tokenizer import encode
 
     network, words = networks.load(weights), Tokenizer.from_file(str(tokenizer))
     return lambda texts: networks.predict(network, clip(encode(words, texts), settings["max_tokens"], settings["keep"]))

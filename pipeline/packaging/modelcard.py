@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from pipeline.core.folders import SOURCES
 from pipeline.packaging.training_data import label_counts
-from pipeline.tokens.tokens import ends, read_ends
+from pipeline.tokens.clipping import ends, read_ends
 from pipeline.trained.trained import BASELINE, Trained
 
 _INTENDED = "Raw text in (`text`), `label` and one probability per class out (`{columns}`)."

@@ -34,7 +34,7 @@ _NETWORK_FILES = (
     "networks/networks",
     "tokens/__init__",
     "tokens/batches",
-    "tokens/tokens",
+    *("tokens/clipping", "tokens/ragged", "tokens/tokenizer"),
 )
 _NETWORK_PACKAGES = ("keras", "tokenizers")
 _DEFAULT_BACKEND = "tensorflow"  # of Keras, where KERAS_BACKEND says nothing

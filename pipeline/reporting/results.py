@@ -30,7 +30,7 @@ from pipeline.reporting import figures
 from pipeline.reporting.memoryfigures import memory_figure
 from pipeline.reporting.report import summary
 from pipeline.reporting.stamp import PICTURES
-from pipeline.tokens.tokens import TokenizedSplits
+from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.trained import scores
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"

@@ -77,7 +77,7 @@ def explain(text: str, names: list[str], output: Path) -> str:
 
 
 def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
-    from pipeline.tokens.tokens import read_ends
+    from pipeline.tokens.clipping import read_ends
 
     notes = []
     if rereading := [reading.name for reading in readings if reading.rereads]:

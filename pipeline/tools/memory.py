@@ -29,7 +29,8 @@ def look(names: list[str], output: Path) -> str:
     from pipeline.inside import loading as opening
     from pipeline.inside import memory
     from pipeline.reporting import figures, memoryfigures
-    from pipeline.tokens.tokens import TokenizedSplits, clip
+    from pipeline.tokens.clipping import clip
+    from pipeline.tokens.tokenized import TokenizedSplits
     from pipeline.trained.trained import NETWORK
 
     cards = opening.cards(MODELS, names, TOKENIZER)

@@ -33,6 +33,7 @@ import pandas as pd
 from pipeline.comparison.statistics import Difference, paired_difference
 from pipeline.core.command import InputError, run
 from pipeline.core.params import read_params
+from pipeline.core.text import valid_unicode
 from pipeline.corpus.reviews import read_groups, read_label_names, read_split
 from pipeline.packaging.modelcard import Accuracy, model_card
 from pipeline.packaging.training_data import changed_inputs
@@ -65,7 +66,7 @@ class HeldOut:
         """SHA-256 over all of it: what else is in the data set, such as its training texts, has no part in it."""
         content = hashlib.sha256(json.dumps(self.label_names).encode())
         for text, label, group in zip(self.texts, self.labels.tolist(), self.groups.tolist(), strict=True):
-            content.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+            content.update(hashlib.sha256(valid_unicode(text).encode()).digest())
             content.update(f"{label} {group} ".encode())
         return content.hexdigest()
 
