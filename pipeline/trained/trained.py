@@ -25,11 +25,6 @@ LINEAR = "model.npz"
 FILES = (CARD, HISTORY, NETWORK, LINEAR, PREDICTIONS)
 
 
-def kind_of(model: str) -> str:
-    """`lstm` of `lstm (A)`, as models of two revisions are called where they stand side by side."""
-    return model.partition(" ")[0]
-
-
 @dataclass(frozen=True)
 class Trained:
     """A trained model as its files tell it.
