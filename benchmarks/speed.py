@@ -425,7 +425,8 @@ def draw(results: dict[str, Any]) -> None:
     """Rates as bars with every round on them, and how an epoch grows."""
     from matplotlib.figure import Figure
 
-    from pipeline.reporting.figures import colour_of, save
+    from pipeline.comparison.titles import colour_of
+    from pipeline.reporting.figures import save
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -26,7 +26,7 @@ def test_one_command_shows_and_writes_everything(trained_project: Project, tmp_p
     assert shown.stderr == ""
     assert "LSTM (lstm-1)" in shown.stdout
     assert "GRU (gru-1)" in shown.stdout
-    assert "Not in the vocabulary, so all the same to the networks: zzyx" in shown.stdout
+    assert "Not in the vocabulary: zzyx" in shown.stdout
     assert "\033" not in shown.stdout  # no terminal, no colour
     assert (tmp_path / "out" / "explanation.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "out" / "explanation.html").read_text()

@@ -25,11 +25,11 @@ from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
+from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError
 from pipeline.linear.ngrams import NgramModel, classifier, vectorizer
 from pipeline.networks import building, networks
 from pipeline.packaging.classifier import Classifier
-from pipeline.reporting.figures import colour_of
 from pipeline.reporting.stamp import fingerprint
 from pipeline.serving.registry import Registry
 from pipeline.tokens.clipping import clip

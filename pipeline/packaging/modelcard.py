@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from scipy.stats import binomtest
 from tabulate import tabulate
 
+from pipeline.comparison.titles import title_of
 from pipeline.core.folders import SOURCES
 from pipeline.packaging.training_data import label_counts
 from pipeline.tokens.clipping import ends, read_ends
@@ -75,8 +76,9 @@ def title(trained: Trained) -> str:
 
 
 def kind(trained: Trained) -> str:
-    """What people call it."""
-    return "N-gram baseline" if trained.model == BASELINE else trained.model.upper()
+    """Give the title of the model, as a heading begins with it."""
+    name = title_of(trained.model)
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _source(dataset: str) -> str:

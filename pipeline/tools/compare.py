@@ -26,22 +26,23 @@ from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 
 from pipeline.comparison.comparison import compare
-from pipeline.comparison.costs import costs, for_verdict
+from pipeline.comparison.costs import recurrent_sizes
 from pipeline.comparison.statistics import paired_difference
-from pipeline.comparison.verdict import Told, listed, verdict, warnings
+from pipeline.comparison.titles import listed, title_of
+from pipeline.comparison.verdict import Verdict, verdict, warnings
 from pipeline.core.command import InputError, run
 from pipeline.core.folders import project_root
 from pipeline.core.hashes import md5
 from pipeline.core.params import PARAMS_FILE, read_params
 from pipeline.corpus.reviews import read_groups, read_split
-from pipeline.reporting.figures import title_of
-from pipeline.reporting.report import Provenance, summary, write_page
+from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import Differences, write_results
 from pipeline.reporting.stamp import REPORT
 from pipeline.tracking.lineage import environment, state, state_of
-from pipeline.tracking.publishing import origin_of
-from pipeline.tracking.tracker import Tracker, environment_of
-from pipeline.trained.trained import BASELINE, Trained, kind_of
+from pipeline.tracking.publishing import known_costs, origin_of, summary_with_times
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.names import SIDES, ModelName, kind_of
+from pipeline.trained.trained import BASELINE, Trained
 
 WORKSPACE = "workspace"
 MODELS, DATA, COMPARED = Path("data/models"), Path("data/processed"), Path("data/compare")
@@ -139,14 +140,15 @@ def side_by_side(first: Side, second: Side) -> tuple[list[Trained], dict[str, st
         for model in side.models:
             of_side[model.model].append(model.fingerprint)
     models, fingerprints = [], {}
-    for letter, side in (("A", first), ("B", second)):
+    for letter, side in zip(SIDES, (first, second), strict=True):
         for model in side.models:
             same = sorted(kinds[0].get(model.model, [])) == sorted(kinds[1].get(model.model, []))
             if same and letter == "B":
                 continue
-            called = "" if same else f" ({letter})"
-            card = {**model.card, "model": f"{model.model}{called}"}
-            models.append(replace(model, folder=Path(f"{model.name}{called}"), card=card))
+            side_of = "" if same else letter
+            card = {**model.card, "model": str(ModelName(model.model, side=side_of))}
+            name = replace(ModelName.parse(model.name), side=side_of)
+            models.append(replace(model, folder=Path(str(name)), card=card))
             fingerprints[models[-1].name] = model.fingerprint
     order = [*dict.fromkeys(model.model for side in (first, second) for model in side.models)]
     return sorted(models, key=lambda model: (order.index(kind_of(model.model)), model.model)), fingerprints
@@ -158,7 +160,7 @@ def pairs_of(models: Sequence[str]) -> list[tuple[str, str]]:
     Raises:
         InputError: there are none.
     """
-    first, second = ([model for model in models if model.endswith(f" ({letter})")] for letter in "AB")
+    first, second = ([model for model in models if ModelName.parse(model).side == letter] for letter in SIDES)
     pairs = [(b, a) for b in second for a in first if kind_of(a) == kind_of(b)]
     common = {kind_of(b) for b, _ in pairs} | {model for model in models if model not in (*first, *second)}
     if common <= {BASELINE}:
@@ -205,11 +207,10 @@ def without_same_models(
     return kept, notes
 
 
-def told_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame, notes: list[str]) -> Told:
-    """One verdict per pair, with p-values corrected for all of them, and the warnings."""
-    seen = for_verdict(table)
-    verdicts = [verdict(dataset, {pair: of_pair}, BASELINE, seen, differences) for pair, of_pair in differences.items()]
-    return Told([sides, *verdicts], [*notes, *warnings(differences, BASELINE, seen)])
+def told_of(sides: str, dataset: str, differences: Differences, sizes: Mapping[str, int], notes: list[str]) -> Verdict:
+    """Write a verdict per pair, with p-values corrected for all of them, and the warnings."""
+    verdicts = [verdict(dataset, {pair: of_pair}, sizes, differences) for pair, of_pair in differences.items()]
+    return Verdict([sides, *verdicts], [*notes, *warnings(differences)])
 
 
 def read_data(side: Side) -> dict[str, Any]:
@@ -253,9 +254,9 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     differences = {(b, a): paired_difference(correct[b], correct[a], comparison.groups) for b, a in pairs}
     found = {name: tracker.find(fingerprint) for name, fingerprint in fingerprints.items()}
     runs = {name: run for name, run in found.items() if run}
-    times = {name: run.data.metrics for name, run in runs.items()}
-    table = costs(models, times, {name: environment_of(run) for name, run in runs.items()})
-    told = told_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table, notes)
+    table, times = known_costs(models, runs)
+    sides = f"A is {first.revision}, B is {second.revision}."
+    told = told_of(sides, second.dataset, differences, recurrent_sizes(models), notes)
     write_results(comparison, fingerprints, differences, told, {}, second.dataset, second.data, output)
     provenance = Provenance(
         second.dataset,
@@ -265,8 +266,8 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
         {name: origin_of(tracker.record_of(run)) for name, run in runs.items()},
         environment(),
     )
-    write_page(output, told, table, provenance)
-    return summary(output, told)
+    write_page(output, times, table, provenance)
+    return summary_with_times(output, times)
 
 
 def main() -> None:

@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.comparison.titles import colour_of, title_of
 from pipeline.core.hashes import md5
 from pipeline.reporting import figures
 from pipeline.reporting.stamp import fingerprint
 from pipeline.tracking.lineage import MACHINE, locked_dependencies
 from pipeline.tracking.store import FINGERPRINT
 from pipeline.tracking.tracker import COMPARISON, TrackedRun, Tracker, environment_of
-from pipeline.trained.trained import CARD, HISTORY, Trained
+from pipeline.trained.names import ModelName
+from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
 _NUMBERS = (_METRICS, "statistics.json", "memory.json")
@@ -36,7 +38,7 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     card = trained.card
     tracked.params(run_params(card))
     tracked.tags({"model": card["model"], "seed": str(card["seed"])})
-    tracked.colour(figures.colour_of(card["model"]))
+    tracked.colour(colour_of(card["model"]))
     tracked.metrics({f"validation/{name}": value for name, value in card["validation"].items()})
     tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
     if "best_epoch" in card:
@@ -63,8 +65,8 @@ def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
 
     Where it comes from is said only if dvc.lock has just these files, and the tree has all that they were made from.
     """
-    stage = "baseline" if trained.history.empty else "train"
-    read = locked_dependencies(stage if stage == trained.name else f"{stage}@{trained.name}", trained.folder)
+    stage = BASELINE if trained.history.empty else "train"
+    read = locked_dependencies(ModelName.parse(trained.name).stage, trained.folder)
     made_from = read if trained.card["inputs"].items() <= read.items() else {}
     with tracker.run(trained.name, stage, {"restored": "true"}, made_from) as tracked:
         for numbers in trained.history.reset_index().to_dict("records"):
@@ -189,4 +191,4 @@ def _description(trained: Trained) -> str:
     if "best_epoch" in card:
         score += f" at epoch {card['best_epoch']} of {len(trained.history)}"
     seed = f", seed {card['seed']}" if card["seed"] is not None else ""
-    return f"{card['model'].upper()} on **{card['dataset']}**{seed}: {score}."
+    return f"{title_of(card['model'])} on **{card['dataset']}**{seed}: {score}."

@@ -25,11 +25,6 @@ LINEAR = "model.npz"
 FILES = (CARD, HISTORY, NETWORK, LINEAR, PREDICTIONS)
 
 
-def kind_of(model: str) -> str:
-    """Get `lstm` from `lstm (A)`: models of two revisions have such names if they stand side by side."""
-    return model.partition(" ")[0]
-
-
 @dataclass(frozen=True)
 class Trained:
     """Hold a trained model as its files tell it.
