@@ -37,7 +37,7 @@ from pipeline.core.hashes import md5
 from pipeline.core.params import TrainParams, read_params, read_preset, read_yaml
 from pipeline.tokens.batches import pad, shuffled
 from pipeline.tokens.tokens import TokenizedSplits, Tokens, clip, from_lists
-from pipeline.tracking.lineage import environment
+from pipeline.tracking.machine import environment
 from pipeline.trained.watching import Watcher
 
 RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")

@@ -22,8 +22,9 @@ from selenium.webdriver.common.by import By
 from werkzeug.serving import make_server
 
 from pipeline.core.command import InputError
-from pipeline.serving.selection import MODELS, open_trained
+from pipeline.serving.selection import open_trained
 from pipeline.tools.demo import LONGEST, Entry, best_of_each, make_app
+from pipeline.tracking.paths import MODELS
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 

@@ -34,7 +34,8 @@ from pipeline.reporting.stamp import fingerprint
 from pipeline.serving.registry import Registry
 from pipeline.tokens.tokens import clip, encode, train_tokenizer
 from pipeline.tools.promote import HeldOut, promote
-from pipeline.tracking.lineage import MACHINE, PATCH, environment
+from pipeline.tracking.git import PATCH
+from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.record import finish, record_comparison, record_machine, restore
 from pipeline.tracking.store import is_missing, store_uri
 from pipeline.tracking.tracker import DEPENDENCIES, TrackedRun, Tracker

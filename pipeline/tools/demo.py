@@ -20,7 +20,8 @@ from pipeline.core.command import InputError, run
 from pipeline.core.params import read_params
 from pipeline.packaging.modelcard import kind
 from pipeline.serving.ports import check_port
-from pipeline.serving.selection import MODELS, TextModel, open_trained, ranked
+from pipeline.serving.selection import TextModel, open_trained, ranked
+from pipeline.tracking.paths import MODELS
 from pipeline.trained.trained import Trained
 
 LONGEST = 10_000_000  # characters of a text

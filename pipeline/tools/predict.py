@@ -31,7 +31,8 @@ import pyarrow.parquet as pq
 from pipeline.core.command import InputError, progress, run
 from pipeline.core.params import read_params
 from pipeline.corpus.tables import in_batches, read_table, row_count
-from pipeline.serving.selection import MODELS, TextModel, choose
+from pipeline.serving.selection import TextModel, choose
+from pipeline.tracking.paths import MODELS
 
 INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")

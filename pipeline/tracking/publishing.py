@@ -19,7 +19,8 @@ from pipeline.core.hashes import md5
 from pipeline.reporting.report import Provenance, summary, write_page
 from pipeline.reporting.results import STATISTICS, read_differences
 from pipeline.reporting.stamp import fingerprint
-from pipeline.tracking.lineage import environment, state
+from pipeline.tracking.git import state
+from pipeline.tracking.machine import environment
 from pipeline.tracking.record import complete, record_comparison, record_machine
 from pipeline.tracking.tracker import RunRecord, Tracker, environment_of
 from pipeline.trained.trained import BASELINE, Trained

@@ -1,4 +1,4 @@
-"""What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
+"""Tell MLflow about a trained model: from the stage that trains it, or from its files afterwards."""
 
 import json
 import math
@@ -11,7 +11,8 @@ import pandas as pd
 from pipeline.core.hashes import md5
 from pipeline.reporting import figures
 from pipeline.reporting.stamp import fingerprint
-from pipeline.tracking.lineage import MACHINE, locked_dependencies
+from pipeline.tracking.locked import locked_dependencies
+from pipeline.tracking.machine import MACHINE
 from pipeline.tracking.store import FINGERPRINT
 from pipeline.tracking.tracker import COMPARISON, TrackedRun, Tracker, environment_of
 from pipeline.trained.trained import CARD, HISTORY, Trained
@@ -21,7 +22,7 @@ _NUMBERS = (_METRICS, "statistics.json", "memory.json")
 
 
 def run_params(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a run: what was asked for."""
+    """Name the parameters of a run: what was asked for."""
     return {"dataset": card["dataset"], "model": card["model"], "seed": card["seed"], **card["settings"]}
 
 
@@ -89,7 +90,11 @@ def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict
 
 
 def run_of(tracker: Tracker, trained: Trained) -> Any:
-    """MLflow's run that wrote a model with the settings in its card, or None."""
+    """Find MLflow's run of a model: the latest one of this content with the settings of its card. None: there is none.
+
+    This is the one rule, for all that asks for the run of a model. The settings count, because others may give the same
+    bytes (more epochs after an early stop), and a run tells how its model was made.
+    """
     return tracker.find(trained.fingerprint, run_params(trained.card))
 
 
@@ -145,7 +150,7 @@ def record_comparison(
 
 
 def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
-    """What was compared."""
+    """Name what was compared."""
     models = statistics["models"]
     seeds = dict.fromkeys(seed for model in models.values() for seed in model["seeds"])
     settings = {
@@ -159,7 +164,7 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
 def _comparison_metrics(
     metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
 ) -> dict[str, float]:
-    """What came out and is known.
+    """Name the numbers of a comparison that are known.
 
     The part before the slash is a section of MLflow's page. Sections are sorted by name: these come after the curves.
     """

@@ -31,7 +31,9 @@ from mlflow.utils.time import get_current_time_millis
 
 from pipeline.core.command import InputError, did_you_mean
 from pipeline.packaging.package import log_text_model
-from pipeline.tracking.lineage import PATCH, commit, dependencies, environment, state_of, uncommitted_changes
+from pipeline.tracking.git import PATCH, commit, state_of, uncommitted_changes
+from pipeline.tracking.locked import dependencies
+from pipeline.tracking.machine import environment
 from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, sqlite_file, store_uri
 from pipeline.trained.trained import Trained
 
