@@ -161,11 +161,16 @@ def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], P
     assert [run.info.run_name for run in runs_of(project)] == [*MODELS, "comparison", "gru-1", "comparison"]
     project.run("git", "checkout", "--quiet", "params.yaml")  # DVC writes it in a layout of its own
     before = project.run("git", "status", "--porcelain").stdout
-    shown = project.run(*COMPARE, "main", "small").stdout
-    assert shown.startswith("A is main, B is small.")
+    # A commit with a parameter that today's code does not know.
+    project.run("git", "checkout", "--quiet", "-b", "old")
+    (project.root / "params.yaml").write_text((project.root / "params.yaml").read_text() + "momentum: 0.9\n")
+    commit_all(project, "another schema")
+    project.run("git", "checkout", "--quiet", "main")
+    shown = project.run(*COMPARE, "old", "small").stdout
+    assert shown.startswith("A is old, B is small.")
     assert "GRU (" in shown
     assert "only 1 to 2 seeds" in shown
-    folder = project.root / "data/compare/main..small"
+    folder = project.root / "data/compare/old..small"
     metrics = json.loads((folder / "metrics.json").read_text())
     # Of the baseline, which is the same on both sides, there is one; the LSTM is on one side alone.
     assert list(metrics) == ["lstm (A)", "gru (A)", "gru (B)", "baseline"]
@@ -173,9 +178,9 @@ def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], P
     (difference,) = json.loads((folder / "statistics.json").read_text())["differences"]
     assert (difference["first"], difference["second"]) == ("gru (B)", "gru (A)")
     page = (folder / "report.html").read_text()
-    assert "A is main, B is small." in page
-    main, small = (project.run("git", "rev-parse", name).stdout[:12] for name in ("main", experiment(project, "small")))
-    assert f"A: {main}; B: {small}" in page
+    assert "A is old, B is small." in page
+    old, small = (project.run("git", "rev-parse", name).stdout[:12] for name in ("old", experiment(project, "small")))
+    assert f"A: {old}; B: {small}" in page
     assert project.run("git", "status", "--porcelain").stdout == before
     # The files as they are, against the same commit: nothing differs.
     result = project.run(*COMPARE, "main", check=False)

@@ -8,7 +8,7 @@ elsewhere; what is typed is escaped, and goes no further than this machine unles
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -74,8 +74,13 @@ class Entry:
         return _BASELINE_COLOUR if self.kind == BASELINE else cells.find(self.kind).colour
 
 
-def best_of_each(models: Path, dataset: str) -> list[Trained]:
-    """Choose the best model of every kind on validation: LSTM, GRU, baseline.
+def best_of_each(models: Path, dataset: str, order: Sequence[str]) -> list[Trained]:
+    """Choose the best model of every kind on validation.
+
+    Args:
+        models: the folder with a folder per trained model.
+        dataset: the data set that they are of.
+        order: cells as they shall stand on the page; others follow, and the baseline comes last.
 
     Raises:
         InputError: there is none at all.
@@ -85,8 +90,8 @@ def best_of_each(models: Path, dataset: str) -> list[Trained]:
         best.setdefault(trained.model, trained)
     if not best:
         raise InputError(f"{models} holds no trained model of {dataset}; train with: make repro DATASET={dataset}")
-    order = [*cells.names(), BASELINE]
-    return [best[model] for model in sorted(best, key=order.index)]
+    found = [model for model in dict.fromkeys([*order, *best]) if model in best]
+    return [best[model] for model in sorted(found, key=BASELINE.__eq__)]
 
 
 def make_app(dataset: str, entries: list[Entry], hosts: list[str]) -> Starlette:
@@ -103,7 +108,7 @@ def make_app(dataset: str, entries: list[Entry], hosts: list[str]) -> Starlette:
         everything = {"dataset": dataset, "entries": entries, **content}
         return _templates.TemplateResponse(request, "demo.html", everything, status)
 
-    def answers_to(text: str) -> list[tuple[Entry, dict[str, Any]]]:
+    def answers_to(text: str) -> list[tuple[Entry, dict[Hashable, Any]]]:
         return [(entry, entry.model.predict([text]).iloc[0].to_dict()) for entry in entries]
 
     async def page(request: Request) -> Response:
@@ -180,8 +185,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
     arguments = parser.parse_args()
     check_port(arguments.host, arguments.port)
-    dataset = read_params().dataset
-    app = make_app(dataset, entries_of(best_of_each(MODELS, dataset)), trusted_hosts(arguments.host))
+    params = read_params()
+    app = make_app(
+        params.dataset, entries_of(best_of_each(MODELS, params.dataset, params.models)), trusted_hosts(arguments.host)
+    )
     print(f"demo: http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
 
