@@ -39,7 +39,8 @@ from pipeline.tracking.git import PATCH
 from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.record import finish, record_comparison, record_machine, restore, run_of, run_params
 from pipeline.tracking.store import is_missing, store_uri
-from pipeline.tracking.tracker import DEPENDENCIES, TrackedRun, Tracker
+from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracker import DEPENDENCIES, Tracker
 from pipeline.trained.trained import CARD, HISTORY, Trained
 
 REPOSITORY = Path(__file__).parent.parent

@@ -44,7 +44,8 @@ from pipeline.tracking.paths import DESCRIPTION, MODELS, PROCESSED, REVIEWS, TES
 from pipeline.tracking.publishing import origin_of
 from pipeline.tracking.record import run_of
 from pipeline.tracking.revisions import RecordedParams
-from pipeline.tracking.tracker import Tracker, environment_of
+from pipeline.tracking.run_record import environment_of
+from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, Trained, kind_of
 
 WORKSPACE = "workspace"

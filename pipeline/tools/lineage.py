@@ -24,7 +24,8 @@ from pipeline.reporting.stamp import fingerprint
 from pipeline.tracking.git import PATCH, has_default_remote, repository, tracked_files
 from pipeline.tracking.paths import METRICS, MODELS, RESULTS
 from pipeline.tracking.record import run_of
-from pipeline.tracking.tracker import COMPARISON, RunRecord, Tracker
+from pipeline.tracking.run_record import RunRecord
+from pipeline.tracking.tracker import COMPARISON, Tracker
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
 _UNKNOWN = (

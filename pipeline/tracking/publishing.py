@@ -22,7 +22,8 @@ from pipeline.reporting.stamp import fingerprint
 from pipeline.tracking.git import state
 from pipeline.tracking.machine import environment
 from pipeline.tracking.record import complete, record_comparison, record_machine
-from pipeline.tracking.tracker import RunRecord, Tracker, environment_of
+from pipeline.tracking.run_record import RunRecord, environment_of
+from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, Trained
 
 _KINDS = {"dataset": "data set", "digest": "reviews.parquet with the MD5", "runs": "models"}

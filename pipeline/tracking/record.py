@@ -13,8 +13,10 @@ from pipeline.reporting import figures
 from pipeline.reporting.stamp import fingerprint
 from pipeline.tracking.locked import locked_dependencies
 from pipeline.tracking.machine import MACHINE
+from pipeline.tracking.run_record import environment_of
 from pipeline.tracking.store import FINGERPRINT
-from pipeline.tracking.tracker import COMPARISON, TrackedRun, Tracker, environment_of
+from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracker import COMPARISON, Tracker
 from pipeline.trained.trained import CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"

@@ -17,7 +17,8 @@ from pipeline.corpus.reviews import read_split
 from pipeline.packaging.classifier import Classifier
 from pipeline.tokens.tokens import TokenizedSplits, decode
 from pipeline.tracking.record import finish, run_params
-from pipeline.tracking.tracker import TrackedRun, Tracker
+from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import CARD, Trained
 from pipeline.trained.watching import Watcher
 
