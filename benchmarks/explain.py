@@ -60,7 +60,7 @@ def whole(folder: Path, words: int) -> tuple[float, float]:
     """Seconds and MB of `explain` in this process, whose start is counted by whoever starts it."""
     from pipeline.tools import explain
 
-    explain.MODELS, explain.TOKENIZER = folder / MODELS, folder / TOKENIZER
+    vars(explain).update(MODELS=folder / MODELS, TOKENIZER=folder / TOKENIZER)
     explain.explain(text(words), [f"{cell}-1" for cell in cells.names()], folder / "out")
     return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

@@ -39,7 +39,7 @@ from pipeline.tokens.batches import pad, shuffled
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.ragged import Tokens, from_lists
 from pipeline.tokens.tokenized import TokenizedSplits
-from pipeline.tracking.lineage import environment
+from pipeline.tracking.machine import environment
 from pipeline.trained.watching import Watcher
 
 RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")

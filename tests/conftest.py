@@ -154,8 +154,8 @@ def output_of(code: str, *arguments: str) -> str:
     ).stdout
 
 
-def make_project(root: Path) -> Project:
-    """Copy the files that git tracks (or would) into `root`, select the tiny data set, and commit."""
+def copy_code(root: Path) -> None:
+    """Copy the files that git tracks (or would) into `root`, less tests and results."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -164,6 +164,16 @@ def make_project(root: Path) -> Project:
         if (ROOT / name).is_file() and not name.startswith("tests/") and name != "dvc.lock":
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
+
+
+def make_project(root: Path) -> Project:
+    """Copy this project into `root`, select the tiny data set, and commit."""
+    copy_code(root)
+    return begin(root)
+
+
+def begin(root: Path) -> Project:
+    """Make a repository of the code in `root`, with the tiny data set selected, and commit."""
     (root / "params.yaml").write_text(TINY_PARAMS)
     source = root / "data" / "sources" / "tiny"
     source.mkdir(parents=True)

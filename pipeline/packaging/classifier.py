@@ -1,4 +1,4 @@
-"""A trained model, network or n-grams: raw text in, label and probabilities out."""
+"""Classify raw text with a trained model, network or n-grams: label and probabilities come out."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Classifier:
 
     @property
     def columns(self) -> list[str]:
-        """The columns of every answer."""
+        """Name the columns of every answer."""
         return ["label", *(f"p_{label}" for label in self.labels)]
 
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:

@@ -17,12 +17,10 @@ from unicodedata import combining, east_asian_width
 import numpy as np
 
 from pipeline.core.command import InputError, run
+from pipeline.tracking.paths import MODELS, TOKENIZER
 
 if TYPE_CHECKING:  # at run time these are imported where they are used: --help must not wait for TensorFlow
     from pipeline.explaining.readings import Reading, Words
-
-MODELS = Path("data/models")
-TOKENIZER = Path("data/processed/tokenizer.json")
 
 # Tokens that the terminal shows: all of a short text, those that matter most of a longer one.
 _SHORT, _MOST = 40, 24

@@ -11,9 +11,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.core.command import InputError, run
-
-MODELS = Path("data/models")
-TOKENS, TOKENIZER = Path("data/processed/tokens.npz"), Path("data/processed/tokenizer.json")
+from pipeline.tracking.paths import MODELS, TOKENIZER, TOKENS
 
 
 def look(names: list[str], output: Path) -> str:

@@ -32,7 +32,8 @@ from pipeline.core.command import InputError, progress, run
 from pipeline.core.params import read_params
 from pipeline.core.text import valid_unicode
 from pipeline.corpus.tables import in_batches, read_table, row_count
-from pipeline.serving.selection import MODELS, TextModel, choose
+from pipeline.serving.selection import TextModel, choose
+from pipeline.tracking.paths import MODELS
 
 INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")

@@ -38,7 +38,9 @@ from pipeline.corpus.reviews import read_groups, read_label_names, read_split
 from pipeline.packaging.modelcard import Accuracy, model_card
 from pipeline.packaging.training_data import changed_inputs
 from pipeline.serving.registry import Registry, Version, model_of
-from pipeline.serving.selection import DATA, MODELS, TextModel, best_on_disk, named, open_trained, ranked
+from pipeline.serving.selection import TextModel, best_on_disk, named, open_trained, ranked
+from pipeline.tracking.paths import MODELS, PROCESSED
+from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, Trained
 
@@ -175,7 +177,7 @@ def promote(
     Raises:
         InputError: MLflow does not know the model, or cannot open it, or somebody else promotes at the same time.
     """
-    run_of_it = tracker.find(trained.fingerprint)
+    run_of_it = run_of(tracker, trained)
     if run_of_it is None:
         raise InputError(f"MLflow has no run of {trained.folder}; `dvc repro -f -s evaluate` writes it")
     # What would be served, and not what the files say that it said.
@@ -217,9 +219,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--better-than-baseline", action="store_true", help="only a network that beats the n-grams")
     parser.add_argument("--without-comparison", action="store_true", help="replace a champion of other test texts")
     parser.add_argument("--rollback", action="store_true", help="make the former champion the champion again")
-    parser.add_argument(
-        "--unlock", action="store_true", help="remove what a promotion that was killed left on a server"
-    )
     return parser.parse_args()
 
 
@@ -227,15 +226,13 @@ def main() -> None:
     arguments = _options()
     dataset = read_params().dataset
     registry = Registry(dataset)
-    if arguments.unlock:
-        print(f"{registry.model}: {'unlocked' if registry.unlock() else 'nothing is locked'}")
-    elif arguments.rollback:
+    if arguments.rollback:
         with registry.locked():
             restored, deposed = registry.roll_back()
         print(f"{registry.model}: {restored} is the champion again; {deposed} was")
     else:
         trained = candidate(arguments.model, MODELS, dataset, arguments.better_than_baseline)
-        split, compared = read_test_split(DATA), not arguments.without_comparison
+        split, compared = read_test_split(PROCESSED), not arguments.without_comparison
         promoted, words = promote(registry, Tracker(dataset), trained, split, arguments.better_than_baseline, compared)
         print(f"{registry.model}: {words}")
         sys.exit(0 if promoted else REFUSED)

@@ -14,8 +14,7 @@ from tokenizers import Tokenizer
 from pipeline.core.command import InputError, run
 from pipeline.core.folders import check_files
 from pipeline.tokens.wordvectors import WordVectors
-
-EMBEDDINGS, TOKENIZER = Path("data/processed/embeddings.npz"), Path("data/processed/tokenizer.json")
+from pipeline.tracking.paths import EMBEDDINGS, TOKENIZER
 
 
 def write(vectors: WordVectors, words: list[str], path: Path) -> int:

@@ -19,9 +19,11 @@ from pipeline.core.hashes import md5
 from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import STATISTICS, SUMMARY
 from pipeline.reporting.stamp import VERDICT, fingerprint
-from pipeline.tracking.lineage import environment, state
+from pipeline.tracking.git import state
+from pipeline.tracking.machine import environment
 from pipeline.tracking.record import complete, record_comparison, record_machine
-from pipeline.tracking.tracker import RunRecord, Tracker, environment_of
+from pipeline.tracking.run_record import RunRecord, environment_of
+from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import Trained
 
 _KINDS = {"dataset": "data set", "digest": "reviews.parquet with the MD5", "runs": "models"}

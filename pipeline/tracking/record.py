@@ -1,4 +1,4 @@
-"""What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
+"""Tell MLflow about a trained model: from the stage that trains it, or from its files afterwards."""
 
 import json
 import math
@@ -12,9 +12,12 @@ from pipeline.comparison.titles import colour_of, title_of
 from pipeline.core.hashes import md5
 from pipeline.reporting import figures
 from pipeline.reporting.stamp import fingerprint
-from pipeline.tracking.lineage import MACHINE, locked_dependencies
+from pipeline.tracking.locked import locked_dependencies
+from pipeline.tracking.machine import MACHINE
+from pipeline.tracking.run_record import environment_of
 from pipeline.tracking.store import FINGERPRINT
-from pipeline.tracking.tracker import COMPARISON, TrackedRun, Tracker, environment_of
+from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracker import COMPARISON, Tracker
 from pipeline.trained.names import ModelName
 from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
@@ -23,7 +26,7 @@ _NUMBERS = (_METRICS, "statistics.json", "memory.json")
 
 
 def run_params(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a run: what was asked for."""
+    """Name the parameters of a run: what was asked for."""
     return {"dataset": card["dataset"], "model": card["model"], "seed": card["seed"], **card["settings"]}
 
 
@@ -91,7 +94,11 @@ def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict
 
 
 def run_of(tracker: Tracker, trained: Trained) -> Any:
-    """MLflow's run that wrote a model with the settings in its card, or None."""
+    """Find MLflow's run of a model: the latest one of this content with the settings of its card. None: there is none.
+
+    This is the one rule, for all that asks for the run of a model. The settings count, because others may give the same
+    bytes (more epochs after an early stop), and a run tells how its model was made.
+    """
     return tracker.find(trained.fingerprint, run_params(trained.card))
 
 
@@ -147,7 +154,7 @@ def record_comparison(
 
 
 def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
-    """What was compared."""
+    """Name what was compared."""
     models = statistics["models"]
     seeds = dict.fromkeys(seed for model in models.values() for seed in model["seeds"])
     settings = {
@@ -161,7 +168,7 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
 def _comparison_metrics(
     metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
 ) -> dict[str, float]:
-    """What came out and is known.
+    """Name the numbers of a comparison that are known.
 
     The part before the slash is a section of MLflow's page. Sections are sorted by name: these come after the curves.
     """
