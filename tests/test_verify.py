@@ -11,7 +11,7 @@ from dvc.api import DVCFileSystem
 
 from pipeline.tools.verify import DIFFERENT, EQUAL, METRICS, UNKNOWN, _judge, _mirror
 
-VERIFY = ("python", "-m", "pipeline.tools.verify")
+VERIFY = ("python", "-m", "pipeline", "verify")
 
 
 def content(root: Path) -> dict[str, bytes]:

@@ -1,17 +1,15 @@
-"""A page to try the models: type a text, and LSTM, GRU and baseline answer side by side. What `make demo` does.
-
-    python -m pipeline.tools.demo          # http://127.0.0.1:5002
+"""A page to try the models: type a text, and LSTM, GRU and baseline answer side by side.
 
 The models are those on disk, of each kind the best on validation. The page needs no JavaScript and nothing from
 elsewhere; what is typed is escaped, and goes no further than this machine unless --host says otherwise.
 """
 
-import argparse
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.serving import make_server
@@ -21,6 +19,7 @@ from pipeline.core.params import read_params
 from pipeline.packaging.modelcard import kind
 from pipeline.serving.ports import check_port
 from pipeline.serving.selection import MODELS, TextModel, open_trained, ranked
+from pipeline.tools.arguments import Tool, where
 from pipeline.trained.trained import Trained
 
 LONGEST = 10_000_000  # characters of a text
@@ -107,21 +106,28 @@ def make_app(dataset: str, entries: list[Entry], hosts: list[str] | None) -> Fla
     return app
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A page on which LSTM, GRU and baseline answer side by side.")
-    parser.add_argument("--port", type=int, default=5002)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
-    arguments = parser.parse_args()
-    check_port(arguments.host, arguments.port)
+@click.command(cls=Tool)
+@where(5002)
+def main(port: int, host: str) -> None:
+    """Open a page where LSTM, GRU and baseline answer side by side.
+
+    The best model of each kind on disk answers. What you type stays on this machine, unless --host lets others in.
+
+    \b
+    Examples:
+      gatewise demo              # http://127.0.0.1:5002
+      gatewise demo --port 8080
+    """
+    check_port(host, port)
     dataset = read_params().dataset
     entries = []
     for trained in best_of_each(MODELS, dataset):
         accuracy = trained.card["validation"]["accuracy"]
         entries.append(Entry(trained.name, trained.model, kind(trained), accuracy, open_trained(trained)))
         entries[-1].model.predict([""])  # the first answer of a network takes a second
-    app = make_app(dataset, entries, ["localhost", "127.0.0.1", "[::1]"] if arguments.host in LOOPBACK else None)
-    server = make_server(arguments.host, arguments.port, app, threaded=True)
-    print(f"demo: http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
+    app = make_app(dataset, entries, ["localhost", "127.0.0.1", "[::1]"] if host in LOOPBACK else None)
+    server = make_server(host, port, app, threaded=True)
+    print(f"demo: http://{host}:{port} (stop it with Ctrl-C)", flush=True)
     server.serve_forever()
 
 
