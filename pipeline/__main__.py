@@ -42,7 +42,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run under the same name, however Python was started: completion goes by it."""
-        return super().main(*args, **{"prog_name": "gatewise", **options})
+        return super().main(*args, **{**options, "prog_name": "gatewise"})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the names in the order of the table."""

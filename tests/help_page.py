@@ -12,8 +12,7 @@ REWRITE = "python -m tests.help_page > docs/commands.md"
 
 def help_of(*words: str) -> str:
     """Show the help of a command as in a terminal of 100 columns."""
-    as_in_run = {"prog_name": "gatewise", "help_option_names": ["-h", "--help"]}
-    result = CliRunner().invoke(main, [*words, "--help"], terminal_width=100, **as_in_run)
+    result = CliRunner().invoke(main, [*words, "--help"], terminal_width=100, help_option_names=["-h", "--help"])
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -124,13 +124,13 @@ def test_the_installed_command_runs_the_code_of_the_current_folder(trained_proje
     installed, other, old = (clone(trained_project, tmp_path / name) for name in ("installed", "other", "old"))
     python = python_of(tmp_path / "venv", packages=True)
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."]
-    subprocess.run([python, "-m", "pip", "install", *options], cwd=installed, check=True, capture_output=True)
+    subprocess.run([str(python), "-m", "pip", "install", *options], cwd=installed, check=True, capture_output=True)
     code = other / "pipeline" / "__main__.py"
     code.write_text(code.read_text().replace("Classify texts.", "Classify texts of the other folder."))
     (old / "pipeline" / "__main__.py").unlink()
 
     def gatewise(folder: Path) -> subprocess.CompletedProcess[str]:
-        command = [python.parent / "gatewise", "--help"]
+        command = [str(python.parent / "gatewise"), "--help"]
         return subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False)
 
     for folder in (installed, tmp_path):
