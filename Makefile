@@ -10,67 +10,54 @@ UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# What stands on the command line of `make repro`, and is not for make itself, is a parameter of params.yaml:
-# UNITS=32, or train.units=32. An unknown one is refused before any work. The environment sets none.
-GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-PARAMETERS = $(foreach name,$(filter-out PYTHON GPU VENV,$(GIVEN)),$(call option,$(name),$(call typed,$(name))))
-option = --$(call lowered,$(1))=$(call quoted,$(or $(2),$(error $(1)= has no value)))
-# A name in capitals is one in small letters (UNITS is units); any other is meant as it stands (datasets.MyData.test).
-lowered = $(shell printf %s $(call quoted,$(1)) | sed '/[a-z]/!y/ABCDEFGHIJKLMNOPQRSTUVWXYZ/abcdefghijklmnopqrstuvwxyz/')
-# As it was typed: what stands behind a $ is no variable.
-typed = $(value $(1))
-# As one word for the shell, whatever is in it.
-quoted = '$(subst ','\'',$(1))'
-# An option of a tool with the variable's value, where there is one.
-given = $(if $(call typed,$(2)),$(1) $(call quoted,$(call typed,$(2))))
-
-# The text for `make explain`, as it was typed: what stands behind a $ is no variable.
-override TEXT := $(value TEXT)
-export TEXT
+# The command line of make as it was typed, with a \ before blanks and $$ for $. `gatewise` makes options of it.
+override export TYPED = $(MAKEOVERRIDES)
+GATEWISE := python -m pipeline --make "$$TYPED"
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report compare ui explain verify promote rollback serve score demo test bench check format lock clean
+.PHONY: help repro report record compare ui explain verify promote rollback serve score demo test bench check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo
 	@echo "make repro takes any parameter of params.yaml: make repro DATASET=imdb SEEDS=1,2 UNITS=32"
-	@echo "GPU=1 builds the environment with TensorFlow's CUDA build."
+	@echo "GPU=1 builds the environment with TensorFlow's CUDA build. .venv/bin/gatewise --help lists all commands."
 
 repro: $(VENV)/.runtime  ## run the pipeline: DATASET=imdb for the tutorial's experiment at full size
-	@python -m pipeline.tools.reproduce $(PARAMETERS)
+	@$(GATEWISE) run
 
 report: $(VENV)/.runtime  ## make data/results/report.html anew, with the times that MLflow knows
-	@python -m pipeline.tools.report
+	@$(GATEWISE) report
+
+record: $(VENV)/.runtime  ## write the MLflow runs of what is on disk again, after the logging has changed
+	@$(GATEWISE) record
 
 compare: $(VENV)/.runtime  ## two commits or experiments side by side: A=HEAD~1 B=HEAD (default B: the files as they are)
-	@$(if $(A),,$(error say what to compare: make compare A=HEAD~1, or A=main B=small))
-	@python -m pipeline.tools.compare $(call given,,A) $(call given,,B)
+	@$(GATEWISE) compare
 
 ui: $(VENV)/.runtime  ## open the MLflow UI (PORT=5000)
-	@python -m pipeline.tools.ui --port $(or $(PORT),5000)
+	@$(GATEWISE) ui
 
 explain: $(VENV)/.runtime  ## see how LSTM and GRU read a text: TEXT="not good at all" (MODELS=lstm-1,gru-2)
-	@python -m pipeline.tools.explain $(call given,--models,MODELS) -- "$$TEXT"
+	@$(GATEWISE) explain
 
 verify: $(VENV)/.runtime  ## prove that the commit gives the results in its dvc.lock (STAGE=train@lstm-1 for a part)
-	@python -m pipeline.tools.verify $(call given,--stage,STAGE)
+	@$(GATEWISE) verify
 
 promote: $(VENV)/.runtime  ## make the best model the champion, if it is not worse than today's (MODEL=gru-2)
-	@python -m pipeline.tools.promote $(call given,--model,MODEL)
+	@$(GATEWISE) promote
 
 rollback: $(VENV)/.runtime  ## make the former champion the champion again
-	@python -m pipeline.tools.promote --rollback
+	@$(GATEWISE) rollback
 
 serve: $(VENV)/.runtime  ## serve the champion over HTTP (PORT=5001 MODEL=gru-1)
-	@python -m pipeline.tools.serve --port $(or $(PORT),5001) $(call given,--model,MODEL)
+	@$(GATEWISE) serve
 
 score: $(VENV)/.spark  ## classify Parquet files with Spark: INPUT=reviews OUTPUT=answers (COLUMN=text KEEP="id" PARTITIONS=8 MODEL=gru-1)
-	@python -m pipeline.tools.score $(call given,--input,INPUT) $(call given,--output,OUTPUT) \
-		$(call given,--column,COLUMN) $(if $(KEEP),--keep $(KEEP)) $(call given,--partitions,PARTITIONS) $(call given,--model,MODEL)
+	@$(GATEWISE) score
 
 demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by side (PORT=5002)
-	@python -m pipeline.tools.demo --port $(or $(PORT),5002)
+	@$(GATEWISE) demo
 
 test: $(VENV)/.development $(if $(JAVA),$(VENV)/.spark)  ## run the tests (ALL=1: the slow ones too)
 	pytest $(if $(ALL),-m "slow or not slow")
@@ -104,7 +91,8 @@ ifdef UV
 $(VENV)/bin/python:
 	@uv venv --quiet --python 3.11 $(VENV) || $(FORGET)
 DURATION := some seconds
-INSTALL := uv pip install --quiet --python $(VENV)/bin/python --compile-bytecode --require-hashes
+PIP := uv pip install --quiet --python $(VENV)/bin/python
+INSTALL := $(PIP) --compile-bytecode --require-hashes
 else
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -112,12 +100,15 @@ $(VENV)/bin/python:
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || $(FORGET)
 DURATION := some minutes, and silently; with uv it takes seconds
-INSTALL := $(VENV)/bin/python -m pip install --quiet --require-hashes
+PIP := $(VENV)/bin/python -m pip install --quiet
+INSTALL := $(PIP) --require-hashes
 endif
 
-$(VENV)/.runtime: $(RUNTIME_LOCK) | $(VENV)/bin/python
+# The command `gatewise` is this folder itself; what builds it, setuptools, is in the lock.
+$(VENV)/.runtime: $(RUNTIME_LOCK) pyproject.toml | $(VENV)/bin/python
 	@echo "installing $(RUNTIME_LOCK) into $(VENV) (once; $(DURATION))"
 	@$(INSTALL) -r $(RUNTIME_LOCK)
+	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
 $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime

@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from tabulate import tabulate
 
 from pipeline import cells
-from pipeline.core.command import InputError, did_you_mean, run
+from pipeline.core.command import InputError, clear_errors, did_you_mean
 from pipeline.core.hashes import md5
 from pipeline.core.params import EmbeddingsParams, TrainParams, read_params, read_preset, read_yaml
 from pipeline.corpus.reviews import read_label_names, read_split
@@ -206,4 +206,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with clear_errors():
+        main()

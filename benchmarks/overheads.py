@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from pipeline.core.command import InputError, run
+from pipeline.core.command import InputError, clear_errors
 from pipeline.core.folders import project_root
 from pipeline.tools.verify import clone_of, environment_for
 
@@ -119,4 +119,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with clear_errors():
+        main()

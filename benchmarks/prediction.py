@@ -50,7 +50,7 @@ import pandas as pd
 from tabulate import tabulate
 from tokenizers import Tokenizer
 
-from pipeline.core.command import InputError, progress, run
+from pipeline.core.command import InputError, clear_errors, progress
 from pipeline.core.params import read_params
 from pipeline.corpus.reviews import read_split
 from pipeline.serving.registry import Registry
@@ -291,4 +291,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with clear_errors():
+        main()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.command import InputError, run
+from pipeline.core.command import InputError, clear_errors
 from pipeline.corpus.sources import SOURCE_FILE, ImdbSource, Reviews, read_source
 
 RAW = Path("data/raw")
@@ -75,4 +75,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with clear_errors():
+        main()

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import cells
-from pipeline.core.command import InputError, run
+from pipeline.core.command import InputError, clear_errors
 from pipeline.core.hashes import md5
 from pipeline.core.params import TrainParams, read_params, read_preset, read_yaml
 from pipeline.tokens.batches import pad, shuffled
@@ -503,4 +503,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with clear_errors():
+        main()

@@ -13,7 +13,8 @@ from pipeline.core.command import did_you_mean
 
 def run_main(body: str, stdout: int = subprocess.PIPE, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     """Run a command whose `main` has this body, as a process of its own."""
-    code = f"from pipeline.core.command import InputError, run\ndef main():\n    {body}\nrun(main)\n"
+    code = "import click\nfrom pipeline.core.command import InputError, run\n"
+    code += f"@click.command()\ndef main():\n    {body}\nrun(main)\n"
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT, env=clean_environment() | {"PYTHONIOENCODING": encoding}, encoding=encoding,
@@ -27,7 +28,7 @@ def run_main(body: str, stdout: int = subprocess.PIPE, encoding: str = "utf-8") 
         ("raise InputError('units must be positive. Received: 0')", "error: units must be positive. Received: 0\n"),
         (r"raise InputError('a.csv cannot be read: expected 2 fields,\n saw 4\n')",
          "error: a.csv cannot be read: expected 2 fields, saw 4\n"),
-        ("raise KeyboardInterrupt", "error: interrupted\n"),
+        ("raise KeyboardInterrupt", "\nerror: interrupted\n"),  # below what the terminal shows of Ctrl-C
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_1(body: str, line: str) -> None:
@@ -37,7 +38,7 @@ def test_bad_input_is_one_line_and_exit_code_1(body: str, line: str) -> None:
 
 def test_to_be_told_to_stop_is_to_be_interrupted() -> None:
     result = run_main("import os, signal; os.kill(os.getpid(), signal.SIGTERM); print('not reached')")
-    assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: interrupted\n")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "\nerror: interrupted\n")
 
 
 def test_a_subclass_of_input_error_is_bad_input_too() -> None:

@@ -15,7 +15,7 @@ from pipeline.core.command import InputError
 from pipeline.tools.compare import Side, check_same_test, data_of, pairs_of, side_by_side, told_of, without_same_models
 from pipeline.trained.trained import Trained
 
-COMPARE = ("python", "-m", "pipeline.tools.compare")
+COMPARE = ("python", "-m", "pipeline", "compare")
 
 
 def side(folder: Path, **weights: str) -> Side:
@@ -153,7 +153,7 @@ def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], P
     assert [run.info.run_name for run in runs_of(project)][-2:] == ["gru-1", "comparison"]
     # Back: nothing runs, and the results and their comparison are those of before.
     back = ("--units", "8", "--models", "lstm,gru", "--seeds", "1,2")
-    output = project.run("python", "-m", "pipeline.tools.reproduce", *back).stdout
+    output = project.run("python", "-m", "pipeline", "run", *back).stdout
     assert "Running stage" not in output
     assert (project.root / "data/results/summary.md").read_text() in output
     assert [run.info.run_name for run in runs_of(project)] == [*MODELS, "comparison", "gru-1", "comparison"]
@@ -193,7 +193,7 @@ def test_what_cannot_be_compared_is_said(fresh_copy: Callable[[], Project]) -> N
     assert result.returncode == 1
     assert result.stderr.startswith("error: 'nowhere' is no commit, branch, tag or experiment")
     other = ("--preprocess.seed", "2", "--seeds", "1", "--models", "gru")
-    project.run("python", "-m", "pipeline.tools.reproduce", *other)
+    project.run("python", "-m", "pipeline", "run", *other)
     commit_all(project, "another split")
     result = project.run(*COMPARE, "HEAD~1", "HEAD", check=False)
     assert result.returncode == 1

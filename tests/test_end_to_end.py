@@ -99,7 +99,7 @@ def test_the_models_learn_the_tiny_data_set(trained_project: Project) -> None:
 
 def test_a_second_repro_does_nothing_and_leaves_git_clean(trained_project: Project) -> None:
     before = len(runs_of(trained_project))
-    output = trained_project.run("python", "-m", "pipeline.tools.reproduce").stdout
+    output = trained_project.run("python", "-m", "pipeline", "run").stdout
     assert "Data and pipelines are up to date" in output
     assert "make ui" in output
     assert len(runs_of(trained_project)) == before
@@ -128,13 +128,13 @@ def test_a_new_seed_trains_only_what_is_new_and_an_old_setting_comes_back_from_t
     fresh_copy: Callable[[], Project],
 ) -> None:
     project = fresh_copy()
-    output = project.run("python", "-m", "pipeline.tools.reproduce", "--seeds", "1,3", "--models", "gru").stdout
+    output = project.run("python", "-m", "pipeline", "run", "--seeds", "1,3", "--models", "gru").stdout
     assert "params.yaml: seeds: 1,2 -> 1,3" in output
     assert output.count("Running stage 'train@") == 1
     runs = runs_of(project)
     assert names(runs)[-2:] == ["gru-3", "comparison"]
     # Back: nothing trains, and the comparison links a run for every model all the same.
-    output = project.run("python", "-m", "pipeline.tools.reproduce", "--seeds", "1,2", "--models", "lstm,gru").stdout
+    output = project.run("python", "-m", "pipeline", "run", "--seeds", "1,2", "--models", "lstm,gru").stdout
     assert "Running stage 'train@" not in output
     runs = runs_of(project)
     assert sorted(names(runs)) == sorted([*MODELS, "gru-3", *["comparison"] * 3])
@@ -144,7 +144,7 @@ def test_a_new_seed_trains_only_what_is_new_and_an_old_setting_comes_back_from_t
 @pytest.mark.slow
 def test_a_parameter_there_and_back_leaves_mlflow_complete(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
-    reproduce = ("python", "-m", "pipeline.tools.reproduce", "--models", "gru", "--seeds", "1")
+    reproduce = ("python", "-m", "pipeline", "run", "--models", "gru", "--seeds", "1")
     project.run(*reproduce, "--units", "8")
     (project.root / "mlflow.db").unlink()
     project.run(*reproduce, "--units", "9")
@@ -223,20 +223,23 @@ def test_mlflow_run_nests_the_stages_under_the_projects_run(fresh_copy: Callable
 
 
 @pytest.mark.parametrize(
-    ("arguments", "problem"),
+    ("words", "problem", "code"),
     [
-        (["--epoch", "1"], "unknown parameter 'epoch'; did you mean epochs?"),
-        (["--units", "many"], "train.units: Input should be a valid integer. Received: 'many'"),
-        (["--dataset", "tinny"], "did you mean tiny?"),
-        (["--vectors", "lost.txt"], "a file in data/vectors (there is no file). Received: lost.txt"),
-        (["units", "3"], "expected --<parameter> <value>. Received: units 3"),
-        (["--units"], "expected --<parameter> <value>. Received: --units"),
+        (["epoch=1"], "unknown parameter 'epoch'; did you mean epochs?", 1),
+        (["units=many"], "train.units: Input should be a valid integer. Received: 'many'", 1),
+        (["--dataset", "tinny"], "did you mean tiny?", 1),
+        (["VECTORS=lost.txt"], "a file in data/vectors (there is no file). Received: lost.txt", 1),
+        (["units", "3"], "expected name=value, such as units=32. Received: units 3", 2),
+        (["--units"], "Received: --units", 2),
+        (["units="], "units= has no value", 2),
     ],
 )
-def test_a_wrong_parameter_fails_before_any_work(trained_project: Project, arguments: list[str], problem: str) -> None:
+def test_a_wrong_parameter_fails_before_any_work(
+    trained_project: Project, words: list[str], problem: str, code: int
+) -> None:
     before = (trained_project.root / "params.yaml").read_bytes()
-    result = trained_project.run("python", "-m", "pipeline.tools.reproduce", *arguments, check=False)
-    assert result.returncode == 1
+    result = trained_project.run("python", "-m", "pipeline", "run", *words, check=False)
+    assert result.returncode == code
     assert problem in result.stderr
     assert "Traceback" not in result.stderr
     assert "stage" not in result.stdout
@@ -246,9 +249,9 @@ def test_a_wrong_parameter_fails_before_any_work(trained_project: Project, argum
 @pytest.mark.slow
 def test_models_of_other_settings_are_named_and_not_compared(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
-    output = project.run("python", "-m", "pipeline.tools.reproduce", "--seeds", "1").stdout
+    output = project.run("python", "-m", "pipeline", "run", "--seeds", "1").stdout
     assert "not compared, because params.yaml does not name them: gru-2, lstm-2 (in data/models)" in output
-    shown = project.run("python", "-m", "pipeline.tools.lineage").stdout.splitlines()
+    shown = project.run("python", "-m", "pipeline", "lineage").stdout.splitlines()
     in_params = {line.split()[0].rpartition("/")[2]: line.split()[2] for line in shown[2:] if "data/models" in line}
     assert in_params == {"baseline": "yes", "gru-1": "yes", "gru-2": "no", "lstm-1": "yes", "lstm-2": "no"}
 
@@ -257,7 +260,7 @@ def test_a_second_pipeline_leaves_the_parameters_of_the_first_alone(fresh_copy: 
     project = fresh_copy()
     before = (project.root / "params.yaml").read_bytes()
     with FileLock(project.root / ".dvc/tmp/gatewise.lock"):
-        result = project.run("python", "-m", "pipeline.tools.reproduce", "--units", "9", check=False)
+        result = project.run("python", "-m", "pipeline", "run", "--units", "9", check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("error: a pipeline runs in this folder already")
     assert (project.root / "params.yaml").read_bytes() == before
@@ -265,7 +268,7 @@ def test_a_second_pipeline_leaves_the_parameters_of_the_first_alone(fresh_copy: 
 
 def test_a_pipeline_that_fails_says_what_stays_in_params_yaml(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
-    result = project.run("python", "-m", "pipeline.tools.reproduce", "--datasets.tiny.test", "0.001", check=False)
+    result = project.run("python", "-m", "pipeline", "run", "--datasets.tiny.test", "0.001", check=False)
     assert result.returncode != 0
     assert "error: a test share of 0.001 needs 1000 texts or more of each label" in result.stderr
     assert "params.yaml keeps datasets.tiny.test: 0.25 -> 0.001; `git checkout params.yaml` takes" in result.stderr
@@ -284,7 +287,7 @@ def test_a_clone_with_a_remote_gets_files_and_runs_without_training(
     clone = Project(project.root.parent / "clone")
     project.run("git", "clone", "--quiet", str(project.root), str(clone.root))
     clone.run("dvc", "pull")
-    output = clone.run("python", "-m", "pipeline.tools.reproduce").stdout
+    output = clone.run("python", "-m", "pipeline", "run").stdout
     assert "Running stage 'train@" not in output
     assert names(runs_of(clone)) == [*MODELS, "comparison"]
     for name in ("metrics.json", "machine.json", "roc.png", "learning_curves.csv"):

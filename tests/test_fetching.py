@@ -387,12 +387,13 @@ def test_when_nothing_more_can_be_written_the_target_is_not_half_there(
     code = f"""
 import resource, sys
 from pathlib import Path
-from pipeline.core.command import run
+from pipeline.core.command import clear_errors
 from pipeline.corpus.fetching import fetch
 from pipeline.corpus.sources import ImdbSource
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 archive = ImdbSource.model_validate({archive.model_dump()!r})
-run(lambda: fetch(archive, Path({str(downloads)!r}), None, Path({str(target)!r})))
+with clear_errors():
+    fetch(archive, Path({str(downloads)!r}), None, Path({str(target)!r}))
 """
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False

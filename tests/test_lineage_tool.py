@@ -11,7 +11,7 @@ from conftest import Project, commit_all
 from pipeline.core.hashes import folder_md5, md5, sha256
 from pipeline.reporting.stamp import fingerprint
 
-LINEAGE = ("python", "-m", "pipeline.tools.lineage")
+LINEAGE = ("python", "-m", "pipeline", "lineage")
 
 
 def follow(project: Project, folder: Path, run: str) -> Path:
@@ -88,7 +88,7 @@ def test_the_commands_bring_back_the_files_of_a_run_from_a_changed_tree(
 ) -> None:
     project = fresh_copy()
     (project.root / "notes.txt").write_text("password = hunter2-hunter2\n")
-    project.run("python", "-m", "pipeline.tools.reproduce", "--units", "5", "--models", "gru", "--seeds", "1")
+    project.run("python", "-m", "pipeline", "run", "--units", "5", "--models", "gru", "--seeds", "1")
     model = follow(project, tmp_path / "elsewhere", "gru-1")
     assert "units: 5" in (model.parents[3] / "params.yaml").read_text()
     assert not (model.parents[3] / "notes.txt").exists()
@@ -109,7 +109,7 @@ def test_data_that_git_does_not_have_come_from_here(fresh_copy: Callable[[], Pro
     data_out_of_git(project)
     project.run("git", "rm", "--quiet", "--cached", "data/sources/tiny/source.yaml")
     project.run("git", "commit", "--quiet", "--message", "the description out of git")
-    project.run("python", "-m", "pipeline.tools.reproduce", "--units", "5", "--models", "gru", "--seeds", "1")
+    project.run("python", "-m", "pipeline", "run", "--units", "5", "--models", "gru", "--seeds", "1")
     follow(project, tmp_path / "else where", "gru-1")
     (project.root / "data/sources/tiny/reviews.csv").write_text("text,label,film\n")
     shown = project.run(*LINEAGE, "gru-1").stdout
@@ -123,7 +123,7 @@ def test_data_that_dvc_knows_come_from_its_remote(fresh_copy: Callable[[], Proje
     project.run("dvc", "remote", "add", "--default", "storage", str(tmp_path / "remote"))
     project.run("dvc", "add", "data/sources/tiny/reviews.csv")
     commit_all(project, "data in DVC")
-    project.run("python", "-m", "pipeline.tools.reproduce", "--units", "5", "--models", "gru", "--seeds", "1")
+    project.run("python", "-m", "pipeline", "run", "--units", "5", "--models", "gru", "--seeds", "1")
     commit_all(project, "results")
     project.run("dvc", "push")
     shown = project.run(*LINEAGE, "gru-1").stdout

@@ -21,13 +21,13 @@ from pipeline.serving.selection import choose
 from pipeline.tools.predict import joined, main, open_output, read_texts
 
 TEXTS = ["the acting is superb", "i hated every minute", ""]
-COMMAND = ("python", "-m", "pipeline.tools.predict")
+COMMAND = ("python", "-m", "pipeline", "predict")
 
 
 @pytest.fixture(scope="module")
 def project(own_project: Project) -> Project:
     """With a champion: gru-2."""
-    own_project.run("python", "-m", "pipeline.tools.promote", "--model", "gru-2")
+    own_project.run("python", "-m", "pipeline", "promote", "--model", "gru-2")
     return own_project
 
 
@@ -44,8 +44,7 @@ def test_every_door_gives_the_probabilities_that_evaluate_measured(
             said = project.run(*COMMAND, *arguments).stderr
         else:  # in this process, which has Keras loaded
             monkeypatch.chdir(project.root)
-            monkeypatch.setattr("sys.argv", ["predict", *arguments, "--model", model])
-            main()
+            main.main([*arguments, "--model", model], standalone_mode=False)
             said = capsys.readouterr().err
         assert name in said.splitlines()[0]
         answers = pd.read_parquet(output)
@@ -118,8 +117,7 @@ def test_a_file_of_any_kind_goes_in_and_out(
     write(table, source)
     options = ["--column", "review", "--keep", "id", "label", "review", "--output", str(output), "--model", "baseline"]
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr("sys.argv", ["predict", "--file", str(source), *options])
-    main()
+    main.main(["--file", str(source), *options], standalone_mode=False)
     assert f"4 texts: {output}" in capsys.readouterr().err
     answers = read(output)
     columns = ["review", "id", "label", "predicted_label", "p_negative", "p_positive"]
@@ -155,9 +153,8 @@ def test_what_is_wrong_is_named(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr("sys.argv", ["predict", *arguments])
     with pytest.raises(InputError, match=re.escape(problem)):
-        main()
+        main.main(arguments, standalone_mode=False)
 
 
 def test_what_is_wrong_is_one_line_and_exit_code_1(project: Project) -> None:
@@ -255,8 +252,7 @@ def test_a_progress_bar_knows_how_many_rows_parquet_has(
     pd.DataFrame({"text": TEXTS}).to_parquet(tmp_path / "x.parquet")
     monkeypatch.setattr("pipeline.tools.predict.progress", partial(tqdm, disable=False))
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr("sys.argv", ["predict", "--file", str(tmp_path / "x.parquet"), "--model", "baseline"])
-    main()
+    main.main(["--file", str(tmp_path / "x.parquet"), "--model", "baseline"], standalone_mode=False)
     assert re.search(r"classify: 100%.* 3/3 ", capsys.readouterr().err)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 import pytest
 from _pytest.config import parse_warning_filter
-from conftest import ROOT
+from conftest import ROOT, Project
 from ruamel.yaml import YAML
 
-from pipeline.core.params import read_params
+from pipeline.__main__ import main
+from pipeline.core.params import parameter_names, read_params
+from pipeline.tools.arguments import from_make
+from pipeline.tools.run import parse
 
 DVC: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
 STAGES = list(DVC["stages"])
@@ -216,21 +220,42 @@ def test_stages_that_need_no_framework_do_not_import_one(stage: str) -> None:
 
 
 def fits(words: list[str]) -> bool:
-    """Whether DVC or MLflow have this subcommand with these options: their own parsers say so."""
+    """Ask the parser of DVC, MLflow or gatewise, itself, about a command line."""
     try:
         if words[0] == "dvc":
             from dvc.cli.parser import get_main_parser
 
             get_main_parser().parse_args(words[1:])
+        elif words[0] == "gatewise":
+            gatewise_fits(words[1:])
         else:
             from mlflow.cli import cli
 
             name, command, rest = cli.resolve_command(cli.make_context("mlflow", [], resilient_parsing=True), words[1:])
             command.make_context(name, rest)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         print(problem)
         return False
     return True
+
+
+def gatewise_fits(words: list[str]) -> None:
+    """Parse a command line of gatewise; of `run`, look for the parameters, too.
+
+    Raises:
+        Exception: it does not fit.
+    """
+    context = main.make_context("gatewise", [*words], resilient_parsing=words[0].startswith("-"))
+    if words[0].startswith("-"):
+        return
+    name, command, rest = main.resolve_command(context, [*words])
+    assert command is not None
+    if "--help" not in rest:
+        command.make_context(name, rest, parent=context)
+    if name == "run":
+        known = {*parameter_names(ROOT / "params.yaml"), "preset"}
+        known |= {known_name.rpartition(".")[2] for known_name in known}
+        assert set(parse(rest)) <= known, rest
 
 
 @pytest.mark.parametrize(
@@ -242,30 +267,53 @@ def fits(words: list[str]) -> bool:
         ("mlflow run . --env-manager local -P units=32", True),
         ("mlflow run . --environment local", False),
         ("mlflow ruin .", False),
+        ("gatewise run dataset=imdb preset=strong train.units=32", True),
+        ("gatewise run unit=32", False),
+        ("gatewise predict --fil x", False),
+        ("gatewise explain TEXT=good MODELS=lstm-1", True),
+        ("gatewise explain", False),
+        ("gatewise --help", True),
+        ("gatewise prodict", False),
     ],
 )
 def test_commands_of_others_are_parsed_as_they_would(command: str, fitting: bool) -> None:
     assert fits(command.split()) == fitting
 
 
-def test_the_readme_names_only_commands_that_exist() -> None:
-    commands = text_commands((ROOT / "README.md").read_text())
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")]
+PAGES = [page for page in [*PAGES, *sorted((ROOT / "docs").glob("*.md"))] if page.exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_only_commands_that_exist(page: Path) -> None:
+    commands = text_commands(page.read_text())
+    inline = re.findall(r"`(gatewise [^`…<\[]+)`", page.read_text())
     targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     entry_points = set(YAML(typ="safe").load((ROOT / "MLproject").read_text())["entry_points"])
-    assert any(command.startswith("make repro") for command in commands)
-    for command in commands:
+    assert page.name != "README.md" or any(command.startswith(("make repro", "gatewise run")) for command in commands)
+    for command in [*commands, *inline]:
         words = [word for word in shlex.split(command, comments=True) if not re.match(r"[A-Z_]+=", word)]
-        if words[0] == "make":
+        if words[0] == "gatewise":
+            assert fits(until_the_shell(command)), command
+        elif words[0] == "make":
             assert set(words[1:]) <= targets, command
-        elif words[:2] == ["python", "-m"]:
-            assert (ROOT / f"{words[2].replace('.', '/')}.py").is_file(), command
+        elif words[:2] == ["python", "-m"] and words[2].startswith(("pipeline", "benchmarks")):
+            path = ROOT / words[2].replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), command
         elif words[:2] == ["mlflow", "run"]:
             assert fits(words), command
             assert "-e" not in words or words[words.index("-e") + 1] in entry_points, command
         elif words[0] in ("dvc", "mlflow"):
             assert fits(words), command
-        else:
+        elif page.name == "README.md":
             assert words[0] in {"git", "cd", "curl", "export"}, command
+
+
+def until_the_shell(command: str) -> list[str]:
+    """Split a command line, up to a pipe or a redirection."""
+    words = shlex.split(command, comments=True)
+    ends = [place for place, word in enumerate(words) if word in {"|", "<", ">", "&&", "&"}]
+    return words[: min(ends, default=len(words))]
 
 
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -276,41 +324,47 @@ def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def command_of(module: str, *words: str, **environment: str) -> list[str]:
-    """The words behind `python -m <module>`, as the shell would hand them on."""
-    shown = make("-n", *words, **environment)
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["DATASET=imdb", "SEEDS=1,2", "train.units=3"], ["DATASET=imdb", "SEEDS=1,2", "train.units=3"]),
+        (["datasets.MyData.test=0.3", "UNITS:=3"], ["UNITS=3", "datasets.MyData.test=0.3"]),
+        (["MODELS=it's \\ \"\tb", "UNITS=$(HOME) `id` $x", "FOO="],
+         ["FOO=", "MODELS=it's \\ \"\tb", "UNITS=$(HOME) `id` $x"]),
+        (["PYTHON=python3", "GPU=1", "VENV=x", "ALL=1", "UV="], []),
+        ([], []),
+    ],
+)  # fmt: skip
+def test_every_variable_of_make_arrives_as_it_was_typed(tmp_path: Path, given: list[str], words: list[str]) -> None:
+    lines = re.findall(r"^override export TYPED.*", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    show = f"@{sys.executable} -c 'import os; print(os.environ[\"TYPED\"])'"
+    (tmp_path / "Makefile").write_text("\n".join([*lines, f"show: ; {show}"]))
+    shown = make(
+        "-C", str(tmp_path), "--no-print-directory", "show", *given, UNITS="7", TYPED="SEEDS=7", MAKEOVERRIDES="A=1"
+    )
     assert shown.returncode == 0, shown.stderr
-    (command,) = [line for line in shown.stdout.splitlines() if module in line]
-    return shlex.split(command)[3:]
+    assert sorted(from_make(shown.stdout.removesuffix("\n"))) == words
 
 
 @pytest.mark.parametrize(
-    ("given", "options"),
+    ("words", "code", "problem"),
     [
-        (["DATASET=imdb", "SEEDS=1,2", "train.units=3"], ["--dataset=imdb", "--seeds=1,2", "--train.units=3"]),
-        (["datasets.MyData.test=0.3", "TRAIN.UNITS=3"], ["--datasets.MyData.test=0.3", "--train.units=3"]),
-        (["MODELS=it's", "UNITS=$(HOME) `id` $x", "FOO=1"], ["--foo=1", "--models=it's", "--units=$(HOME) `id` $x"]),
-        (["PYTHON=python3", "GPU=1"], []),
+        (["repro", "UNITS=$(HOME) `id`"], 1, "train.units: Input should be a valid integer. Received: '$(HOME) `id`'"),
+        (["repro", "UNIT=3", "GPU=1"], 1, "unknown parameter 'unit'; did you mean units?"),
+        (["repro", "UNITS="], 2, "UNITS= has no value"),
+        (["compare"], 2, "Missing argument 'A'"),
+        (["compare", "B=small branch", "A=it's"], 1, "it's"),
+        (["verify", "STAG=train"], 2, "did you mean STAGE?"),
     ],
 )
-def test_make_hands_every_parameter_on_as_it_was_typed(given: list[str], options: list[str]) -> None:
-    assert sorted(command_of("pipeline.tools.reproduce", "repro", *given)) == options
-
-
-def test_the_environment_changes_no_parameter() -> None:
-    assert command_of("pipeline.tools.reproduce", "repro", MODELS="lstm", DATASET="imdb", SEEDS="7") == []
-
-
-def test_a_parameter_without_a_value_is_refused() -> None:
-    result = make("-n", "repro", "FOO=", "UNITS=3")
-    assert result.returncode != 0
-    assert "FOO= has no value" in result.stderr
-
-
-def test_make_quotes_what_it_hands_to_a_tool() -> None:
-    assert command_of("pipeline.tools.verify", "verify", "STAGE=train@it's") == ["--stage", "train@it's"]
-    assert command_of("pipeline.tools.compare", "compare", "A=HEAD~1", "B=my branch") == ["HEAD~1", "my branch"]
-    assert command_of("pipeline.tools.promote", "promote") == []
+def test_make_hands_its_variables_to_the_command(
+    trained_project: Project, words: list[str], code: int, problem: str
+) -> None:
+    """The environment is not made anew: -o calls it up to date. The exit code of the command is in make's words."""
+    result = trained_project.run("make", "-o", ".venv/.runtime", *words, check=False, environment={"SEEDS": "7"})
+    assert problem in result.stderr
+    assert f"Error {code}" in result.stderr
+    assert trained_project.run("git", "status", "--porcelain").stdout == ""
 
 
 def test_an_environment_that_could_not_be_made_does_not_stay(tmp_path: Path) -> None:

@@ -457,7 +457,7 @@ def test_a_model_without_a_run_says_what_writes_one(root: Path, registry: Regist
 
 def test_two_promotions_at_once_leave_one_truth(own_project: Project) -> None:
     """In processes of their own, on one store: whoever comes second is compared with the first."""
-    command = ["python", "-m", "pipeline.tools.promote", "--model"]
+    command = ["python", "-m", "pipeline", "promote", "--model"]
     started = [
         subprocess.Popen(
             [*command, name], cwd=own_project.root, env=clean_environment(), stdout=subprocess.PIPE, text=True
@@ -484,7 +484,7 @@ def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(ow
     )
     project.run("python", "-c", f"{record}'data/models/contrary')), Path())")
     before = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"]
-    result = project.run("python", "-m", "pipeline.tools.promote", "--model", "contrary", check=False)
+    result = project.run("python", "-m", "pipeline", "promote", "--model", "contrary", check=False)
     assert result.returncode == REFUSED == 3
     assert "is not promoted because it is worse than the champion" in result.stdout
     assert result.stderr == ""
@@ -509,7 +509,7 @@ def test_the_digest_is_of_the_test_texts_and_of_nothing_else(trained_project: Pr
 
 def test_a_server_that_is_away_is_one_line(own_project: Project) -> None:
     away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    result = own_project.run("python", "-m", "pipeline.tools.promote", "--rollback", check=False, environment=away)
+    result = own_project.run("python", "-m", "pipeline", "rollback", check=False, environment=away)
     assert result.returncode == 1
     assert result.stderr.startswith("error: MLflow (http://127.0.0.1:9) did not do this")
     assert len(result.stderr.splitlines()) == 1

@@ -17,7 +17,7 @@ from pipeline.core.command import InputError
 from pipeline.corpus.reviews import read_split
 from pipeline.tools.score import begin, check_columns, check_spark, deal, find_files
 
-COMMAND = ("python", "-m", "pipeline.tools.score", "--model", "gru-1", "--keep", "id", "label", "--input", "reviews")
+COMMAND = ("python", "-m", "pipeline", "score", "--model", "gru-1", "--keep", "id", "label", "--input", "reviews")
 OUTPUT = ("--output", "answers")
 FILES = 8
 

@@ -24,7 +24,7 @@ from conftest import Project, clean_environment
 from pipeline.corpus.reviews import read_split
 from pipeline.serving.payloads import LONGEST
 
-COMMAND = ("python", "-m", "pipeline.tools.serve")
+COMMAND = ("python", "-m", "pipeline", "serve")
 JSON, CSV = "application/json", "text/csv"
 TOO_LONG = f"the body must not be longer than {LONGEST:,} bytes; send the texts in several"
 
@@ -55,7 +55,7 @@ def server(own_project: Project) -> Iterator[Server]:
     refused = own_project.run(*COMMAND, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "error: gatewise-tiny has no champion; name one with: make promote\n"
-    own_project.run("python", "-m", "pipeline.tools.promote", "--model", "gru-1")
+    own_project.run("python", "-m", "pipeline", "promote", "--model", "gru-1")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -117,7 +117,7 @@ def test_the_probabilities_are_those_of_evaluate_and_of_predict(server: Server, 
     with np.load(root / "data/models/gru-1/predictions.npz") as arrays:
         np.testing.assert_allclose(served[["p_negative", "p_positive"]], arrays["test"], rtol=0, atol=1e-6)
     pd.DataFrame({"text": texts}).to_parquet(root / "texts.parquet")
-    command = ("python", "-m", "pipeline.tools.predict", "--file", "texts.parquet", "--output", "answers.parquet")
+    command = ("python", "-m", "pipeline", "predict", "--file", "texts.parquet", "--output", "answers.parquet")
     own_project.run(*command)
     written = pd.read_parquet(root / "answers.parquet")[list(served)]
     pd.testing.assert_frame_equal(served, written, check_dtype=False, rtol=0, atol=1e-12)

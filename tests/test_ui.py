@@ -9,7 +9,7 @@ import time
 
 from conftest import Project, clean_environment
 
-UI = ("python", "-m", "pipeline.tools.ui")
+UI = ("python", "-m", "pipeline", "ui")
 
 
 def test_a_port_that_is_taken_is_one_clear_error(trained_project: Project) -> None:

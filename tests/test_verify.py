@@ -12,7 +12,7 @@ from dvc.api import DVCFileSystem
 from pipeline.tools.verify import DIFFERENT, EQUAL, UNKNOWN, _judge, _mirror
 from pipeline.tracking.paths import METRICS
 
-VERIFY = ("python", "-m", "pipeline.tools.verify")
+VERIFY = ("python", "-m", "pipeline", "verify")
 
 
 def content(root: Path) -> dict[str, bytes]:

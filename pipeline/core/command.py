@@ -5,7 +5,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,18 @@ class InputError(Exception):
     """
 
 
-def run(main: click.Command | Callable[[], None]) -> None:
-    """Run a command and turn an `InputError` into one line on standard error and exit code 1.
+def run(main: click.Command) -> None:
+    """Run a command; bad input ends it as `clear_errors` says.
 
     A command line that is not understood gives exit code 2, as everywhere.
+    """
+    with clear_errors():
+        main.main(standalone_mode=False, help_option_names=["-h", "--help"])
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn an `InputError` into one line on standard error and exit code 1.
 
     To be told to stop (`kill`) is to be interrupted: what was begun is tidied up.
     """
@@ -34,7 +42,7 @@ def run(main: click.Command | Callable[[], None]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal of few characters shows ? for the others
     try:
-        main.main(standalone_mode=False) if isinstance(main, click.Command) else main()
+        yield
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

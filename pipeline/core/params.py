@@ -233,6 +233,11 @@ def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[st
     return changes
 
 
+def parameter_names(path: Path = PARAMS_FILE) -> list[str]:
+    """List the names of all parameters in params.yaml, each with its blocks (`train.units`)."""
+    return _leaves(read_yaml(path))
+
+
 def read_preset(name: str, path: Path = PRESETS_FILE) -> dict[str, str]:
     """Read the parameters of a preset, for `set_params`.
 

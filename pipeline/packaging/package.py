@@ -24,7 +24,7 @@ _NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 # What a loaded model imports of ours, and of others. mlflow is what loads it.
 _FILES = (
-    *("__init__", "core/__init__", "core/arrays", "core/text"),
+    *("core/__init__", "core/arrays", "core/text"),
     *("packaging/__init__", "packaging/classifier"),
 )
 _PACKAGES = ("mlflow", "numpy", "pandas")
@@ -83,6 +83,7 @@ def _code(package: Path, folder: Path, files: tuple[str, ...]) -> Path:
     for file in _FILES + files:
         (code / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(package / f"{file}.py", code / f"{file}.py")
+    (code / "__init__.py").touch()  # ours looks for an environment of the project, which a model does without
     return code
 
 

@@ -1,1 +1,1 @@
-"""What a person runs by hand, or make does: each is `python -m pipeline.tools.<name>`."""
+"""The verbs that a person runs: each is a command of `gatewise`, and `python -m pipeline.tools.<name>`."""

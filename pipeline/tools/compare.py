@@ -7,7 +7,6 @@ Both must have been tested on the same texts. Their files come from DVC's cache 
 nothing that lies in data/ changes but data/compare/, where the report goes.
 """
 
-import argparse
 import json
 import re
 import tempfile
@@ -16,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 from dvc.api import DVCFileSystem
@@ -38,6 +38,7 @@ from pipeline.corpus.reviews import read_groups, read_split
 from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import Differences, write_results
 from pipeline.reporting.stamp import REPORT
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.git import state, state_of
 from pipeline.tracking.machine import environment
 from pipeline.tracking.paths import DESCRIPTION, MODELS, PROCESSED, REVIEWS, TEST_LABELS, TOKENS
@@ -274,16 +275,24 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     return summary_with_times(output, times)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Two commits or experiments side by side.")
-    parser.add_argument("first", help="A: a commit, branch, tag or experiment")
-    parser.add_argument("second", nargs="?", default=WORKSPACE, help="B (default: the files as they are)")
-    arguments = parser.parse_args()
-    names = [re.sub(r"[^\w.-]+", "_", name) for name in (arguments.first, arguments.second)]
+@click.command(cls=Tool)
+@click.argument("a")
+@click.argument("b", default=WORKSPACE)
+def main(a: str, b: str) -> None:
+    """Set A and B side by side: two commits, branches, tags or experiments of `dvc exp run`.
+
+    Without B, A is compared with the files as they are. Nothing is trained, and only data/compare changes.
+
+    \b
+    Examples:
+      gatewise compare HEAD~1
+      gatewise compare main small-gru
+    """
+    names = [re.sub(r"[^\w.-]+", "_", name) for name in (a, b)]
     output = COMPARED / "..".join(names)
     with tempfile.TemporaryDirectory() as folder:
-        first = read_side(arguments.first, Path(folder) / "A")
-        second = read_side(arguments.second, Path(folder) / "B")
+        first = read_side(a, Path(folder) / "A")
+        second = read_side(b, Path(folder) / "B")
         print(compare_revisions(first, second, Tracker(second.dataset), output))
     print(f"\nreport: {output / REPORT}")
 

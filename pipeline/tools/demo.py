@@ -1,12 +1,9 @@
-"""Show a page to try the models: type a text, and all of them answer side by side. What `make demo` does.
-
-    python -m pipeline.tools.demo          # http://127.0.0.1:5002
+"""A page to try the models: type a text, and all of them answer side by side.
 
 The models are those on disk, of each kind the best on validation. The page needs no JavaScript and nothing from
 elsewhere; what is typed is escaped, and goes no further than this machine unless --host says otherwise.
 """
 
-import argparse
 import asyncio
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import click
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -34,6 +32,7 @@ from pipeline.core.params import read_params
 from pipeline.packaging.modelcard import kind
 from pipeline.serving.ports import check_port, trusted_hosts
 from pipeline.serving.selection import TextModel, open_trained, ranked
+from pipeline.tools.arguments import Tool, where
 from pipeline.tracking.paths import MODELS
 from pipeline.trained.trained import BASELINE, Trained
 
@@ -179,18 +178,24 @@ def entries_of(trained: Sequence[Trained]) -> list[Entry]:
     return entries
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A page on which LSTM, GRU and baseline answer side by side.")
-    parser.add_argument("--port", type=int, default=5002)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
-    arguments = parser.parse_args()
-    check_port(arguments.host, arguments.port)
+@click.command(cls=Tool)
+@where(5002)
+def main(port: int, host: str) -> None:
+    """Open a page where all models answer side by side.
+
+    The best model of each kind on disk answers. What you type stays on this machine, unless --host lets others in.
+
+    \b
+    Examples:
+      gatewise demo              # http://127.0.0.1:5002
+      gatewise demo --port 8080
+    """
+    check_port(host, port)
     params = read_params()
-    app = make_app(
-        params.dataset, entries_of(best_of_each(MODELS, params.dataset, params.models)), trusted_hosts(arguments.host)
-    )
-    print(f"demo: http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
+    entries = entries_of(best_of_each(MODELS, params.dataset, params.models))
+    app = make_app(params.dataset, entries, trusted_hosts(host))
+    print(f"demo: http://{host}:{port} (stop it with Ctrl-C)", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,20 @@
 """See inside the gates: one text, read token by token by a trained LSTM and a trained GRU side by side.
 
-python -m pipeline.tools.explain "The acting is wooden, but I loved every minute."
-python -m pipeline.tools.explain --models lstm-2,lstm-3 - < review.txt
-
 Reads   data/models/<model>-<seed>, data/processed/tokenizer.json
 Writes  explanation.png and explanation.html into --output; DVC does not know this folder, and git ignores it
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
+import click
 import numpy as np
 
-from pipeline.core.command import InputError, run
+from pipeline.core.command import PATH, InputError, run
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import MODELS, TOKENIZER
 
 if TYPE_CHECKING:  # at run time these are imported where they are used: --help must not wait for TensorFlow
@@ -188,20 +186,29 @@ def _bar(p: float, classes: int) -> str:
     return bar.replace("█" * length, f"{colour}{'█' * length}{_PLAIN}") if coloured else bar
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="See inside the gates: one text read by trained networks.")
-    parser.add_argument("text", help="what to read; - reads it from standard input")
-    parser.add_argument("--models", help="names like lstm-1,gru-1; without it, the first seed of each model")
-    parser.add_argument("--output", type=Path, default=Path("data/explain"), help="folder to write (data/explain)")
-    arguments = parser.parse_args()
-    text = sys.stdin.read() if arguments.text == "-" else arguments.text
+@click.command(cls=Tool)
+@click.argument("text")
+@click.option("--models", help="Names such as lstm-1,gru-1. Default: the first seed of each model.")
+@click.option("--output", type=PATH, default="data/explain", show_default=True, help="Folder to write.")
+def main(text: str, models: str | None, output: Path) -> None:
+    """Show how trained networks read TEXT, token by token.
+
+    The terminal shows the verdict after each token and the gates of the units that matter most. A picture and a page go
+    into the folder --output. TEXT may be -, for standard input.
+
+    \b
+    Examples:
+      gatewise explain "The acting is wooden, but I loved every minute."
+      gatewise explain --models lstm-2,lstm-3 - < review.txt
+    """
+    text = sys.stdin.read() if text == "-" else text
     if not text.strip():
         raise InputError("the text is empty")
     from pipeline.core.params import read_params
     from pipeline.inside.loading import names
 
-    print(explain(text, names(arguments.models, read_params()), arguments.output))
-    print(f"\nthe gates: {arguments.output}/explanation.html (in a browser), explanation.png")
+    print(explain(text, names(models, read_params()), output))
+    print(f"\nthe gates: {output}/explanation.html (in a browser), explanation.png")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,12 @@
-"""From a run to the files that made it, and from the files to their runs.
+"""From a run to the files that made it, and from the files to their runs."""
 
-python -m pipeline.tools.lineage                # what is on disk, and the run that made each
-python -m pipeline.tools.lineage lstm-1         # the run of that model on disk (else the latest of that name)
-python -m pipeline.tools.lineage comparison     # the evaluation of the results on disk (else the latest)
-python -m pipeline.tools.lineage 4f9c12…        # a run by its id, or the beginning of it
-"""
-
-import argparse
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 from tabulate import tabulate
 
 from pipeline.core.command import run
@@ -21,6 +15,7 @@ from pipeline.core.hashes import folder_md5
 from pipeline.core.params import read_params
 from pipeline.corpus.sources import SOURCE_FILE
 from pipeline.reporting.stamp import fingerprint
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.git import PATCH, has_default_remote, repository, tracked_files
 from pipeline.tracking.paths import METRICS, MODELS, RESULTS
 from pipeline.tracking.record import run_of
@@ -188,16 +183,24 @@ def _section(title: str, content: Mapping[str, str]) -> str:
     return f"{title}:\n" + "\n".join(f"  {name} = {value}" for name, value in content.items())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="From a run to the files that made it, and back.")
-    parser.add_argument(
-        "run", nargs="?", help="name or id of a run; without it, the models and results on disk are listed"
-    )
-    arguments = parser.parse_args()
+@click.command(cls=Tool)
+@click.argument("name", metavar="[RUN]", required=False)
+def main(name: str | None) -> None:
+    """Trace a run to the files that made it, and give the commands that bring them back.
+
+    RUN is the name of a model on disk, `comparison`, or the name, the id or the beginning of the id of a run. Without
+    RUN, a table shows the models and results on disk and the run of each.
+
+    \b
+    Examples:
+      gatewise lineage
+      gatewise lineage lstm-1
+      gatewise lineage 4f9c12
+    """
     params = read_params()
     tracker = Tracker(params.dataset)
-    if arguments.run:
-        record = tracker.record_of(on_disk_or_named(tracker, arguments.run))
+    if name:
+        record = tracker.record_of(on_disk_or_named(tracker, name))
         print(described(record, origin(record)))
     else:
         print(on_disk(tracker, MODELS, RESULTS, [*params.networks, BASELINE]))

@@ -1,16 +1,15 @@
 """What the memory of trained networks does over a data set: half-lives, distance, and words that move units.
 
-python -m pipeline.tools.memory
-python -m pipeline.tools.memory --models lstm-2,gru-2
-
 Reads   data/models/<model>-<seed>, and of data/processed the validation texts and the tokenizer
 Writes  memory.png into --output; DVC does not know this folder, and git ignores it
 """
 
-import argparse
 from pathlib import Path
 
-from pipeline.core.command import InputError, run
+import click
+
+from pipeline.core.command import PATH, InputError, run
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import MODELS, TOKENIZER, TOKENS
 
 
@@ -49,17 +48,25 @@ def look(names: list[str], output: Path) -> str:
     return f"{title}\n\n{table}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="What the memory of trained networks does over a data set.")
-    parser.add_argument("--models", help="names like lstm-1,gru-1; without it, the first seed of each model")
-    parser.add_argument("--output", type=Path, default=Path("data/explain"), help="folder to write (data/explain)")
-    arguments = parser.parse_args()
+@click.command(cls=Tool)
+@click.option("--models", help="Names such as lstm-1,gru-1. Default: the first seed of each model.")
+@click.option("--output", type=PATH, default="data/explain", show_default=True, help="Folder to write.")
+def main(models: str | None, output: Path) -> None:
+    """Show how long the units of trained networks remember.
+
+    The networks read validation texts. A table and a picture show half-lives, and the words that move units most.
+
+    \b
+    Examples:
+      gatewise memory
+      gatewise memory --models lstm-2,gru-2
+    """
     # Imported here and above, where it is used: --help must not wait for TensorFlow.
     from pipeline.core.params import read_params
     from pipeline.inside.loading import names
 
-    print(look(names(arguments.models, read_params()), arguments.output))
-    print(f"\nthe figure: {arguments.output}/memory.png")
+    print(look(names(models, read_params()), output))
+    print(f"\nthe figure: {output}/memory.png")
 
 
 if __name__ == "__main__":

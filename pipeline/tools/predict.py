@@ -1,10 +1,5 @@
 """Classify texts with a trained model.
 
-    python -m pipeline.tools.predict "A dull, lifeless film." "Superb."
-    python -m pipeline.tools.predict --file reviews.csv --column review --output answers.csv
-    python -m pipeline.tools.predict --file reviews.parquet --keep id --output answers.parquet --model gru-2
-    head -5 reviews.txt | python -m pipeline.tools.predict --file -
-
 The model is the champion of the data set (`make promote`), else the best on disk by validation accuracy; standard
 error says which. `--model` takes models:/…, runs:/…, a folder, or a name in data/models.
 
@@ -15,24 +10,25 @@ line per text, `label <tab> probability <tab> text`; with --output, it is a tabl
 text, there is none.
 """
 
-import argparse
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import click
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.command import InputError, progress, run
+from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.params import read_params
 from pipeline.core.text import valid_unicode
 from pipeline.corpus.tables import in_batches, read_table, row_count
 from pipeline.serving.selection import TextModel, choose
+from pipeline.tools.arguments import MODEL, Tool
 from pipeline.tracking.paths import MODELS
 
 INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
@@ -206,41 +202,50 @@ def _answer(
     return number
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    if bool(arguments.texts) == bool(arguments.file):
+def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: Path | None) -> None:
+    if bool(texts) == bool(file):
         raise InputError("expected either texts or --file; --help has examples")
-    if arguments.keep and not arguments.output:
+    if keep and not output:
         raise InputError("--keep needs --output, because what is printed is label, probability and text")
-    if arguments.output and arguments.output.suffix.lower() not in OUTPUTS:
-        raise InputError(f"--output must end in {', '.join(OUTPUTS)}. Received: {arguments.output}")
-    if arguments.output and arguments.file and arguments.output.resolve() == Path(arguments.file).resolve():
-        raise InputError(f"--output must be another file than --file. Received: {arguments.output}")
+    if output and output.suffix.lower() not in OUTPUTS:
+        raise InputError(f"--output must end in {', '.join(OUTPUTS)}. Received: {output}")
+    if output and file and output.resolve() == Path(file).resolve():
+        raise InputError(f"--output must be another file than --file. Received: {output}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Classify texts with a trained model.")
-    parser.add_argument("texts", nargs="*", metavar="text", help="a text to classify")
-    parser.add_argument("--file", help="CSV, TSV, JSONL, Parquet, or .txt with one text per line; - is standard input")
-    parser.add_argument("--column", default="text", help="where the texts stand (default: text)")
-    parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the file to carry over")
-    parser.add_argument("--output", type=Path, help="a .csv, .tsv, .jsonl or .parquet file (default: print)")
-    parser.add_argument("--model", help="models:/…, runs:/…, a folder or a name in data/models (default: the champion)")
-    arguments = parser.parse_args()
-    _check(arguments)
-    tables = (
-        read_texts(arguments.file, arguments.column, arguments.keep)
-        if arguments.file
-        else iter([pd.DataFrame({arguments.column: arguments.texts}, dtype=object)])
-    )
+@click.command(cls=Tool)
+@click.argument("text", nargs=-1)
+@click.option("--file", help="CSV, TSV, JSONL or Parquet, or .txt with one text per line; - is standard input.")
+@click.option("--column", default="text", show_default=True, help="The column with the texts.")
+@click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the file to carry over.")
+@click.option("--output", type=PATH, help="A .csv, .tsv, .jsonl or .parquet file. Default: print.")
+@MODEL
+def main(
+    text: tuple[str, ...], file: str | None, column: str, keep: tuple[str, ...], output: Path | None, model: str | None
+) -> None:
+    """Classify each TEXT, or the texts of a file, with a trained model.
+
+    Without --output, a line is printed per text: label, probability, text. With it, a table is written: the text, the
+    columns of --keep, `label`, and one probability per label.
+
+    \b
+    Examples:
+      gatewise predict "A dull, lifeless film." "Superb."
+      gatewise predict --file reviews.csv --column review --output answers.csv
+      gatewise predict --file reviews.parquet --keep id film --output answers.parquet --model gru-2
+      head -5 reviews.txt | gatewise predict --file -
+    """
+    _check(text, file, keep, output)
+    tables = read_texts(file, column, [*keep]) if file else iter([pd.DataFrame({column: text}, dtype=object)])
     first = next(tables, None)  # what is wrong with the file should show before a model is opened, which takes seconds
     if first is None or first.empty:
-        raise InputError(f"{arguments.file} holds no texts")
-    model, which = choose(arguments.model, read_params().dataset, MODELS)
+        raise InputError(f"{file} holds no texts")
+    chosen, which = choose(model, read_params().dataset, MODELS)
     print(f"model: {which}", file=sys.stderr)
-    total = row_count(Path(arguments.file)) if arguments.file else len(first)
-    number = _answer(model, chain([first], tables), arguments.column, arguments.output, total)
-    if arguments.output:
-        print(f"{number:,} texts: {arguments.output}", file=sys.stderr)
+    total = row_count(Path(file)) if file else len(first)
+    number = _answer(chosen, chain([first], tables), column, output, total)
+    if output:
+        print(f"{number:,} texts: {output}", file=sys.stderr)
 
 
 if __name__ == "__main__":

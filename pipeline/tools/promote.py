@@ -1,9 +1,4 @@
-"""Make the best model the champion of its data set, if it is not worse than today's: what `make promote` does.
-
-    python -m pipeline.tools.promote                          # the best on validation of what is on disk
-    python -m pipeline.tools.promote --model gru-2            # this one
-    python -m pipeline.tools.promote --better-than-baseline   # the best network, if it beats the n-grams
-    python -m pipeline.tools.promote --rollback               # the champion before this one
+"""Make the best model the champion of its data set, if it is not worse than today's.
 
 The candidate becomes a version of the registered model `gatewise-<dataset>`. The gate is the accuracy of what MLflow
 would serve, opened and asked here, on the test texts, the same ones for all models:
@@ -19,7 +14,6 @@ A candidate that passes gets the alias `champion`; one that does not gets `chall
 error, 2 a command line that is not understood). A rollback skips versions that were deleted or do not open any more.
 """
 
-import argparse
 import hashlib
 import json
 import sys
@@ -27,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 
@@ -39,6 +34,7 @@ from pipeline.packaging.modelcard import Accuracy, model_card
 from pipeline.packaging.training_data import changed_inputs
 from pipeline.serving.registry import Registry, Version, model_of
 from pipeline.serving.selection import TextModel, best_on_disk, named, open_trained, ranked
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import MODELS, PROCESSED
 from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
@@ -213,29 +209,48 @@ def _points(difference: Difference) -> str:
     return f"{mean} points (95 % interval {low} to {high})"
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Make the best model the champion, if it is not worse than today's.")
-    parser.add_argument("--model", help="a folder, or a name in data/models (default: the best on validation)")
-    parser.add_argument("--better-than-baseline", action="store_true", help="only a network that beats the n-grams")
-    parser.add_argument("--without-comparison", action="store_true", help="replace a champion of other test texts")
-    parser.add_argument("--rollback", action="store_true", help="make the former champion the champion again")
-    return parser.parse_args()
+@click.command(cls=Tool)
+@click.option("--model", help="A folder, or a name in data/models. Default: the best on validation.")
+@click.option("--better-than-baseline", is_flag=True, help="Promote only a network that beats the n-grams.")
+@click.option("--without-comparison", is_flag=True, help="Replace a champion that was tested on other texts.")
+@click.option("--rollback", "back", is_flag=True, hidden=True, help="The command `gatewise rollback`.")
+def main(model: str | None, better_than_baseline: bool, without_comparison: bool, back: bool) -> None:
+    """Make the best model the champion, if it is not worse than today's champion.
 
+    Both models answer the test texts. A model that is worse becomes the challenger, and the exit code is 3.
 
-def main() -> None:
-    arguments = _options()
+    \b
+    Examples:
+      gatewise promote
+      gatewise promote --model gru-2
+      gatewise promote --better-than-baseline
+    """
+    if back:
+        return roll_back()
     dataset = read_params().dataset
     registry = Registry(dataset)
-    if arguments.rollback:
-        with registry.locked():
-            restored, deposed = registry.roll_back()
-        print(f"{registry.model}: {restored} is the champion again; {deposed} was")
-    else:
-        trained = candidate(arguments.model, MODELS, dataset, arguments.better_than_baseline)
-        split, compared = read_test_split(PROCESSED), not arguments.without_comparison
-        promoted, words = promote(registry, Tracker(dataset), trained, split, arguments.better_than_baseline, compared)
-        print(f"{registry.model}: {words}")
-        sys.exit(0 if promoted else REFUSED)
+    trained = candidate(model, MODELS, dataset, better_than_baseline)
+    split, compared = read_test_split(PROCESSED), not without_comparison
+    promoted, words = promote(registry, Tracker(dataset), trained, split, better_than_baseline, compared)
+    print(f"{registry.model}: {words}")
+    sys.exit(0 if promoted else REFUSED)
+
+
+@click.command(cls=Tool)
+def rollback() -> None:
+    """Make the former champion the champion again.
+
+    Versions that were deleted or do not open any more are passed by.
+    """
+    roll_back()
+
+
+def roll_back() -> None:
+    """Give the alias of the champion back to the one before it, and say so."""
+    registry = Registry(read_params().dataset)
+    with registry.locked():
+        restored, deposed = registry.roll_back()
+    print(f"{registry.model}: {restored} is the champion again; {deposed} was")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""Make the report anew from data/results and from what MLflow knows by now: what `make report` does.
-
-    python -m pipeline.tools.report
+"""Make the report anew from data/results and from what MLflow knows by now.
 
 `evaluate` makes it too, but DVC does not keep it: it has times and ids, which differ from run to run. After
 `dvc checkout` or `dvc pull`, or where DVC restored `evaluate` from its cache, this brings it up to date.
@@ -10,6 +8,7 @@ import click
 
 from pipeline.core.command import run
 from pipeline.core.params import read_params
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import MODELS, PROCESSED, RESULTS
 from pipeline.tracking.publishing import renew_report
 from pipeline.tracking.record import run_of
@@ -17,8 +16,12 @@ from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, Trained
 
 
-@click.command(help="Make the report anew from data/results and MLflow.")
+@click.command(cls=Tool)
 def main() -> None:
+    """Write data/results/report.html anew, with the times that MLflow knows by now.
+
+    Run it after `dvc checkout` or `dvc pull`: DVC does not keep the report.
+    """
     params = read_params()
     tracker = Tracker(params.dataset)
     trained = [Trained.load(MODELS / name) for name in (*params.networks, BASELINE)]

@@ -1,8 +1,4 @@
-"""Classify Parquet files with Spark, on all cores of this machine or on a cluster. What `make score` does.
-
-    python -m pipeline.tools.score --input reviews --output answers --column review --keep id
-    python -m pipeline.tools.score --input reviews --output answers --partitions 64 --model gru-1
-    python -m pipeline.tools.score --input reviews --output answers --master spark://host:7077
+"""Classify Parquet files with Spark, on all cores of this machine or on a cluster.
 
 The input is a folder of Parquet files (or one file), the output a folder that Spark, pandas and others read as one
 table: the texts, the columns named with --keep, `label`, and `p_<label>` for every label, in no order. A text that is
@@ -13,7 +9,6 @@ temporary folder and gets its name when it is complete. A run that was stopped g
 again: `_scoring.json` in the output says which model and which files it is about, and anything else is refused.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -23,14 +18,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from pipeline.core.command import InputError, did_you_mean, progress, run
+from pipeline.core.command import PATH, InputError, did_you_mean, progress, run
 from pipeline.core.hashes import sha256
 from pipeline.core.params import read_params
 from pipeline.serving.selection import served_uri
+from pipeline.tools.arguments import MODEL, Tool
 
 # Of the form `key=value`, so that readers take the folders for parts of one table.
 PARTITION = "gatewise_partition={:05d}"
@@ -174,23 +171,40 @@ def _alone(output: Path) -> Iterator[None]:
         raise InputError(f"{output} cannot be written: {error.strerror or error}") from None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Classify Parquet files with Spark.")
-    parser.add_argument("--input", type=Path, required=True, help="a folder of .parquet files, or one")
-    parser.add_argument("--output", type=Path, required=True, help="a folder")
-    parser.add_argument("--column", default="text", help="where the texts stand (default: text)")
-    parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the input to carry over")
-    parser.add_argument("--partitions", type=int, help="how many parts are written one by one (default: one per file)")
-    parser.add_argument("--model", help="models:/…, runs:/…, a folder or a name in data/models (default: the champion)")
-    parser.add_argument("--master", default="local[*]", help="of Spark (default: all cores of this machine)")
-    given = parser.parse_args()
-    if given.output.resolve().is_relative_to(given.input.resolve()):
-        raise InputError(f"--output must not lie in --input ({given.input}). Received: {given.output}")
+@click.command(cls=Tool)
+@click.option("--input", "source", type=PATH, required=True, help="A folder of .parquet files, or one file.")
+@click.option("--output", type=PATH, required=True, help="A folder.")
+@click.option("--column", default="text", show_default=True, help="The column with the texts.")
+@click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the input to carry over.")
+@click.option("--partitions", type=int, help="Number of parts, written one by one. Default: one per file.")
+@MODEL
+@click.option("--master", default="local[*]", show_default=True, help="Address of Spark; local[*] is this machine.")
+def main(
+    source: Path,
+    output: Path,
+    column: str,
+    keep: tuple[str, ...],
+    partitions: int | None,
+    model: str | None,
+    master: str,
+) -> None:
+    """Classify Parquet files with Spark, on all cores of this machine or on a cluster.
+
+    The output has the texts, the columns of --keep, `label`, and one probability per label. A run that was stopped goes
+    on when you start it again. Spark needs Java; `make score` installs Spark.
+
+    \b
+    Examples:
+      gatewise score --input reviews --output answers --column review --keep id film
+      gatewise score --input reviews --output answers --master spark://host:7077
+    """
+    if output.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"--output must not lie in --input ({source}). Received: {output}")
     check_spark()
-    uri = served_uri(given.model, read_params().dataset)
+    uri = served_uri(model, read_params().dataset)
     print(f"model: {uri}")
-    number, before = score(given.input, given.output, given.column, given.keep, given.partitions, uri, given.master)
-    print(f"{number} partitions, {before} of them done before: {given.output}")
+    number, before = score(source, output, column, keep, partitions, uri, master)
+    print(f"{number} partitions, {before} of them done before: {output}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,4 @@
-"""Serve a model over HTTP: raw text in, label and probabilities out. What `make serve` does.
-
-    python -m pipeline.tools.serve                          # the champion, on http://127.0.0.1:5001
-    python -m pipeline.tools.serve --model gru-1 --port 8000
-
-    curl localhost:5001/invocations -H "Content-Type: application/json" \
-        -d '{"dataframe_records": [{"text": "A dull, lifeless film."}]}'
+"""Serve a model over HTTP: raw text in, label and probabilities out.
 
 Requests and answers are those of `mlflow models serve` (see payloads.py for the forms); `GET /ping` and `/health` say
 that it is up. What is no list of texts gets status 400, 413 or 415, and a sentence. The model is loaded once: to serve
@@ -12,12 +6,12 @@ another champion, start the server again. A prediction uses all cores as it is, 
 other.
 """
 
-import argparse
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
+import click
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -33,6 +27,7 @@ from pipeline.serving.payloads import LONGEST, RefusedError, read_texts
 from pipeline.serving.ports import check_port, trusted_hosts
 from pipeline.serving.registry import Registry
 from pipeline.serving.selection import TextModel, served_uri
+from pipeline.tools.arguments import MODEL, Tool, where
 
 
 def make_app(model: TextModel, hosts: list[str]) -> Starlette:
@@ -103,20 +98,29 @@ def _problem(status: int, sentence: str, headers: Mapping[str, str] | None = Non
     return JSONResponse({"error_code": HTTPStatus(status).name, "message": sentence}, status, headers)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve a model over HTTP: raw text in, label and probabilities out.")
-    parser.add_argument("--model", help="models:/…, runs:/…, a folder or a name in data/models (default: the champion)")
-    parser.add_argument("--port", type=int, default=5001)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
-    arguments = parser.parse_args()
-    check_port(arguments.host, arguments.port)
+@click.command(cls=Tool)
+@MODEL
+@where(5001)
+def main(model: str | None, port: int, host: str) -> None:
+    """Serve a model over HTTP: raw text in, label and probabilities out.
+
+    Requests are those of `mlflow models serve`. To serve another champion, start the server again.
+
+    \b
+    Examples:
+      gatewise serve                           # http://127.0.0.1:5001
+      gatewise serve --model gru-1 --port 8000
+      curl localhost:5001/invocations -H "Content-Type: application/json" \\
+        -d '{"dataframe_records": [{"text": "A dull, lifeless film."}]}'
+    """
+    check_port(host, port)
     dataset = read_params().dataset
-    uri = served_uri(arguments.model, dataset)
-    model = Registry(dataset).load(uri)
-    model.predict(["", "two words"])  # a network compiles once more when it first gets several
-    app = make_app(model, trusted_hosts(arguments.host))
-    print(f"serving {uri} on http://{arguments.host}:{arguments.port} (stop it with Ctrl-C)", flush=True)
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
+    uri = served_uri(model, dataset)
+    loaded = Registry(dataset).load(uri)
+    loaded.predict(["", "two words"])  # a network compiles once more when it first gets several
+    app = make_app(loaded, trusted_hosts(host))
+    print(f"serving {uri} on http://{host}:{port} (stop it with Ctrl-C)", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
 """The word vectors that the networks started from, as a text file: for another data set, or for other programs.
 
-python -m pipeline.tools.vectors --output data/vectors/imdb.txt
-
 Reads   data/processed/embeddings.npz and data/processed/tokenizer.json
 Writes  the text format of word2vec: a line with how many there are and their size, then a word and its numbers per line
 """
 
-import argparse
 from pathlib import Path
 
+import click
 from tokenizers import Tokenizer
 
-from pipeline.core.command import InputError, run
+from pipeline.core.command import PATH, InputError, run
 from pipeline.core.folders import check_files
 from pipeline.tokens.wordvectors import WordVectors
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import EMBEDDINGS, TOKENIZER
 
 
@@ -38,10 +37,18 @@ def write(vectors: WordVectors, words: list[str], path: Path) -> int:
     return len(rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="The word vectors that the networks started from, as a text file.")
-    parser.add_argument("--output", type=Path, required=True, help="file to write, such as data/vectors/imdb.txt")
-    arguments = parser.parse_args()
+@click.command(cls=Tool)
+@click.option("--output", type=PATH, required=True, help="File to write.")
+def main(output: Path) -> None:
+    """Write the word vectors that the networks started from to a text file.
+
+    Another data set may start from them, and other programs read them: the format is that of word2vec.
+
+    \b
+    Examples:
+      gatewise vectors --output data/vectors/imdb.txt
+      gatewise run dataset=rotten_tomatoes vectors=imdb.txt
+    """
     check_files(EMBEDDINGS, TOKENIZER)
     vectors = WordVectors.load(EMBEDDINGS)
     if not vectors.known.any():
@@ -49,10 +56,10 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(TOKENIZER))
     words = [str(tokenizer.id_to_token(row)) for row in range(len(vectors.known))]
     try:
-        count = write(vectors, words, arguments.output)
+        count = write(vectors, words, output)
     except OSError as error:
-        raise InputError(f"{arguments.output} cannot be written: {error.strerror}") from None
-    print(f"{count:,} vectors of {vectors.vectors.shape[1]} numbers in {arguments.output}")
+        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+    print(f"{count:,} vectors of {vectors.vectors.shape[1]} numbers in {output}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ The exit code is 0 when all outputs are identical or equal. Data and tokens have
 different.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 from dvc.api import DVCFileSystem
 from dvc.utils.serialize import parse_yaml
 from dvc_data.index import DataIndexError
@@ -37,6 +37,7 @@ from pipeline.core.command import InputError, did_you_mean, run, search_path
 from pipeline.core.folders import SOURCES, project_root
 from pipeline.core.params import PARAMS_FILE, read_yaml
 from pipeline.corpus.fetching import MIRROR_VARIABLE
+from pipeline.tools.arguments import Tool
 from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.paths import METRICS, RAW, RESULTS
 from pipeline.tracking.revisions import RecordedParams, value_of
@@ -250,27 +251,37 @@ def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
     return recorded if recorded.pop(METRICS.name, None) == metrics else {}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Prove that a commit gives the results that its dvc.lock records.")
-    parser.add_argument("--stage", help="a stage of dvc.yaml, such as train@lstm-1; default: all")
-    parser.add_argument("--revision", default="HEAD", help="the commit to verify (default: HEAD)")
-    parser.add_argument("--tolerance", type=float, default=0.005, help="between metrics (default: 0.005)")
-    parser.add_argument("--keep", action="store_true", help="leave the clone")
-    arguments = parser.parse_args()
+@click.command(cls=Tool)
+@click.option("--stage", help="A stage of dvc.yaml, such as train@lstm-1. Default: all.")
+@click.option("--revision", default="HEAD", show_default=True, help="The commit to verify.")
+@click.option("--tolerance", default=0.005, show_default=True, help="The difference that two metrics may have.")
+@click.option("--keep", is_flag=True, help="Leave the clone for a look.")
+def main(stage: str | None, revision: str, tolerance: float, keep: bool) -> None:
+    """Prove that a commit gives the results that its dvc.lock records.
+
+    The commit runs again in a clone, without DVC's cache. Each output then has identical bytes, has equal numbers, or
+    is different. The exit code is 0 if all outputs are identical or equal.
+
+    \b
+    Examples:
+      gatewise verify
+      gatewise verify --stage train@lstm-1
+      gatewise verify --revision v1 --keep
+    """
     root = project_root()
     folder = Path(tempfile.mkdtemp(prefix="gatewise-verify-"))
     try:
-        verdicts = verify(root, arguments.revision, arguments.stage, arguments.tolerance, folder / "clone")
+        verdicts = verify(root, revision, stage, tolerance, folder / "clone")
     finally:
-        if not arguments.keep:
+        if not keep:
             shutil.rmtree(folder)
     rows = [(v.stage, v.output, v.expected[:8], v.came[:8], v.verdict) for v in verdicts]
     table = tabulate(rows, headers=["stage", "output", "in dvc.lock", "came", ""], disable_numparse=True)
-    print(f"\n{table}\n\n{_sides(root, arguments.revision)}")
+    print(f"\n{table}\n\n{_sides(root, revision)}")
     counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT, UNKNOWN)}
     summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    print(f"\n{arguments.revision}: {summary} (tolerance {arguments.tolerance})")
-    if arguments.keep:
+    print(f"\n{revision}: {summary} (tolerance {tolerance})")
+    if keep:
         print(f"the clone: {folder / 'clone'}")
     sys.exit(1 if counts[DIFFERENT] or counts[UNKNOWN] else 0)
 

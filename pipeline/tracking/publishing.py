@@ -18,7 +18,7 @@ from pipeline.core.command import InputError
 from pipeline.core.hashes import md5
 from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import STATISTICS, SUMMARY
-from pipeline.reporting.stamp import VERDICT, fingerprint
+from pipeline.reporting.stamp import fingerprint
 from pipeline.tracking.git import state
 from pipeline.tracking.machine import environment
 from pipeline.tracking.record import complete, record_comparison, record_machine
@@ -85,18 +85,40 @@ def publish(dataset: str, trained: Sequence[Trained], data: Path, results: Path)
         results: the folder with the results.
     """
     tracker = Tracker(dataset)
-    reviews = data / "reviews.parquet"
-    version = (dataset, md5(reviews))
     compared = Compared.read(results, trained, complete(tracker, trained, data / "tokenizer.json"))
+    _publish(tracker, compared, data, results)
+
+
+def publish_again(
+    tracker: Tracker, trained: Sequence[Trained], runs: Mapping[str, Any], data: Path, results: Path
+) -> None:
+    """Publish results once more, in the place of the comparison that MLflow has of them.
+
+    Args:
+        tracker: the experiment.
+        trained: the models compared.
+        runs: name of each to MLflow's run.
+        data: the folder that preprocess wrote.
+        results: the folder with the results, which `check_results` has found to be of these models.
+    """
+    compared = Compared.read(results, trained, runs)
+    _publish(tracker, compared, data, results, tracker.find(fingerprint(results)))
+
+
+def _publish(tracker: Tracker, compared: Compared, data: Path, results: Path, old: Any = None) -> None:
+    reviews = data / "reviews.parquet"
+    version = (tracker.dataset, md5(reviews))
     for name, run in compared.runs.items():
         scores = {f"test_{key}": value for key, value in compared.statistics["scores"][name].items()}
         tracker.record_scores(run, scores, version)
-    write_report(tracker, compared, data, results, state(), environment())
+    record = tracker.record_of(old) if old else None
+    commit, machine = (record.commit_and_state, record.environment) if record else (state(), environment())
+    write_report(tracker, compared, data, results, commit, machine)
     text = summary_with_times(results, compared.times)
     if compared.is_complete:
         ids = {name: run.info.run_id for name, run in compared.runs.items()}
         record_machine(compared.runs, results)
-        record_comparison(tracker, compared.costs, ids, version, reviews, results, text)
+        record_comparison(tracker, compared.costs, ids, version, reviews, results, text, old)
     print(text)
     print(tracker.where_to_look())
 
@@ -136,18 +158,28 @@ def renew_report(
     Raises:
         InputError: there are no results, or they are of other data or models than those that lie here.
     """
-    for name in (STATISTICS, VERDICT):
-        if not (results / name).exists():
-            raise InputError(f"{results / name} does not exist: there are no results yet; run `make repro`")
+    check_results(tracker.dataset, trained, data, results)
     compared = Compared.read(results, trained, runs)
-    here = {model.name: model.fingerprint for model in trained}
-    check_origin(compared.statistics, tracker.dataset, md5(data / "reviews.parquet"), here, results)
     if compared.is_complete:
         record_machine(compared.runs, results)
     evaluated = tracker.find(fingerprint(results))
     record = tracker.record_of(evaluated) if evaluated else None
     commit = record.commit_and_state if record else "not known: MLflow has no run of this comparison"
     return write_report(tracker, compared, data, results, commit, record.environment if record else {})
+
+
+def check_results(dataset: str, trained: Sequence[Trained], data: Path, results: Path) -> None:
+    """Make sure that the results on disk are of these models and data.
+
+    Raises:
+        InputError: they are not, or there are none.
+    """
+    for name in (STATISTICS, VERDICT):
+        if not (results / name).exists():
+            raise InputError(f"{results / name} does not exist: there are no results yet; run `make repro`")
+    statistics = json.loads((results / STATISTICS).read_text(encoding="utf-8"))
+    here = {model.name: model.fingerprint for model in trained}
+    check_origin(statistics, dataset, md5(data / "reviews.parquet"), here, results)
 
 
 def check_origin(

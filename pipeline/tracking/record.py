@@ -72,10 +72,32 @@ def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
     read = locked_dependencies(ModelName.parse(trained.name).stage, trained.folder)
     made_from = read if trained.card["inputs"].items() <= read.items() else {}
     with tracker.run(trained.name, stage, {"restored": "true"}, made_from) as tracked:
-        for numbers in trained.history.reset_index().to_dict("records"):
-            epoch = int(numbers.pop("epoch"))
-            tracked.epoch(epoch, {str(name): value for name, value in numbers.items()})
-        finish(tracked, trained, tokenizer)
+        _write(tracked, trained, tokenizer)
+
+
+def rewrite(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict[str, Any]:
+    """Write the run of every model again, with the times and the origin that the old run knows.
+
+    Returns:
+        Name to the new run; a model that had none is restored.
+    """
+    with tracker.completing():
+        for trained in runs:
+            # What a run is asked for may be logged in other words by now.
+            old = run_of(tracker, trained) or tracker.find(trained.fingerprint)
+            if old is None:
+                restore(tracker, trained, tokenizer)
+                continue
+            with tracker.again(old) as tracked:
+                _write(tracked, trained, tokenizer)
+    return _runs_of(tracker, runs)
+
+
+def _write(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
+    for numbers in trained.history.reset_index().to_dict("records"):
+        epoch = int(numbers.pop("epoch"))
+        tracked.epoch(epoch, {str(name): value for name, value in numbers.items()})
+    finish(tracked, trained, tokenizer)
 
 
 def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict[str, Any]:
@@ -89,6 +111,10 @@ def complete(tracker: Tracker, runs: Sequence[Trained], tokenizer: Path) -> dict
         for trained in runs:
             if run_of(tracker, trained) is None:
                 restore(tracker, trained, tokenizer)
+    return _runs_of(tracker, runs)
+
+
+def _runs_of(tracker: Tracker, runs: Sequence[Trained]) -> dict[str, Any]:
     found = {trained.name: run_of(tracker, trained) for trained in runs}
     return {name: run for name, run in found.items() if run is not None}
 
@@ -129,6 +155,7 @@ def record_comparison(
     reviews: Path,
     results: Path,
     summary: str,
+    old: Any = None,
 ) -> None:
     """Log one run that links every run it compares and holds the summary, the numbers, the plots and the report.
 
@@ -140,9 +167,11 @@ def record_comparison(
         reviews: the file with that digest.
         results: the folder with the results and the report.
         summary: Markdown, shown above the run, with links to the runs compared.
+        old: the run of the same comparison that this one supersedes, if there is one.
     """
     metrics, statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
-    with tracker.run(COMPARISON, "evaluate", {f"run.{name}": run_id for name, run_id in run_ids.items()}) as tracked:
+    tags = {f"run.{name}": run_id for name, run_id in run_ids.items()}
+    with tracker.again(old, tags) if old else tracker.run(COMPARISON, "evaluate", tags) as tracked:
         tracked.params(_comparison_params(statistics))
         tracked.metrics(_comparison_metrics(metrics, statistics, costs) | memory["metrics"])
         tracked.dataset(*dataset, reviews, "test")

@@ -38,6 +38,8 @@ COMPARISON = "comparison"
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
 DEPENDENCIES = "dependencies.json"
 
+SUPERSEDED = "gatewise.superseded"  # on a run that was written again: the id of the one that stands for it
+TIMES = "time/"  # metrics that nobody could measure again without training
 # A server that does not answer is given up after seconds, not after MLflow's four minutes: the first time after five.
 _FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _SETTINGS = {
@@ -47,6 +49,9 @@ _SETTINGS = {
 }
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
 _RUN_ID = re.compile("[0-9a-f]+")  # or the beginning of one
+# Tags of a run that say who made it and from what; all others are written anew with it.
+_ORIGIN = ("gatewise.", "mlflow.user", "mlflow.source.", "mlflow.parentRunId")
+_OF_ONE_RUN = (FINGERPRINT, SUPERSEDED, "gatewise.process")
 
 T = TypeVar("T")
 
@@ -136,14 +141,57 @@ class Tracker:
         finally:
             self._end(status)
 
+    @contextmanager
+    def again(self, old: Run, tags: dict[str, str] | None = None) -> Iterator["TrackedRun"]:
+        """Write a finished run anew: with its origin, its times, and when it began and ended.
+
+        The old run stays, and is marked once the new one is complete; `find` then passes it by.
+
+        Args:
+            old: the run.
+            tags: tags that change; `gatewise.` is put before their names.
+        """
+        kept = {name: value for name, value in old.data.tags.items() if name.startswith(_ORIGIN)}
+        kept = {name: value for name, value in kept.items() if name not in _OF_ONE_RUN}
+        kept |= {
+            f"gatewise.{name}": value for name, value in {"process": _process(os.getpid()), **(tags or {})}.items()
+        }
+        run = self._try(
+            lambda: self._client.create_run(
+                str(self._experiment_id), old.info.start_time, kept, run_name=old.info.run_name
+            )
+        )
+        status = "FAILED"
+        tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try)
+        try:
+            self._try(lambda: mlflow.start_run(run_id=tracked.run_id))
+            self._try(lambda: self._copy(old, tracked.run_id))
+            yield tracked
+            status = "FINISHED"
+        finally:
+            self._end(status)
+        self._try(lambda: self._client.set_terminated(tracked.run_id, status, old.info.end_time))
+        self._try(lambda: self._client.set_tag(old.info.run_id, SUPERSEDED, tracked.run_id))
+
+    def _copy(self, old: Run, run_id: str) -> None:
+        """Copy to a run what the files on disk do not tell: what an old run was made from, and its times."""
+        names = {file.path for file in self._client.list_artifacts(old.info.run_id)}
+        for name in names & {DEPENDENCIES, PATCH}:
+            text = mlflow.artifacts.load_text(f"{old.info.artifact_uri}/{name}")
+            self._client.log_text(run_id, text, name)
+        times = [name for name in old.data.metrics if name.startswith(TIMES)]
+        history = [point for name in times for point in self._client.get_metric_history(old.info.run_id, name)]
+        points = [Metric(point.key, point.value, point.timestamp, point.step) for point in history]
+        self._client.log_batch(run_id, metrics=points)
+
     def find(self, fingerprint: str, params: dict[str, Any] | None = None) -> Run | None:
-        """Find the latest complete run that wrote the file with this fingerprint.
+        """Find the latest complete run that wrote the file with this fingerprint; superseded ones do not count.
 
         Args:
             fingerprint: SHA-256, of a model for a training run.
             params: what the run was asked for, if that matters: other epochs may give the same model.
         """
-        runs = self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'")
+        runs = _live(self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'"))
         wanted = {name: str(value) for name, value in (params or {}).items()}
         return next((run for run in runs if wanted.items() <= run.data.params.items()), None)
 
@@ -157,11 +205,10 @@ class Tracker:
         if len(text) == 32 and _RUN_ID.fullmatch(text):
             with suppress(MlflowException):
                 return self._client.get_run(text)
-        conditions = [f"attributes.run_name = '{text}'"] if "'" not in text else []
-        conditions += [f"attributes.run_id LIKE '{text}%'"] if _RUN_ID.fullmatch(text) else []
-        for condition in conditions:
-            if runs := self._search(condition, 1):
-                return runs[0]
+        if "'" not in text and (runs := _live(self._search(f"attributes.run_name = '{text}'"))):
+            return runs[0]
+        if _RUN_ID.fullmatch(text) and (runs := self._search(f"attributes.run_id LIKE '{text}%'", 1)):
+            return runs[0]
         names = sorted({str(run.info.run_name) for run in self._search()})
         self.must_answer()
         experiment = EXPERIMENT.format(dataset=self.dataset)
@@ -307,6 +354,11 @@ class Tracker:
                 file=sys.stderr,
             )
             return None
+
+
+def _live(runs: list[Run]) -> list[Run]:
+    """Leave out the runs that were written again."""
+    return [run for run in runs if SUPERSEDED not in run.data.tags]
 
 
 def _process(number: int | str) -> str:

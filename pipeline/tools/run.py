@@ -1,0 +1,124 @@
+"""Set parameters, then run the pipeline.
+
+All names and values are checked before any work. `dvc repro` then runs what is not up to date.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+from filelock import FileLock, Timeout
+
+from pipeline.core.command import InputError, run, search_path
+from pipeline.core.params import parameter_names, read_params, read_preset, set_params
+from pipeline.embed import find
+from pipeline.reporting.stamp import REPORT, fingerprint, is_current
+from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
+from pipeline.tracking.store import is_missing
+
+LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
+
+
+def parse(words: Sequence[str]) -> dict[str, str]:
+    """Read `name=value`, `--name value` or `--name=value`, any number of times.
+
+    A name in capitals stands for the one in small letters. `mlflow run` hands on an option that nobody gave as an empty
+    one, so an empty `--name` leaves the parameter as it is.
+
+    Raises:
+        click.UsageError: something else stands there.
+    """
+    assignments = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.removeprefix("--").partition("=")
+        is_option = word.startswith("--")
+        if not name or name.startswith("-") or not (equals or (is_option and rest)):
+            raise click.UsageError(f"expected name=value, such as units=32. Received: {' '.join([word, *rest])}")
+        value = value if equals else rest.pop(0)
+        if not value and not is_option:
+            raise click.UsageError(f"{word} has no value.")
+        if value:
+            assignments[name.lower() if name.isupper() else name] = value
+    return assignments
+
+
+def reproduce(given: dict[str, str]) -> int:
+    """Write parameters, run the pipeline, and make sure that MLflow and the report know what came out.
+
+    Args:
+        given: name to value; `preset` stands for those in presets.yaml.
+
+    Returns:
+        The exit code.
+    """
+    preset = given.pop("preset", None)
+    # What is given by name beside a preset goes before it.
+    wanted = (read_preset(preset) if preset else {}) | given
+    vectors = wanted.get("embeddings.vectors", wanted.get("vectors", "none"))
+    if vectors not in ("none", "word2vec"):
+        find(vectors, VECTORS)  # or `embed` would say so, when DVC has taken away the vectors from before
+    changes = set_params(wanted)
+    for change in changes:
+        print(f"params.yaml: {change}", flush=True)
+    code = repro()
+    dataset = read_params().dataset
+    if code == 0 and is_missing(dataset, fingerprint(RESULTS)):
+        # DVC brought the results back without running anything, or MLflow was away: runs are written from the files.
+        code = repro("--force", "--single-item", "evaluate")
+    if code == 0 and not is_current(RESULTS):
+        # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
+        print(SUMMARY.read_text(encoding="utf-8"), flush=True)
+        code = subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False).returncode
+    if code == 0:
+        print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
+    elif changes:
+        print(f"params.yaml keeps {'; '.join(changes)}; `git checkout params.yaml` takes it back", file=sys.stderr)
+    return code
+
+
+def repro(*options: str) -> int:
+    """Run `dvc repro`; its exit code."""
+    # The stages start `python`: it has to be this one.
+    command = [sys.executable, "-m", "dvc", "repro", *options]
+    return subprocess.run(command, env={**os.environ, "PATH": search_path()}, check=False).returncode
+
+
+def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a parameter: its full name after a dot, and its last name before."""
+    full = parameter_names()
+    names = full if "." in incomplete else ["preset", *dict.fromkeys(name.rpartition(".")[2] for name in full)]
+    return [CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", metavar="[NAME=VALUE]...", nargs=-1, type=click.UNPROCESSED, shell_complete=complete)
+def main(words: tuple[str, ...]) -> None:
+    """Set parameters in params.yaml, then run the pipeline.
+
+    NAME is a parameter of params.yaml, by its full name (train.units) or its last one (units). `preset` sets all
+    parameters that presets.yaml has under a name. All names and values are checked before any work.
+
+    \b
+    Examples:
+      gatewise run                                # params.yaml as it is
+      gatewise run dataset=imdb seeds=1,2
+      gatewise run train.units=32 epochs=1
+      gatewise run dataset=imdb preset=strong
+    """
+    given = parse(words)
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(LOCK, timeout=0):
+            sys.exit(reproduce(given))
+    except Timeout:
+        raise InputError("a pipeline runs in this folder already; params.yaml is left to it. Wait, or clone") from None
+
+
+if __name__ == "__main__":
+    run(main)
