@@ -92,13 +92,13 @@ def test_the_readme_is_short() -> None:
 def test_every_parameter_is_explained_and_nothing_else() -> None:
     page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    blocks = {name: list(params[name]) for name in ("preprocess", "embeddings", "train", "baseline")}
-    blocks |= {"datasets.<name>": list(params["datasets"][params["dataset"]])}
+    blocks = {name: set(params[name]) for name in ("preprocess", "embeddings", "train", "baseline")}
+    blocks |= {"datasets.<name>": set(params["datasets"][params["dataset"]])}
     explained = {}
     for part in section(page, "All of them").split("\n### ")[1:]:
         title = names(part.splitlines()[0])
-        explained[title[0] if title else ""] = [name for row in rows(part) for name in names(row[0])]
-    assert explained == {"": ["dataset", "models", "seeds"], **blocks}
+        explained[title[0] if title else ""] = {name for row in rows(part) for name in names(row[0])}
+    assert explained == {"": {"dataset", "models", "seeds"}, **blocks}
 
 
 def folders() -> dict[str, list[str]]:
