@@ -379,14 +379,6 @@ def test_an_environment_that_could_not_be_made_does_not_stay(tmp_path: Path) -> 
     assert not venv.exists()
 
 
-def test_the_readme_explains_every_parameter() -> None:
-    readme = (ROOT / "README.md").read_text()
-    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    names = {key for block in ("preprocess", "embeddings", "train", "baseline") for key in params[block]}
-    names |= {"dataset", "models", "seeds", *params["datasets"][params["dataset"]]}
-    assert {name for name in names if f"`{name}`" not in readme} == set()
-
-
 def test_locks_hold_hashes_and_no_addresses() -> None:
     for lock in ROOT.glob("requirements*.lock"):
         content = lock.read_text()

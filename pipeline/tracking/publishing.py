@@ -18,7 +18,7 @@ from pipeline.core.command import InputError
 from pipeline.core.hashes import md5
 from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import STATISTICS, SUMMARY
-from pipeline.reporting.stamp import fingerprint
+from pipeline.reporting.stamp import VERDICT, fingerprint
 from pipeline.tracking.git import state
 from pipeline.tracking.machine import environment
 from pipeline.tracking.record import complete, record_comparison, record_machine
