@@ -125,7 +125,7 @@ def accuracy_by_length(table: pd.DataFrame, title: str) -> Figure:
 
 
 def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figure:
-    """Draw differences in accuracy, in points, with 95 % intervals: if one does not contain 0, one model is better.
+    """Draw differences in accuracy, in points, with 95 % intervals: without 0 in it, one model is probably better.
 
     Args:
         pairs: (first, second) to the first one's accuracy minus the second one's.

@@ -40,7 +40,8 @@ _ALL_COLUMNS = {
 }
 # Name of the file, and its caption.
 _PICTURES = {
-    "differences": "If the interval does not contain 0, one model is better. It covers the choice of seeds and texts.",
+    "differences": "If the interval does not contain 0, one model is probably better. It covers the choice of seeds"
+    " and texts. The verdict also corrects for the number of pairs.",
     "learning_curves": "If validation loss rises while train loss falls, the network learns its texts by heart.",
     "roc": "The nearer to the upper left corner, the better.",
     "precision_recall": "Precision: share of the found texts that are right."
