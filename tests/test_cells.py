@@ -64,20 +64,20 @@ def test_a_keeping_gate_of_one_keeps_and_of_zero_forgets(gate: str) -> None:
         assert memory.ravel() == pytest.approx([1.0, remembered], abs=1e-9)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", cells.names())
 def test_states_and_the_cell_agree_with_keras(cell: str) -> None:
     keras.utils.set_random_seed(7)
-    kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
-    layer = kind(5, return_sequences=True)
+    layer = cells.find(cell).make_layer(5, "layer")
     vectors = np.random.default_rng(6).normal(0, 1, (3, 40, 6)).astype(np.float32)
     layer(vectors)  # makes the weights
     rng = np.random.default_rng(4)
     layer.set_weights([4 * weight + rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
     seen = cells.find(cell).run(vectors, *layer.get_weights())
+    assert layer.count_params() == cells.find(cell).parameters(6, 5)
     np.testing.assert_allclose(seen["state"], np.asarray(layer(vectors)), atol=1e-5)
     assert seen["state"].dtype == np.float32
     keep = cells.find(cell).kept(seen, layer.get_weights())
-    assert keep.min() < 0.02  # the gates were really tried
+    assert keep.min() < 0.02  # whatever keeps a memory was really tried
     assert keep.max() > 0.98
     if cell == "lstm":
         ends = keras.layers.LSTM(5, return_state=True)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from samples import random_network
 from test_gates import TEXT, in_numpy, strong_network
 
+from pipeline import cells
 from pipeline.inside import numpy_network as gates
 from pipeline.inside.importance import gradient_times_input, occlusion, slopes
 from pipeline.inside.numpy_network import Network, log_odds
@@ -19,7 +20,7 @@ def gradient_of(network: Network, text: np.ndarray, code: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pooling", gates.POOLINGS)
-@pytest.mark.parametrize(("cell", "classes"), [("lstm", 2), ("gru", 3)])
+@pytest.mark.parametrize(("cell", "classes"), [(cell, 2 + number % 2) for number, cell in enumerate(cells.names())])
 def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(cell: str, classes: int, pooling: str) -> None:
     model = strong_network(cell, classes, pooling)
     layers = {layer.name: layer for layer in model.layers}
