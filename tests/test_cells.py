@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import cells
-from pipeline.cells import gru, lstm
+from pipeline.cells import gru, lstm, rnn
 
 
 def test_one_unit_of_an_lstm_worked_out_by_hand() -> None:
@@ -92,3 +92,13 @@ def test_what_is_not_asked_for_is_not_kept() -> None:
     part = lstm.run(vectors, kernel, recurrent_kernel, np.zeros(4), kept=["state"])
     assert list(part) == ["state"]
     np.testing.assert_array_equal(part["state"], whole["state"])
+
+
+def test_one_unit_of_a_plain_rnn_worked_out_by_hand() -> None:
+    vectors = np.array([[[math.atanh(0.6)], [0.0]]])
+    weights = [np.array([[1.0]]), np.array([[2.0]]), np.array([0.1])]
+    seen = rnn.run(vectors, *weights)["state"].ravel()
+    first = math.tanh(math.atanh(0.6) + 0.1)
+    np.testing.assert_allclose(seen, [first, math.tanh(2 * first + 0.1)])
+    kept = rnn.CELL.kept({"state": seen[None, :, None]}, weights).ravel()
+    np.testing.assert_allclose(kept, [2 * (1 - seen[0] ** 2), 2 * (1 - seen[1] ** 2)])

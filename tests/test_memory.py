@@ -61,6 +61,15 @@ def test_the_half_life_is_that_of_the_gate_in_every_pass(cell: str) -> None:
         np.testing.assert_allclose(of_pass, [1, 8])
 
 
+def test_a_plain_rnn_keeps_by_the_weight_of_a_unit_to_itself() -> None:
+    """States near 0, where tanh is a straight line: so much is left as the weight says."""
+    embedding = np.arange(7.0)[:, None] / 1e6
+    weights = [np.ones((1, 2)), np.diag([0.5, 0.5 ** (1 / 8)]), np.zeros(2)]
+    head = np.tile([[0.0, 1.0]], (2, 1)), np.zeros(2)
+    network = Network(cells.find("rnn"), "last", embedding, {"layer 1": weights}, head)
+    np.testing.assert_allclose(steps(network, texts()).half_lives()["layer 1"], [1, 8], rtol=1e-6)
+
+
 def test_the_half_life_of_a_shut_or_open_gate_is_a_number() -> None:
     shut, open_ = steps(two_unit_network("gru", (1e-300, 1 - 1e-16)), texts()).half_lives()["layer 1"]
     assert 0 < shut < 0.03
