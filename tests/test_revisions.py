@@ -109,6 +109,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.run("git", "tag", "old")
     shutil.rmtree(root / "pipeline")
     copy_code(root)
+    project.run("git", "checkout", "--quiet", "old", "--", "data/results")  # git has our own metrics.json
     (root / "params.yaml").write_text(today)
     commit_all(project, "today's code")
     return project
