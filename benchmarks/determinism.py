@@ -34,7 +34,8 @@ def measure(cell: str, seeded: bool) -> float:
     from pipeline.core.params import read_params
     from pipeline.networks import building, networks
     from pipeline.networks.fitting import fit
-    from pipeline.tokens.tokens import TokenizedSplits, clip
+    from pipeline.tokens.clipping import clip
+    from pipeline.tokens.tokenized import TokenizedSplits
 
     params = read_params()
     settings = params.train.model_copy(update={"epochs": EPOCHS, "patience": 0})

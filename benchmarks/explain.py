@@ -29,7 +29,7 @@ from pipeline.core.params import read_params
 from pipeline.explaining.readings import read, split
 from pipeline.inside.numpy_network import Network
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import train_tokenizer
+from pipeline.tokens.tokenizer import train_tokenizer
 
 WORDS = 200  # different ones in the texts
 MODELS, TOKENIZER = "models", "tokenizer.json"
@@ -60,7 +60,7 @@ def whole(folder: Path, words: int) -> tuple[float, float]:
     """Seconds and MB of `explain` in this process, whose start is counted by whoever starts it."""
     from pipeline.tools import explain
 
-    explain.MODELS, explain.TOKENIZER = folder / MODELS, folder / TOKENIZER
+    vars(explain).update(MODELS=folder / MODELS, TOKENIZER=folder / TOKENIZER)
     explain.explain(text(words), [f"{cell}-1" for cell in cells.names()], folder / "out")
     return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -70,9 +70,7 @@ def passes(folder: Path, words: int, threads: int | None) -> float:
     settings = json.loads((folder / MODELS / "lstm-1" / "card.json").read_text())["settings"]
     seen = split(text(words), Tokenizer.from_file(str(folder / TOKENIZER)), settings)
     models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in cells.names()]
-    inside = [
-        Network.from_weights(networks.weights(model), settings["pooling"], networks.segment(model)) for model in models
-    ]
+    inside = [Network.from_weights(networks.weights(model), settings["pooling"]) for model in models]
     with threadpool_limits(threads, user_api="blas") if threads else nullcontext():
         started = time.perf_counter()
         for network in inside:

@@ -29,7 +29,9 @@ from pipeline.corpus.reviews import read_label_names, read_split
 from pipeline.embed import embed
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
-from pipeline.tokens.tokens import Tokens, clip, concatenate, encode, train_tokenizer
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import Tokens, concatenate
+from pipeline.tokens.tokenizer import encode, train_tokenizer
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.trained.scores import score
 from pipeline.trained.watching import Watcher
@@ -77,7 +79,12 @@ class Data:
         path = VECTORS / f"{'-'.join(map(str, [self.md5[:8], *key, *wanted.model_dump().values()]))}.npz"
         if not path.exists():
             vectors, told = embed(
-                wanted, settings["embedding_dim"], self._reviews, self._tokenizers[key[0], key[1]], Path("data/vectors")
+                wanted,
+                settings["embedding_dim"],
+                self._tokenizers[key[0], key[1]],
+                lambda: self._tokens[key[0], key[1]]["train"],
+                self._reviews,
+                Path("data/vectors"),
             )
             print(told, flush=True)
             VECTORS.mkdir(exist_ok=True)

@@ -43,7 +43,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,9 +54,12 @@ from pipeline.core.command import InputError, clear_errors, progress
 from pipeline.core.params import read_params
 from pipeline.corpus.reviews import read_split
 from pipeline.serving.registry import Registry
-from pipeline.serving.selection import DATA, MODELS, open_trained, ranked, served_uri
+from pipeline.serving.selection import open_trained, ranked, served_uri
 from pipeline.tokens.batches import pad
-from pipeline.tokens.tokens import Tokens, clip, encode
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import Tokens
+from pipeline.tokens.tokenizer import encode
+from pipeline.tracking.paths import MODELS, REVIEWS, TOKENIZER
 from pipeline.trained.trained import BASELINE, Trained
 
 _WARM_UP = 10  # texts that are not timed
@@ -97,7 +99,7 @@ def seconds_of(way: Way) -> float:
 def token_ids(trained: Trained, texts: Sequence[str]) -> Tokens:
     """As the network of a model gets them."""
     settings = trained.card["settings"]
-    tokenizer = Tokenizer.from_file(str(DATA / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
     return clip(encode(tokenizer, texts), settings["max_tokens"], settings["keep"])
 
 
@@ -263,7 +265,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it says that it compiles again for other shapes
     dataset = read_params().dataset
-    table = pd.concat(read_split(Path(DATA / "reviews.parquet"), "test", ["text"]))
+    table = pd.concat(read_split(REVIEWS, "test", ["text"]))
     # Drawn, because films and labels may stand together.
     texts = table["text"].sample(min(given.texts, len(table)), random_state=1).tolist()
     best: dict[str, Trained] = {}

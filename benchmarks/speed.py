@@ -36,8 +36,10 @@ from pipeline.core.command import InputError, clear_errors
 from pipeline.core.hashes import md5
 from pipeline.core.params import TrainParams, read_params, read_preset, read_yaml
 from pipeline.tokens.batches import pad, shuffled
-from pipeline.tokens.tokens import TokenizedSplits, Tokens, clip, from_lists
-from pipeline.tracking.lineage import environment
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import Tokens, from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tracking.machine import environment
 from pipeline.trained.watching import Watcher
 
 RESULTS, FIGURE = Path("benchmarks/results.json"), Path("docs/images/speed.png")
@@ -64,7 +66,6 @@ def preset() -> tuple[TrainParams, int, int]:
         "layers": 1,
         "word_dropout": 0,
         "pooling": "max",
-        "segment": 0,
     }
     plain |= {"clip_norm": 0, "adversarial": 0, "decay": 1}
     if other := [key for key, value in plain.items() if getattr(settings, key) != value]:
@@ -99,7 +100,7 @@ def ours(
     networks.seed_everything(1)
     model = compiled(building.build(cell, vocabulary, 2, settings), settings, 1)
     kept = clip(tokens, max_tokens or longest, settings.keep)
-    epochs = Epochs(kept, labels, batch, settings.segment, np.random.default_rng(1))
+    epochs = Epochs(kept, labels, batch, np.random.default_rng(1))
 
     return lambda: _fit(model, epochs)
 
@@ -269,9 +270,7 @@ def shapes(tokens: Tokens) -> list[tuple[int, int]]:
     """How many sequences of how many tokens the recurrent layer of ours reads, batch by batch."""
     settings, longest, size = preset()
     kept = clip(tokens, longest, settings.keep)
-    batches = [
-        pad(kept, b, settings.segment) for b in shuffled(kept.lengths, size, np.random.default_rng(1), settings.segment)
-    ]
+    batches = [pad(kept, b) for b in shuffled(kept.lengths, size, np.random.default_rng(1))]
     return [(int(np.prod(batch.shape[:-1])), batch.shape[-1]) for batch in batches]
 
 
@@ -426,7 +425,8 @@ def draw(results: dict[str, Any]) -> None:
     """Rates as bars with every round on them, and how an epoch grows."""
     from matplotlib.figure import Figure
 
-    from pipeline.reporting.figures import colour_of, save
+    from pipeline.comparison.titles import colour_of
+    from pipeline.reporting.figures import save
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -42,10 +42,10 @@ def fit_baseline(reviews: Path, settings: BaselineParams, output: Path) -> Train
         output: the folder to write.
 
     Returns:
-        All that belongs into `output`; the model is there already, `save` writes the rest.
+        The trained model. Its weights are in `output` already; `save` writes the rest.
 
     Raises:
-        InputError: `reviews` is missing or no table of reviews; `output` is left as it was.
+        InputError: `reviews` is missing or is no table of reviews. `output` is then as it was.
     """
     names = read_label_names(reviews)
     splits = {split: pd.concat(read_split(reviews, split, ["text", "label"])) for split in _SPLITS}
@@ -69,7 +69,7 @@ def fit_baseline(reviews: Path, settings: BaselineParams, output: Path) -> Train
 
 @dataclass(frozen=True)
 class _Candidate:
-    """One way to fit: what was asked for, what came, and the probabilities and scores it was judged by."""
+    """Hold one fitted model: its settings, features and weights, its predictions, and its scores on validation."""
 
     settings: dict[str, Any]
     features: CountVectorizer

@@ -20,11 +20,11 @@ from pipeline.corpus.sources import SOURCE_FILE, FilesSource, find_files, read_s
 
 
 def download(source_folder: Path, downloads: Path, mirror: str | None, output: Path) -> None:
-    """Leave in `output` what `sources.Reviews` needs, and nothing else.
+    """Put the files that `sources.Reviews` needs into `output`, and no others.
 
     Raises:
-        InputError: source.yaml is wrong, or the bytes cannot be had or are not those that it pins, or `output` is no
-            folder that an earlier run has written.
+        InputError: source.yaml is wrong; or the bytes cannot be fetched, or are not those that it pins; or `output`
+            is a folder that no earlier run has written.
     """
     source = read_source(source_folder)
     if isinstance(source, FilesSource):
@@ -43,14 +43,14 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
 
 
 def _check_output(output: Path, source_folder: Path, downloads: Path) -> None:
-    """Data that a user has collected must not go because of a mistyped path."""
+    """Check that `output` may be replaced: a mistyped path must not cost data that a user has collected."""
     target, kept = output.resolve(), [source_folder.resolve().parent, downloads.resolve()]
     if any(folder.is_relative_to(target) or target.is_relative_to(folder) for folder in kept):
         raise InputError(
             f"--output must lie outside the sources and the downloads, because it is replaced. Received: {output}"
         )
     if output.exists() and not (output.is_dir() and ((output / SOURCE_FILE).is_file() or not any(output.iterdir()))):
-        raise InputError(f"{output} would be replaced, but no download has written it: it has no {SOURCE_FILE}")
+        raise InputError(f"{output} would be replaced, but no download has written it: {SOURCE_FILE} is missing there")
 
 
 @click.command(help="Fetch the verbatim bytes of a data set and check them.")

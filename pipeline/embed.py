@@ -1,13 +1,16 @@
-"""Vectors of words to start the networks from: learnt from raw text, read from a file, or none.
+"""Make the word vectors that the networks start from: learnt from raw text, read from a file, or none.
 
-Reads   reviews.parquet (train and unlabelled texts), tokenizer.json; data/vectors/<file> where params.yaml names one
+Reads   tokenizer.json
+        tokens.npz        for word2vec and files: the train split
+        reviews.parquet   for word2vec: the unlabelled texts
+        data/vectors/     for files
 Writes  embeddings.npz as described in pipeline/tokens/wordvectors.py
 
-    python -m pipeline.embed --reviews data/processed/reviews.parquet --tokenizer data/processed/tokenizer.json \
-        --vectors data/vectors --output data/processed/embeddings.npz
+    python -m pipeline.embed --reviews data/processed/reviews.parquet --tokens data/processed/tokens.npz \
+        --tokenizer data/processed/tokenizer.json --vectors data/vectors --output data/processed/embeddings.npz
 """
 
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -17,61 +20,68 @@ from pipeline.core.command import PATH, InputError, did_you_mean, run, waiting
 from pipeline.core.folders import check_files
 from pipeline.core.params import EmbeddingsParams, read_params
 from pipeline.corpus.reviews import read_split
-from pipeline.tokens.tokens import Tokens, concatenate, encode
+from pipeline.tokens.ragged import Tokens, concatenate
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import encode
 from pipeline.tokens.wordvectors import WordVectors, learn, read
-
-LEARNT_FROM = ("train", "unlabelled")
 
 
 def embed(
-    settings: EmbeddingsParams, dimension: int, reviews: Path, tokenizer: Tokenizer, folder: Path
+    settings: EmbeddingsParams,
+    dimension: int,
+    tokenizer: Tokenizer,
+    read_train: Callable[[], Tokens],
+    reviews: Path,
+    folder: Path,
 ) -> tuple[WordVectors, str]:
-    """Learn or read the vectors.
+    """Learn the vectors, read them from a file, or do without.
 
     Args:
         settings: the `embeddings` block of params.yaml.
         dimension: E.
-        reviews: reviews.parquet.
-        tokenizer: that of the data set.
-        folder: where files of vectors lie.
+        tokenizer: of the data set.
+        read_train: gives the tokens of the train split; not called if no vectors are wanted.
+        reviews: reviews.parquet, whose unlabelled texts word2vec reads, too.
+        folder: with the user's files of vectors.
 
     Returns:
-        The vectors, and in words how much of the train split they cover.
+        The vectors, and a sentence that says how much of the train split they cover.
 
     Raises:
-        InputError: there is no such file, or it holds something else.
+        InputError: `folder` does not have the file, or it holds something else.
     """
     vocabulary = tokenizer.get_vocab_size()
     if settings.vectors == "none":
         return WordVectors.none(vocabulary), "no word vectors: the networks start from random ones"
+    train = read_train()
     if settings.vectors == "word2vec":
-        tokens = _tokens(reviews, tokenizer, LEARNT_FROM)
+        tokens = concatenate([train, _unlabelled(reviews, tokenizer)])
         with waiting(f"word2vec reads {len(tokens):,} texts {settings.passes} times"):
-            vectors = learn(tokens, vocabulary, dimension, settings.passes, settings.window, settings.word2vec_seed)
+            vectors = learn(tokens, vocabulary, dimension, settings)
     else:
         vectors = read(find(settings.vectors, folder), tokenizer.get_vocab(), dimension)
     if settings.scale and vectors.known.any():
         vectors = vectors.scaled(settings.scale)
-    return vectors, _coverage(vectors, _tokens(reviews, tokenizer, ("train",)))
+    return vectors, _coverage(vectors, train)
 
 
 def find(name: str, folder: Path) -> Path:
-    """The file of vectors with this name.
+    """Find the file of vectors with this name.
 
     Raises:
-        InputError: there is none.
+        InputError: the folder does not have it.
     """
     path = folder / name
     if not path.is_file():
         found = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
-        hint = did_you_mean(path.name, found) if found else "there is no file"
-        raise InputError(f"embeddings.vectors must be none, word2vec or a file in {folder} ({hint}). Received: {name}")
+        hint = did_you_mean(path.name, found) if found else "the folder has no file"
+        raise InputError(f"embeddings.vectors must be none, word2vec or a file in {folder}. Received: {name}; {hint}")
     return path
 
 
-def _tokens(reviews: Path, tokenizer: Tokenizer, splits: tuple[str, ...]) -> Tokens:
-    tables = chain.from_iterable(read_split(reviews, split, ["text"]) for split in splits)
-    return concatenate(encode(tokenizer, rows["text"].tolist()) for rows in tables)
+def _unlabelled(reviews: Path, tokenizer: Tokenizer) -> Tokens:
+    """Encode the unlabelled texts: tokens.npz has none of them, because nothing else reads them."""
+    return concatenate(encode(tokenizer, rows["text"].tolist()) for rows in read_split(reviews, "unlabelled", ["text"]))
 
 
 def _coverage(vectors: WordVectors, train: Tokens) -> str:
@@ -79,16 +89,23 @@ def _coverage(vectors: WordVectors, train: Tokens) -> str:
     return f"word vectors for {words}, and {vectors.known[train.ids].mean():.1%} of the tokens of the train split"
 
 
-@click.command(help="Vectors of words to start the networks from.")
+@click.command(help="Make the word vectors that the networks start from.")
 @click.option("--reviews", type=PATH, required=True, help="reviews.parquet that preprocess wrote")
+@click.option("--tokens", type=PATH, required=True, help="tokens.npz that preprocess wrote")
 @click.option("--tokenizer", type=PATH, required=True, help="tokenizer.json that preprocess wrote")
 @click.option("--vectors", type=PATH, required=True, help="folder with the user's files of vectors")
 @click.option("--output", type=PATH, required=True, help="file to write")
-def main(reviews: Path, tokenizer: Path, vectors: Path, output: Path) -> None:
+def main(reviews: Path, tokens: Path, tokenizer: Path, vectors: Path, output: Path) -> None:
     params = read_params()
-    check_files(reviews, tokenizer)
-    words = Tokenizer.from_file(str(tokenizer))
-    learnt, told = embed(params.embeddings, params.train.embedding_dim, reviews, words, vectors)
+    check_files(reviews, tokens, tokenizer)
+    learnt, told = embed(
+        params.embeddings,
+        params.train.embedding_dim,
+        Tokenizer.from_file(str(tokenizer)),
+        lambda: TokenizedSplits.load(tokens).tokens["train"],
+        reviews,
+        vectors,
+    )
     learnt.save(output)
     print(told)
 

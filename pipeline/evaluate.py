@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from pipeline.comparison.comparison import Comparison, compare
-from pipeline.comparison.costs import costs, for_verdict
+from pipeline.comparison.costs import recurrent_sizes
 from pipeline.comparison.verdict import tell
 from pipeline.core.command import PATH, run
 from pipeline.core.params import read_params
@@ -23,7 +23,8 @@ from pipeline.corpus.reviews import read_groups
 from pipeline.inside.memory import Memory, pooled
 from pipeline.reporting.results import write_results
 from pipeline.tracking.publishing import publish
-from pipeline.trained.trained import BASELINE, CARD, Trained
+from pipeline.trained.names import ModelName, all_names
+from pipeline.trained.trained import CARD, Trained
 
 
 def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
@@ -39,7 +40,7 @@ def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
 
 
 def read_memories(comparison: Comparison, folder: Path) -> dict[str, Memory]:
-    """Pool what is known of the memory of each network over its seeds.
+    """Pool the memory of each network over its seeds.
 
     Raises:
         InputError: a file is missing.
@@ -47,7 +48,7 @@ def read_memories(comparison: Comparison, folder: Path) -> dict[str, Memory]:
     return {
         model: pooled([Memory.load(folder / f"{run.name}.json") for run in runs])
         for model, runs in comparison.by_model().items()
-        if model != BASELINE
+        if not ModelName.parse(model).is_baseline
     }
 
 
@@ -58,13 +59,13 @@ def read_memories(comparison: Comparison, folder: Path) -> dict[str, Memory]:
 @click.option("--output", type=PATH, required=True, help="folder to write")
 def main(models: Path, memory: Path, data: Path, output: Path) -> None:
     params = read_params()
-    names = [*params.networks, BASELINE]
+    names = [str(name) for name in all_names(params.models, params.seeds)]
     comparison = read_comparison(models, data, names)
     differences = comparison.differences()
-    told = tell(params.dataset, differences, BASELINE, for_verdict(costs(comparison.runs, {}, {})))
+    verdict = tell(params.dataset, differences, recurrent_sizes(comparison.runs))
     memories = read_memories(comparison, memory)
     hashes = {run.name: run.fingerprint for run in comparison.runs}
-    write_results(comparison, hashes, differences, told, memories, params.dataset, data, output)
+    write_results(comparison, hashes, differences, verdict, memories, params.dataset, data, output)
     publish(params.dataset, comparison.runs, data, output)
     others = sorted(card.parent.name for card in models.glob(f"*/{CARD}") if card.parent.name not in names)
     if others:

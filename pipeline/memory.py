@@ -17,7 +17,9 @@ from pipeline.core.command import PATH, InputError, run, waiting
 from pipeline.core.folders import check_files
 from pipeline.inside.loading import checked_network
 from pipeline.inside.memory import TEXTS, Memory, remember, sample
-from pipeline.tokens.tokens import TokenizedSplits, Tokens, clip
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.ragged import Tokens
+from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.trained.trained import Trained
 
 

@@ -11,6 +11,7 @@ Writes  reviews.parquet   every review with its split; test labels are blank
 """
 
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,9 @@ from pipeline.core.params import read_params
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
 from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits
-from pipeline.tokens.tokens import UNKNOWN, TokenizerKind, encode, save_tokens, train_tokenizer
+from pipeline.tokens.ragged import UNKNOWN, offsets_of
+from pipeline.tokens.tokenized import save_tokens
+from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
 
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
 
@@ -64,10 +67,7 @@ def preprocess(
     source = read_source(raw)
     output.resolve().parent.mkdir(parents=True, exist_ok=True)
     with Staging(output.resolve().parent) as staging:
-        given = Reviews(source, raw)
-        with progress(desc="read", unit=" reviews") as bar:
-            reviews = staging.write(_counted(bar, given))
-        reviews["group"] = given.groups(reviews)
+        reviews = _read(Reviews(source, raw), staging)
         empty = reviews["digest"] == 0
         # By name from here on: what goes into which split must not depend on the order of the archive.
         reviews = reviews[~empty].sort_values("name", kind="stable")
@@ -98,7 +98,7 @@ def preprocess(
 
 
 def summary(report: dict[str, Any]) -> str:
-    """data.json as a table for the terminal."""
+    """Show data.json as a table for the terminal."""
     splits = report["splits"]
     rows = [
         {
@@ -116,14 +116,22 @@ def summary(report: dict[str, Any]) -> str:
     lines = [tabulate(rows, headers="keys"), f"dropped: {dropped}"]
     if straddling := report["groups in two splits"]:
         # Only splits that the data bring can do that; ours are made of whole groups.
-        lines.append(f"warning: texts of {straddling:,} groups stand in more than one split, as the data came split")
+        lines.append(f"warning: {straddling:,} groups have texts in several splits, because the data came so split")
     return "\n".join(lines)
 
 
-def _counted(bar: Any, tables: Any) -> Any:
-    for table in tables:
-        bar.update(len(table))
-        yield table
+def _read(given: Reviews, staging: Staging) -> pd.DataFrame:
+    """Read all reviews, keep their texts in `staging`, and return the rest, as `Staging.write` does."""
+    with progress(desc="read", unit=" reviews") as bar:
+
+        def tables() -> Iterator[pd.DataFrame]:
+            for table in given:
+                bar.update(len(table))
+                yield table
+
+        reviews = staging.write(tables())
+    reviews["group"] = given.groups(reviews)
+    return reviews
 
 
 def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
@@ -134,7 +142,7 @@ def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
     if unknown:
         where = reviews.loc[labels == unknown[0], "name"].iloc[0]
         raise InputError(
-            f"labels must be among {', '.join(names)}, as source.yaml says (upper and lower case differ)."
+            f"labels must be one of {', '.join(names)}, as source.yaml says (upper and lower case differ)."
             f" Received: {', '.join(unknown[:5])}; the first in {where}"
         )
     if len(found) < 2:
@@ -143,7 +151,7 @@ def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
 
 
 def _in_order(reviews: pd.DataFrame) -> pd.DataFrame:
-    """By split, then as they came: by name."""
+    """Order the reviews by split; inside a split they stay in the order of their names."""
     rank = reviews["split"].map({split: rank for rank, split in enumerate(SPLITS)})
     return reviews.loc[rank.sort_values(kind="stable").index]
 
@@ -159,11 +167,11 @@ def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What is known of the tokens of a split besides the tokens.
+    """Hold the counts of the tokens of a split.
 
     Attributes:
         lengths: tokens per text, int64, (texts,).
-        unknown: how many of all tokens are in no vocabulary.
+        unknown: tokens that are not in the vocabulary.
     """
 
     lengths: np.ndarray
@@ -179,10 +187,10 @@ def _write(
     vocabulary: int,
     folder: Path,
 ) -> tuple[int, dict[str, Encoded]]:
-    """Write all but data.json; what the table says of test texts ends at their split.
+    """Write all files but data.json. The table does not get the labels of the test texts.
 
     Returns:
-        The size of the vocabulary, and split to what is known of its tokens.
+        The size of the vocabulary, and the counts of every split.
     """
     in_test = reviews["split"] == "test"
     test_labels = folder / "test_labels.npy"
@@ -199,7 +207,7 @@ def _write(
         for split in ("train", "validation", "test"):
             ids = stack.enter_context(Spool(folder, np.int32))
             encoded[split] = _encode(tokenizer, folder / "reviews.parquet", split, ids)
-            tokens[split] = ids, np.concatenate([[0], np.cumsum(encoded[split].lengths)]).astype(np.int64)
+            tokens[split] = ids, offsets_of(encoded[split].lengths)
         save_tokens(folder / "tokens.npz", tokens, labels, label_names, tokenizer.get_vocab_size())
     return tokenizer.get_vocab_size(), encoded
 

@@ -20,7 +20,8 @@ from pipeline.core.command import PATH, run, waiting
 from pipeline.core.folders import check_files, check_ours
 from pipeline.core.hashes import md5
 from pipeline.core.params import LARGEST_SEED, TrainParams, must_be_unchanged, read_params
-from pipeline.tokens.tokens import TokenizedSplits, clip
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.tracking.watching import watching
 from pipeline.trained.scores import score

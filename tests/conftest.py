@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from pipeline.core.params import TrainParams
+from pipeline.core.params import EmbeddingsParams, TrainParams
 from pipeline.trained.watching import Watcher
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +39,9 @@ embeddings:
   vectors: none
   passes: 2
   window: 3
+  negative: 5
+  sample: 0.0001
+  min_count: 5
   word2vec_seed: 1
   scale: 1.0
 train:
@@ -51,7 +54,6 @@ train:
   output_dropout: 0.0
   pooling: max
   keep: tail
-  segment: 0
   learning_rate: 0.02
   decay: 1.0
   clip_norm: 0.0
@@ -75,6 +77,11 @@ TINY_SOURCE = "format: files\nlabels: [negative, positive]\ngroup: film\n"
 def train_params(**changes: object) -> TrainParams:
     """The `train` block of TINY_PARAMS with some values changed."""
     return TrainParams.model_validate(YAML(typ="safe").load(TINY_PARAMS)["train"] | changes)
+
+
+def embeddings_params(**changes: object) -> EmbeddingsParams:
+    """The `embeddings` block of TINY_PARAMS with some values changed."""
+    return EmbeddingsParams.model_validate(YAML(typ="safe").load(TINY_PARAMS)["embeddings"] | changes)
 
 
 def tiny_reviews() -> pd.DataFrame:
@@ -147,8 +154,8 @@ def output_of(code: str, *arguments: str) -> str:
     ).stdout
 
 
-def make_project(root: Path) -> Project:
-    """Copy the files that git tracks (or would) into `root`, select the tiny data set, and commit."""
+def copy_code(root: Path) -> None:
+    """Copy the files that git tracks (or would) into `root`, less tests and results."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -157,6 +164,16 @@ def make_project(root: Path) -> Project:
         if (ROOT / name).is_file() and not name.startswith("tests/") and name != "dvc.lock":
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
+
+
+def make_project(root: Path) -> Project:
+    """Copy this project into `root`, select the tiny data set, and commit."""
+    copy_code(root)
+    return begin(root)
+
+
+def begin(root: Path) -> Project:
+    """Make a repository of the code in `root`, with the tiny data set selected, and commit."""
     (root / "params.yaml").write_text(TINY_PARAMS)
     source = root / "data" / "sources" / "tiny"
     source.mkdir(parents=True)

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from pipeline import cells
 from pipeline.explaining.readings import Reading, Words, read, split
 from pipeline.inside.numpy_network import Network
-from pipeline.tokens.tokens import TokenizerKind, train_tokenizer
+from pipeline.tokens.tokenizer import TokenizerKind, train_tokenizer
 
 SENTENCES = ["not good at all", "the acting is wooden but i loved every minute", "isn't it a warm and clever film"]
 SETTINGS = {"max_tokens": 100, "keep": "tail"}
@@ -26,11 +26,12 @@ def random_network(
 ) -> Network:
     """Weights large enough that the gates open and shut. `units` is above the number that is shown."""
     rng = np.random.default_rng(len(cell))
-    blocks = {"lstm": 4, "gru": 3}[cell]
+    kind = cells.find(cell)
+    blocks, biases = kind.blocks, kind.biases
     wide = units * (1 + bidirectional)
 
     def a_pass(inputs: int) -> list[np.ndarray]:
-        bias = rng.normal(0, 1, blocks * units) if cell == "lstm" else rng.normal(0, 1, (2, blocks * units))
+        bias = rng.normal(0, 1, (biases, blocks * units) if biases > 1 else blocks * units)
         return [rng.normal(0, 1, (inputs, blocks * units)), rng.normal(0, 0.5, (units, blocks * units)), bias]
 
     passes = {}
@@ -40,7 +41,7 @@ def random_network(
     pooled = wide * (2 if pooling == "max+mean" else 1)
     head = rng.normal(0, 1, (pooled, classes)), np.zeros(classes)
     attention = rng.normal(0, 1, wide) if pooling == "attention" else None
-    return Network(cells.find(cell), pooling, rng.normal(0, 1, (60, 8)), passes, head, attention)
+    return Network(kind, pooling, rng.normal(0, 1, (60, 8)), passes, head, attention)
 
 
 def readings(

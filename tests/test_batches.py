@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.tokens.batches import in_length_order, pad, shuffled
-from pipeline.tokens.tokens import from_lists
+from pipeline.tokens.ragged import from_lists
 
 
 def review_lengths(texts: int, seed: int = 0) -> np.ndarray:

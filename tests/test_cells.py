@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import cells
-from pipeline.cells import gru, lstm
+from pipeline.cells import gru, lstm, rnn
 
 
 def test_one_unit_of_an_lstm_worked_out_by_hand() -> None:
@@ -64,20 +64,20 @@ def test_a_keeping_gate_of_one_keeps_and_of_zero_forgets(gate: str) -> None:
         assert memory.ravel() == pytest.approx([1.0, remembered], abs=1e-9)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", cells.names())
 def test_states_and_the_cell_agree_with_keras(cell: str) -> None:
     keras.utils.set_random_seed(7)
-    kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
-    layer = kind(5, return_sequences=True)
+    layer = cells.find(cell).make_layer(5, "layer")
     vectors = np.random.default_rng(6).normal(0, 1, (3, 40, 6)).astype(np.float32)
     layer(vectors)  # makes the weights
     rng = np.random.default_rng(4)
     layer.set_weights([4 * weight + rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
     seen = cells.find(cell).run(vectors, *layer.get_weights())
+    assert layer.count_params() == cells.find(cell).parameters(6, 5)
     np.testing.assert_allclose(seen["state"], np.asarray(layer(vectors)), atol=1e-5)
     assert seen["state"].dtype == np.float32
     keep = cells.find(cell).kept(seen, layer.get_weights())
-    assert keep.min() < 0.02  # the gates were really tried
+    assert keep.min() < 0.02  # whatever keeps a memory was really tried
     assert keep.max() > 0.98
     if cell == "lstm":
         ends = keras.layers.LSTM(5, return_state=True)
@@ -92,3 +92,13 @@ def test_what_is_not_asked_for_is_not_kept() -> None:
     part = lstm.run(vectors, kernel, recurrent_kernel, np.zeros(4), kept=["state"])
     assert list(part) == ["state"]
     np.testing.assert_array_equal(part["state"], whole["state"])
+
+
+def test_one_unit_of_a_plain_rnn_worked_out_by_hand() -> None:
+    vectors = np.array([[[math.atanh(0.6)], [0.0]]])
+    weights = [np.array([[1.0]]), np.array([[2.0]]), np.array([0.1])]
+    seen = rnn.run(vectors, *weights)["state"].ravel()
+    first = math.tanh(math.atanh(0.6) + 0.1)
+    np.testing.assert_allclose(seen, [first, math.tanh(2 * first + 0.1)])
+    kept = rnn.CELL.kept({"state": seen[None, :, None]}, weights).ravel()
+    np.testing.assert_allclose(kept, [2 * (1 - seen[0] ** 2), 2 * (1 - seen[1] ** 2)])

@@ -17,7 +17,8 @@ from pipeline.linear.ngrams import classifier as ngram_classifier
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.packaging.classifier import Classifier
-from pipeline.tokens.tokens import clip, encode, train_tokenizer
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.tokenizer import encode, train_tokenizer
 
 MAX_TOKENS = 9  # cuts most reviews
 

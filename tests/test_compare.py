@@ -10,7 +10,6 @@ import pytest
 from conftest import Project, commit_all
 from test_end_to_end import MODELS, runs_of
 
-from pipeline.comparison.costs import costs
 from pipeline.comparison.statistics import Difference
 from pipeline.core.command import InputError
 from pipeline.tools.compare import Side, check_same_test, data_of, pairs_of, side_by_side, told_of, without_same_models
@@ -39,10 +38,10 @@ def names(models: list[Trained]) -> list[str]:
 def test_what_differs_is_there_twice_and_the_kinds_stay_together(tmp_path: Path) -> None:
     first = side(tmp_path / "a", lstm_1="one", gru_1="two", baseline="n")
     second = side(tmp_path / "b", lstm_1="one", gru_1="other", baseline="n")
-    models, fingerprints = side_by_side(first, second)
+    models, originals = side_by_side(first, second)
     assert names(models) == ["lstm-1", "gru-1 (A)", "gru-1 (B)", "baseline"]
     assert [model.model for model in models] == ["lstm", "gru (A)", "gru (B)", "baseline"]
-    assert fingerprints["gru-1 (B)"] == second.models[1].fingerprint != fingerprints["gru-1 (A)"]
+    assert (originals["gru-1 (A)"], originals["gru-1 (B)"]) == (first.models[1], second.models[1])
 
 
 def test_the_order_of_the_seeds_is_no_difference(tmp_path: Path) -> None:
@@ -89,7 +88,8 @@ def test_nothing_to_compare_is_said_with_the_reason() -> None:
 def test_a_model_with_more_seeds_is_not_compared_with_itself(tmp_path: Path) -> None:
     first = side(tmp_path / "a", lstm_1="one", lstm_2="two", gru_1="three")
     second = side(tmp_path / "b", lstm_1="one", lstm_2="two", lstm_3="more", gru_1="other")
-    models, fingerprints = side_by_side(first, second)
+    models, originals = side_by_side(first, second)
+    fingerprints = {name: model.fingerprint for name, model in originals.items()}
     pairs = pairs_of([*dict.fromkeys(model.model for model in models)])
     assert len(pairs) == 2
     kept, (note,) = without_same_models(pairs, models, fingerprints)
@@ -106,19 +106,19 @@ def test_shared_runs_of_other_settings_are_said(tmp_path: Path) -> None:
     """Longer patience changes nothing for a seed that stops early anyway."""
     first, second = side(tmp_path / "a", lstm_1="one", lstm_2="two"), side(tmp_path / "b", lstm_1="one", lstm_2="more")
     patient = [replace(model, card={**model.card, "settings": {"units": 9}}) for model in second.models]
-    models, fingerprints = side_by_side(first, replace(second, models=patient))
+    models, originals = side_by_side(first, replace(second, models=patient))
+    fingerprints = {name: model.fingerprint for name, model in originals.items()}
     kept, (note,) = without_same_models([("lstm (B)", "lstm (A)")], models, fingerprints)
     assert kept == [("lstm (B)", "lstm (A)")]
     assert note.startswith("LSTM (A) and LSTM (B) have the runs of seed 1 in common: their interval")
 
 
-def test_each_pair_has_a_verdict_and_p_values_are_corrected_for_all(tmp_path: Path) -> None:
+def test_each_pair_has_a_verdict_and_p_values_are_corrected_for_all() -> None:
     differences = {
         ("lstm (B)", "lstm (A)"): Difference(0.01, 0.001, 0.019, 0.03, (3, 3), 500),
         ("baseline (B)", "baseline (A)"): Difference(0.002, -0.004, 0.008, 0.5, (1, 1), 500),
     }
-    models, _ = side_by_side(side(tmp_path / "a", lstm_1="one"), side(tmp_path / "b", lstm_1="two"))
-    told = told_of("A is a.", "films", differences, costs(models, {}, {}), ["A note."])
+    told = told_of("A is a.", "films", differences, {}, ["A note."])
     assert told.sentences == [
         "A is a.",
         "LSTM (B) and LSTM (A) cannot be told apart on films (difference 1.0 points, 95 % interval 0.1 to 1.9; 3 seeds;"
@@ -159,11 +159,16 @@ def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], P
     assert [run.info.run_name for run in runs_of(project)] == [*MODELS, "comparison", "gru-1", "comparison"]
     project.run("git", "checkout", "--quiet", "params.yaml")  # DVC writes it in a layout of its own
     before = project.run("git", "status", "--porcelain").stdout
-    shown = project.run(*COMPARE, "main", "small").stdout
-    assert shown.startswith("A is main, B is small.")
+    # A commit with a parameter that today's code does not know.
+    project.run("git", "checkout", "--quiet", "-b", "old")
+    (project.root / "params.yaml").write_text((project.root / "params.yaml").read_text() + "momentum: 0.9\n")
+    commit_all(project, "another schema")
+    project.run("git", "checkout", "--quiet", "main")
+    shown = project.run(*COMPARE, "old", "small").stdout
+    assert shown.startswith("A is old, B is small.")
     assert "GRU (" in shown
     assert "only 1 to 2 seeds" in shown
-    folder = project.root / "data/compare/main..small"
+    folder = project.root / "data/compare/old..small"
     metrics = json.loads((folder / "metrics.json").read_text())
     # Of the baseline, which is the same on both sides, there is one; the LSTM is on one side alone.
     assert list(metrics) == ["lstm (A)", "gru (A)", "gru (B)", "baseline"]
@@ -171,9 +176,9 @@ def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], P
     (difference,) = json.loads((folder / "statistics.json").read_text())["differences"]
     assert (difference["first"], difference["second"]) == ("gru (B)", "gru (A)")
     page = (folder / "report.html").read_text()
-    assert "A is main, B is small." in page
-    main, small = (project.run("git", "rev-parse", name).stdout[:12] for name in ("main", experiment(project, "small")))
-    assert f"A: {main}; B: {small}" in page
+    assert "A is old, B is small." in page
+    old, small = (project.run("git", "rev-parse", name).stdout[:12] for name in ("old", experiment(project, "small")))
+    assert f"A: {old}; B: {small}" in page
     assert project.run("git", "status", "--porcelain").stdout == before
     # The files as they are, against the same commit: nothing differs.
     result = project.run(*COMPARE, "main", check=False)

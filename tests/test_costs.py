@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.comparison.costs import Cost, costs, for_verdict
+from pipeline.comparison.costs import costs, recurrent_sizes
 from pipeline.comparison.latency import BATCH_SIZES, latency, latency_name
 from pipeline.trained.trained import Trained
 
@@ -26,27 +26,21 @@ def test_times_are_means_over_the_runs_of_a_model() -> None:
         "lstm-1": {"time/training_seconds": 10.0, one: 2.0, "other": 1.0},
         "lstm-2": {"time/training_seconds": 20.0, one: 4.0},
     }
-    machine = {"version.keras": "3.15.1", "cpu": "EPYC"}
-    table = costs(RUNS, timings, {"lstm-1": machine, "lstm-2": machine, "baseline": {"cpu": "another"}})
+    table = costs(RUNS, timings)
     assert table.index.tolist() == ["lstm", "baseline"]
     assert table[["epochs", "training_seconds", one]].to_numpy()[0].tolist() == [5, 15, 3]
     assert np.isnan(table[["recurrent_parameters", "epochs", "training_seconds", one]].to_numpy()[1]).all()
     assert table["runs"].tolist() == [2, 1]
-    assert for_verdict(table) == {"lstm": Cost((10.0, 20.0), 400, frozenset({"cpu EPYC, version.keras 3.15.1"}))}
+    assert table["runs_timed"].tolist() == [2, 0]
 
 
-def test_a_time_is_known_with_what_it_was_measured_with() -> None:
-    timings = {"lstm-1": {"time/training_seconds": 10.0}, "lstm-2": {"time/training_seconds": 20.0}}
-    one, other = {"cpu": "EPYC"}, {"cpu": "Xeon"}
-    both = for_verdict(costs(RUNS, timings, {"lstm-1": one, "lstm-2": other}))
-    assert both["lstm"].environments == {"cpu EPYC", "cpu Xeon"}
-    # A run that was written from its files has no time, and the machine that wrote it does not matter.
-    timed = for_verdict(costs(RUNS, {"lstm-1": timings["lstm-1"]}, {"lstm-1": one, "lstm-2": other}))
-    assert timed["lstm"] == Cost((10.0,), 400, frozenset({"cpu EPYC"}))
+def test_a_run_that_is_not_timed_does_not_count_for_the_mean() -> None:
+    table = costs(RUNS, {"lstm-2": {"time/training_seconds": 20.0}})
+    assert table[["training_seconds", "runs", "runs_timed"]].to_numpy()[0].tolist() == [20, 2, 1]
 
 
-def test_what_mlflow_does_not_know_is_left_open() -> None:
-    assert for_verdict(costs(RUNS, {}, {})) == {"lstm": Cost((), 400)}
+def test_the_baseline_has_no_recurrent_parameters() -> None:
+    assert recurrent_sizes(RUNS) == {"lstm": 400}
 
 
 def test_latency_is_measured_on_batches_of_the_texts() -> None:

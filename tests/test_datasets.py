@@ -56,9 +56,9 @@ def test_what_is_no_table_of_reviews_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("no parquet")
     pq.write_table(pa.table({"split": ["train"]}), tmp_path / "other.parquet")
     for name in ("missing.parquet", "text.parquet", "other.parquet"):
-        with pytest.raises(InputError, match=f"{name} .*make it with: dvc repro"):
+        with pytest.raises(InputError, match=f"{name} .*dvc repro"):
             read_label_names(tmp_path / name)
-        with pytest.raises(InputError, match=f"{name} .*make it with: dvc repro"):
+        with pytest.raises(InputError, match=f"{name} .*dvc repro"):
             list(read_split(tmp_path / name, "train", ["split"]))
 
 

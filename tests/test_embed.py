@@ -3,12 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import ROOT, train_params
+from conftest import ROOT, TINY_SOURCE, embeddings_params, tiny_reviews, train_params
+from tokenizers import Tokenizer
 
 from pipeline.core.command import InputError
+from pipeline.embed import embed
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.preprocess import preprocess
+from pipeline.tokens.ragged import Tokens, from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import encode
 from pipeline.tokens.wordvectors import WordVectors, learn, read
 from pipeline.tools.vectors import write
 
@@ -24,7 +30,7 @@ def pairs() -> Tokens:
 
 
 def test_words_in_the_same_company_get_similar_vectors() -> None:
-    found = learn(pairs(), vocabulary=12, dimension=8, epochs=8, window=2, seed=1)
+    found = learn(pairs(), vocabulary=12, dimension=8, settings=embeddings_params(passes=8, window=2))
     unit = found.vectors / np.maximum(np.linalg.norm(found.vectors, axis=1, keepdims=True), 1e-9)
     assert found.known.tolist() == [False] * 2 + [True] * 4 + [False] + [True] * 4 + [False]
     assert unit[2] @ unit[3] > unit[2] @ unit[4] + 0.1
@@ -33,10 +39,79 @@ def test_words_in_the_same_company_get_similar_vectors() -> None:
 
 def test_the_seed_alone_decides_the_bytes(tmp_path: Path) -> None:
     def saved(seed: int) -> bytes:
-        learn(pairs(), 12, 8, 2, 2, seed).save(tmp_path / "embeddings.npz")
+        learn(pairs(), 12, 8, embeddings_params(word2vec_seed=seed)).save(tmp_path / "embeddings.npz")
         return (tmp_path / "embeddings.npz").read_bytes()
 
     assert saved(1) == saved(1) != saved(2)
+
+
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny reviews, those of four films without their labels, preprocessed."""
+    folder = tmp_path_factory.mktemp("embed")
+    reviews = tiny_reviews()
+    reviews["label"] = reviews["label"].mask(reviews["film"].isin([f"film {number}" for number in range(4)]))
+    (folder / "raw").mkdir()
+    (folder / "raw" / "source.yaml").write_text(TINY_SOURCE)
+    reviews.to_csv(folder / "raw" / "reviews.csv", index=False)
+    preprocess(folder / "raw", 0.25, 0.25, 1, "word", 200, folder)
+    return folder
+
+
+def run_embed(processed: Path, folder: Path, **changes: object) -> tuple[WordVectors, str]:
+    return embed(
+        embeddings_params(**changes),
+        8,
+        Tokenizer.from_file(str(processed / "tokenizer.json")),
+        lambda: TokenizedSplits.load(processed / "tokens.npz").tokens["train"],
+        processed / "reviews.parquet",
+        folder,
+    )
+
+
+def test_word2vec_reads_the_train_texts_and_then_the_unlabelled_ones(processed: Path, tmp_path: Path) -> None:
+    found, told = run_embed(processed, tmp_path, vectors="word2vec")
+    table = pd.read_parquet(processed / "reviews.parquet")
+    assert (table["split"] == "unlabelled").sum() == 48
+    texts = [*table["text"][table["split"] == "train"], *table["text"][table["split"] == "unlabelled"]]
+    tokenizer = Tokenizer.from_file(str(processed / "tokenizer.json"))
+    size = tokenizer.get_vocab_size()
+    expected = learn(encode(tokenizer, texts), size, 8, embeddings_params()).scaled(1.0)
+    found.save(tmp_path / "found.npz")
+    expected.save(tmp_path / "expected.npz")
+    assert (tmp_path / "found.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()
+    assert f"{expected.known.mean():.1%} of the vocabulary of {size}" in told
+
+
+def test_vectors_of_a_file_cover_part_of_the_train_split(processed: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.txt").write_text("film" + " 0.5" * 8 + "\n")
+    found, told = run_embed(processed, tmp_path, vectors="my.txt", scale=0.0)
+    train = pd.read_parquet(processed / "reviews.parquet", filters=[("split", "==", "train")])["text"]
+    words = train.str.lower().str.findall(r"[\w']+").explode()
+    assert found.vectors[found.known].tolist() == [[0.5] * 8]
+    assert f"{(words == 'film').mean():.1%} of the tokens of the train split" in told
+
+
+def test_without_vectors_no_texts_are_read(processed: Path, tmp_path: Path) -> None:
+    def refuse() -> Tokens:
+        raise AssertionError("the train split was read")
+
+    tokenizer = Tokenizer.from_file(str(processed / "tokenizer.json"))
+    found, _ = embed(embeddings_params(), 8, tokenizer, refuse, tmp_path / "missing.parquet", tmp_path)
+    assert found.vectors.shape == (tokenizer.get_vocab_size(), 0)
+
+
+def test_a_mistyped_file_of_vectors_brings_up_the_nearest_one(processed: Path, tmp_path: Path) -> None:
+    (tmp_path / "glove.txt").touch()
+    with pytest.raises(InputError, match=r"Received: glov\.txt; did you mean glove\.txt\?"):
+        run_embed(processed, tmp_path, vectors="glov.txt")
+
+
+@pytest.mark.parametrize("change", [{"passes": 3}, {"window": 1}, {"negative": 2}, {"sample": 0.0}, {"min_count": 1}])
+def test_every_setting_of_word2vec_counts(change: dict[str, float]) -> None:
+    plain, changed = (learn(pairs(), 12, 8, embeddings_params(**changes)) for changes in ({}, change))
+    assert not np.array_equal(plain.vectors, changed.vectors)
+    assert changed.known[6] == (change == {"min_count": 1})  # it occurs once
 
 
 @pytest.mark.parametrize("header", ["", "3 2\n"], ids=["GloVe", "word2vec"])

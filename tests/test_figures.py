@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.comparison.statistics import Difference
+from pipeline.comparison.titles import colour_of
 from pipeline.reporting import figures
 
 MODELS = ["lstm", "gru", "baseline"]
@@ -232,7 +233,7 @@ def test_the_models_of_another_revision_have_their_colour_and_another_line() -> 
     (axis,) = figures.precision_recall_curves(rows(columns, ["gru (A)", "gru (B)"]), "films").axes
     shown = {line.get_label(): line.get_linestyle() for line in axis.get_lines()}
     assert shown == {"GRU (A)": "-", "GRU (B)": "--"}
-    assert {line.get_color() for line in axis.get_lines()} == {figures.colour_of("gru")}
+    assert {line.get_color() for line in axis.get_lines()} == {colour_of("gru")}
 
 
 def test_the_dots_of_another_revision_are_hollow() -> None:
@@ -241,6 +242,6 @@ def test_the_dots_of_another_revision_are_hollow() -> None:
     )
     by_size = figures.costs(table.assign(training_seconds=[2.0, 1.0]), "films").axes[1]
     assert [line.get_markerfacecolor() for line in by_size.get_lines() if line.get_marker() == "o"] == [
-        figures.colour_of("gru"),
+        colour_of("gru"),
         "white",
     ]

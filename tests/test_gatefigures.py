@@ -82,7 +82,7 @@ def test_of_a_long_text_every_column_is_a_token_and_those_that_matter_most_have_
     places = gatefigures.representatives(np.abs(reading.occlusion), 80)
     np.testing.assert_array_equal(shown, gatefigures.most_active(reading, "layer 1", "state")[places].T)
     assert np.abs(reading.occlusion).argmax() in places
-    axis = next(axis for axis in figure.axes if "those that matter most of 97" in axis.get_xlabel())
+    axis = next(axis for axis in figure.axes if "those with the largest effect, of 97" in axis.get_xlabel())
     names = [tick.get_text() for tick in axis.get_xticklabels()]
     assert len(names) == 16
     assert words.tokens[int(np.abs(reading.occlusion).argmax())] in names

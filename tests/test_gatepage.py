@@ -119,7 +119,7 @@ def test_the_numbers_are_those_of_the_readings(classes: int) -> None:
     _, (lstm, gru) = readings("not good at all", classes=classes)
     content, _ = read_page("not good at all", classes)
     for reading in (lstm, gru):
-        p = reading.verdicts[-1, classes - 1]
+        p = reading.probabilities[-1, classes - 1]
         assert f"p(fresh) = {p:.2f}" in content
         assert f"<td>all</td><td>{p:.3f}</td><td>{reading.occlusion[-1]:+.3f}</td>" in content
     heights = [float(height) for height in re.findall(r'height="([0-9.]+)" fill', content)]

@@ -8,27 +8,29 @@ import numpy as np
 import pytest
 from conftest import Project, train_params
 
+from pipeline import cells
 from pipeline.core.command import InputError
 from pipeline.inside import numpy_network as gates
 from pipeline.inside.numpy_network import Network, log_odds, log_odds_slopes
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import TokenizedSplits, from_lists
+from pipeline.tokens.ragged import from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
 
 VOCABULARY = 12
 TEXT = np.array([3, 7, 1, 7, 9, 2, 4])
 
-# Every cell, number of layers, direction, pooling, number of classes and segment (or none) meets every other one.
+# Every cell, number of layers, direction, pooling and number of classes meets every other one.
 BUILDS = [
-    (cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2, segment)
+    (cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2)
     for number, pooling in enumerate(gates.POOLINGS)
     for cell, layers, bidirectional in [
         ("lstm", 1, False),
         ("gru", 1, True),
         ("lstm", 2, True),
         ("gru", 2, False),
+        *[(cell, 1, True) for cell in cells.names() if cell not in ("lstm", "gru")],
         *([("gru", 1, False), ("lstm", 1, True)] if pooling in ("last", "attention") else []),
     ]
-    for segment in [3 * ((number + layers) % 2) if pooling != "last" else 0]
 ]
 
 
@@ -38,11 +40,10 @@ def strong_network(
     pooling: str = "max",
     layers: int = 1,
     bidirectional: bool = False,
-    segment: int = 0,
 ) -> keras.Model:
     """Random weights, large enough that the gates open and shut, and biases that are not zero."""
     networks.seed_everything(3)
-    build = {"pooling": pooling, "layers": layers, "bidirectional": bidirectional, "segment": segment}
+    build = {"pooling": pooling, "layers": layers, "bidirectional": bidirectional}
     settings = train_params(embedding_dim=4, units=3, **build)
     model = building.build(cell, VOCABULARY, classes, settings)
     rng = np.random.default_rng(4)
@@ -51,14 +52,14 @@ def strong_network(
 
 
 def in_numpy(model: keras.Model, pooling: str = "max") -> Network:
-    return Network.from_weights(networks.weights(model), pooling, networks.segment(model))
+    return Network.from_weights(networks.weights(model), pooling)
 
 
-@pytest.mark.parametrize(("cell", "layers", "bidirectional", "pooling", "classes", "segment"), BUILDS)
+@pytest.mark.parametrize(("cell", "layers", "bidirectional", "pooling", "classes"), BUILDS)
 def test_the_verdict_so_far_and_its_slopes_are_those_of_keras(
-    cell: str, layers: int, bidirectional: bool, pooling: str, classes: int, segment: int
+    cell: str, layers: int, bidirectional: bool, pooling: str, classes: int
 ) -> None:
-    model = strong_network(cell, classes, pooling, layers, bidirectional, segment)
+    model = strong_network(cell, classes, pooling, layers, bidirectional)
     network = in_numpy(model, pooling)
     assert network.classes == classes
     assert len(network.passes) == layers * (1 + bidirectional)
@@ -85,10 +86,9 @@ def test_the_verdict_so_far_and_its_slopes_are_those_of_keras(
     }
 
 
-@pytest.mark.parametrize("segment", [0, 4])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_text_is_read_the_same_alone_and_padded_among_others(bidirectional: bool, segment: int) -> None:
-    network = in_numpy(strong_network("gru", 3, "max+mean", 2, bidirectional, segment), "max+mean")
+def test_a_text_is_read_the_same_alone_and_padded_among_others(bidirectional: bool) -> None:
+    network = in_numpy(strong_network("gru", 3, "max+mean", 2, bidirectional), "max+mean")
     lengths = np.array([7, 3, 1])
     batch = np.where(np.arange(8) < lengths[:, None], 5, 0) * (np.arange(8) % 2 + 1)
     together = network.logits(network.top(network.run(network.embedding[batch], lengths)), lengths)
@@ -129,7 +129,7 @@ def test_trained_weights_give_the_stored_predictions(trained_project: Project, n
     np.testing.assert_allclose(gates.probabilities(np.array(logits)), stored, atol=1e-5)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", cells.names())
 def test_reading_goes_on_where_it_stopped(cell: str) -> None:
     network = in_numpy(strong_network(cell, layers=2))
     vectors = network.embedding[np.arange(1, 11)][None]

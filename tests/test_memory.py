@@ -16,7 +16,7 @@ from pipeline.inside.memory import Memory
 from pipeline.inside.numpy_network import Network
 from pipeline.memory import measure
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 from pipeline.trained.trained import Trained
 
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "film": 2, "not": 3, "isn't": 4, "great": 5, "note": 6}
@@ -59,6 +59,15 @@ def test_the_half_life_is_that_of_the_gate_in_every_pass(cell: str) -> None:
     assert list(lives) == ["layer 1", "layer 1 backward"]
     for of_pass in lives.values():
         np.testing.assert_allclose(of_pass, [1, 8])
+
+
+def test_a_plain_rnn_keeps_by_the_weight_of_a_unit_to_itself() -> None:
+    """States near 0, where tanh is a straight line: so much is left as the weight says."""
+    embedding = np.arange(7.0)[:, None] / 1e6
+    weights = [np.ones((1, 2)), np.diag([0.5, 0.5 ** (1 / 8)]), np.zeros(2)]
+    head = np.tile([[0.0, 1.0]], (2, 1)), np.zeros(2)
+    network = Network(cells.find("rnn"), "last", embedding, {"layer 1": weights}, head)
+    np.testing.assert_allclose(steps(network, texts()).half_lives()["layer 1"], [1, 8], rtol=1e-6)
 
 
 def test_the_half_life_of_a_shut_or_open_gate_is_a_number() -> None:

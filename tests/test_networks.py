@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from test_fitting import VOCABULARY, log_loss, praising_texts, random_texts, settings
 
+from pipeline import cells
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.tokens.batches import pad
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,6 @@ def test_the_seed_alone_decides_the_bytes_of_a_trained_network(learnt: Learnt, t
         ("lstm", {"pooling": "max+mean", "bidirectional": True, "layers": 2}),
         ("gru", {"pooling": "last", "bidirectional": True, "layers": 2}),
         ("gru", {"pooling": "attention", "bidirectional": True}),
-        ("lstm", {"pooling": "max+mean", "bidirectional": True, "segment": 5}),
-        ("gru", {"pooling": "attention", "layers": 2, "segment": 16}),
     ],
 )
 def test_a_text_gets_the_same_prediction_alone_and_among_longer_texts(cell: str, build: dict[str, object]) -> None:
@@ -139,7 +138,7 @@ def _attended(words: np.ndarray, model: keras.Model) -> np.ndarray:
     return np.asarray((powers / powers.sum() * words).sum(axis=0), np.float32)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", cells.names())
 def test_the_backward_layer_reads_every_text_from_its_own_end(cell: str) -> None:
     networks.seed_everything(3)
     model = building.build(cell, VOCABULARY, 2, settings(bidirectional=True))
@@ -149,25 +148,6 @@ def test_the_backward_layer_reads_every_text_from_its_own_end(cell: str) -> None
         pad(from_lists([[2, 3, 4], [5] * 9]), np.arange(2))
     )
     np.testing.assert_allclose(states[0, :3], reversed_states, atol=1e-6)
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_piece_of_a_text_is_read_as_a_text_of_its_own(bidirectional: bool) -> None:
-    networks.seed_everything(3)
-    build = {"pooling": "max+mean", "bidirectional": bidirectional, "segment": 3}
-    model = building.build("lstm", VOCABULARY, 2, settings(**build))
-    assert networks.segment(model) == 3
-    whole = building.build("lstm", VOCABULARY, 2, settings(**build | {"segment": 0}))
-    whole.set_weights(model.get_weights())
-    assert networks.segment(whole) == 0
-
-    def pooled(network: keras.Model, text: list[int]) -> np.ndarray:
-        return np.asarray(networks.inside(network, np.array(text))["pooled"])
-
-    first, second = (np.split(pooled(whole, text), 2) for text in ([2, 3, 4], [5, 6]))
-    expected = np.concatenate([np.maximum(first[0], second[0]), (3 * first[1] + 2 * second[1]) / 5])
-    np.testing.assert_allclose(pooled(model, [2, 3, 4, 5, 6]), expected, atol=1e-6)
-    assert np.abs(pooled(whole, [2, 3, 4, 5, 6]) - expected).max() > 1e-4
 
 
 def test_layers_lie_on_top_of_each_other() -> None:

@@ -14,7 +14,7 @@ from pipeline.core.params import read_params
 from pipeline.inside import loading as opening
 from pipeline.inside.numpy_network import probabilities
 from pipeline.networks import building, networks
-from pipeline.tokens.tokens import from_lists
+from pipeline.tokens.ragged import from_lists
 
 TEXT = np.array([2, 3, 4, 5, 6], np.int32)
 
@@ -72,14 +72,11 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-@pytest.mark.parametrize(
-    ("pooling", "segment"), [("last", 0), ("max", 3), ("mean", 5), ("max+mean", 0), ("attention", 2)]
-)
-def test_every_build_is_checked_in_every_layer(saved: Callable[..., Path], pooling: str, segment: int) -> None:
-    path = saved(lambda weight: 3 * weight, pooling=pooling, layers=2, bidirectional=True, segment=segment)
+@pytest.mark.parametrize("pooling", ["last", "max", "mean", "max+mean", "attention"])
+def test_every_build_is_checked_in_every_layer(saved: Callable[..., Path], pooling: str) -> None:
+    path = saved(lambda weight: 3 * weight, pooling=pooling, layers=2, bidirectional=True)
     network = opening.checked_network(path, {"pooling": pooling}, TEXT)
     assert len(network.passes) == 4
-    assert network.segment == segment
 
 
 def test_another_pooling_does_not_hide_behind_a_verdict_that_is_sure(saved: Callable[..., Path]) -> None:

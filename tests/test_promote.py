@@ -345,13 +345,6 @@ def test_rollback_without_a_champion_says_so(registry: Registry) -> None:
         registry.roll_back()
 
 
-@pytest.fixture(params=["sqlite", "sqlite+pysqlite"], ids=["file", "server"])
-def shared(request: pytest.FixtureRequest, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store by either way of keeping promotions apart: an address that names a driver is no file to us."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{request.param}:///{root / 'mlflow.db'}")
-
-
-@pytest.mark.usefixtures("shared")
 def test_a_promotion_waits_for_another_one_and_is_compared_with_its_champion(root: Path) -> None:
     registry, tracker = Registry("tiny"), Tracker("tiny")
     decide(registry, tracker, trained(root, "lstm-1"))
@@ -372,19 +365,26 @@ def test_a_promotion_waits_for_another_one_and_is_compared_with_its_champion(roo
     assert champion(registry) == "gru-1"
 
 
-def test_what_a_killed_promotion_left_on_a_server_can_be_removed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_server_who_was_overtaken_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An address that names a driver is no file to us: no lock keeps promotions apart, as with a server.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite+pysqlite:///{root / 'mlflow.db'}")
-    monkeypatch.setattr("pipeline.serving.registry._PATIENCE", 0)
     registry, tracker = Registry("tiny"), Tracker("tiny")
-    one = trained(root, "lstm-1")
-    killed = Registry("tiny").locked()
-    killed.__enter__()  # and never leaves
-    with pytest.raises(InputError, match=r"being promoted since 2.* UTC by process \d+ on .*promote --unlock"):
+    decide(registry, tracker, trained(root, "lstm-1"))
+    one, other = trained(root, "gru-1"), trained(root, "gru-3", correct=BEST)
+    ask = Registry.test_predictions
+
+    def and_meanwhile(asked: Registry, version: Version) -> np.ndarray:
+        monkeypatch.setattr(Registry, "test_predictions", ask)
+        assert decide(Registry("tiny"), Tracker("tiny"), other)[0]
+        return ask(asked, version)
+
+    monkeypatch.setattr(Registry, "test_predictions", and_meanwhile)
+    with pytest.raises(InputError, match=r"it is version 3, expected version 1 .*; run this again"):
         decide(registry, tracker, one)
-    assert registry.champion() is None
-    assert (registry.unlock(), registry.unlock()) == (True, False)
+    assert champion(registry) == "gru-3"
+    assert not list(root.glob("*.promotion.lock"))
     assert decide(registry, tracker, one)[0]
-    assert [model.name for model in mlflow.MlflowClient(registry.uri).search_registered_models()] == ["gatewise-tiny"]
+    assert champion(registry) == "gru-1"
 
 
 def test_who_was_overtaken_all_the_same_finds_out_and_changes_nothing(
@@ -394,7 +394,7 @@ def test_who_was_overtaken_all_the_same_finds_out_and_changes_nothing(
     decided_on = registry.champion()
     decide(registry, tracker, trained(root, "gru-1"))
     assert decided_on is not None
-    with pytest.raises(InputError, match=r"somebody else moved the champion.*it is version 2, expected version 1"):
+    with pytest.raises(InputError, match=r"another promotion .*it is version 2, expected version 1"):
         registry.crown(decided_on, decided_on)
     assert champion(registry) == "gru-1"
 

@@ -6,7 +6,8 @@ from samples import SETTINGS, random_network, readings, tokenizer
 
 from pipeline.core.command import InputError
 from pipeline.explaining.readings import Words, class_to_explain, read, split
-from pipeline.tokens.tokens import Keep, TokenizerKind, clip, encode
+from pipeline.tokens.clipping import Keep, clip
+from pipeline.tokens.tokenizer import TokenizerKind, encode
 
 
 @pytest.mark.parametrize("kind", ["word", "bpe"])
@@ -71,12 +72,12 @@ def test_a_text_without_a_word_is_refused(text: str) -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_reading_has_everything_of_every_token(classes: int) -> None:
     _, (lstm, gru) = readings("not good, but I loved it", classes=classes)
-    assert lstm.verdicts.shape == gru.verdicts.shape == (6, classes)
+    assert lstm.probabilities.shape == gru.probabilities.shape == (6, classes)
     assert {values.shape for reading in (lstm, gru) for values in reading.passes["layer 1"].values()} == {(6, 20)}
     assert lstm.occlusion.shape == lstm.gradient.shape == (6,)
     assert sorted(lstm.rankings["layer 1"].tolist()) == list(range(20))
     assert not lstm.rereads
-    np.testing.assert_allclose(lstm.verdicts.sum(axis=1), 1)
+    np.testing.assert_allclose(lstm.probabilities.sum(axis=1), 1)
 
 
 def test_the_unit_whose_state_moves_the_verdict_most_comes_first() -> None:
@@ -95,7 +96,7 @@ def test_every_pass_of_a_deep_network_in_both_directions_is_kept() -> None:
     assert lstm.rereads
     network = random_network("lstm", layers=2, bidirectional=True)
     beginning = read(network, "lstm-1", Words(words.text, words.ids[:3], words.spans[:3], 0, 0), 1)
-    np.testing.assert_allclose(lstm.verdicts[2], beginning.verdicts[-1], atol=1e-12)
+    np.testing.assert_allclose(lstm.probabilities[2], beginning.probabilities[-1], atol=1e-12)
     # Who reads from the end is still at its beginning there.
     first = beginning.passes["layer 1 backward"]["state"][0]
     assert np.abs(lstm.passes["layer 1 backward"]["state"][0] - first).max() > 0.01

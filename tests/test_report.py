@@ -14,18 +14,19 @@ import pytest
 from conftest import Project
 
 from pipeline.comparison.comparison import compare
-from pipeline.comparison.costs import costs, for_verdict
-from pipeline.comparison.statistics import Difference
-from pipeline.comparison.verdict import Told, tell
+from pipeline.comparison.costs import costs
+from pipeline.comparison.statistics import better_first, read_differences
+from pipeline.comparison.titles import colour_of, title_of
+from pipeline.comparison.verdict import Verdict
 from pipeline.core.command import InputError
 from pipeline.core.hashes import md5
 from pipeline.corpus.reviews import Staging, write_reviews
-from pipeline.reporting.figures import colour_of
 from pipeline.reporting.report import Provenance, summary, summary_table, write_page
-from pipeline.reporting.results import read_differences, write_results
+from pipeline.reporting.results import write_results
 from pipeline.reporting.stamp import is_current
-from pipeline.tokens.tokens import TokenizedSplits, Tokens
-from pipeline.tracking.publishing import check_origin
+from pipeline.tokens.ragged import Tokens
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tracking.publishing import check_origin, summary_with_times
 from pipeline.trained.scores import METRICS
 from pipeline.trained.trained import Trained
 
@@ -34,7 +35,7 @@ def metrics(mean: float, std: float | None, parameters: int, runs: int) -> dict[
     return {name: {"mean": mean, "std": std} for name in METRICS} | {"parameters": parameters, "runs": runs}
 
 
-def made_up(folder: Path, labels: list[str]) -> tuple[Path, list[Trained]]:
+def made_up(folder: Path, labels: list[str], verdict: Verdict | None = None) -> tuple[Path, list[Trained]]:
     """Results of random predictions for 60 texts, all wrong on the last two, mostly right on others; and the models."""
     data, results = folder / "processed", folder / "results"
     data.mkdir()
@@ -69,7 +70,7 @@ def made_up(folder: Path, labels: list[str]) -> tuple[Path, list[Trained]]:
         )
     comparison = compare(models, truth, labels)
     fingerprints = {one.name: "0" * 64 for one in models}
-    told = Told(["It is a tie."], [])
+    told = verdict or Verdict(["It is a tie."], [])
     write_results(comparison, fingerprints, comparison.differences(), told, {}, "news", data, results)
     return results, models
 
@@ -84,53 +85,45 @@ def test_a_row_per_model_with_percentages_and_deviations() -> None:
     assert cells(header) == [*["model", "runs", "accuracy (%)", "F1 (%)", "ROC AUC", "log loss", "Brier", "parameters"]]
     assert set(rule) == set("|-:")
     assert [cells(row) for row in rows] == [
-        ["lstm", "3", *["76.54 ± 1.23"] * 2, *["0.7654 ± 0.0123"] * 3, "673,089"],
-        ["baseline", "1", *["100.00"] * 2, *["1.0000"] * 3, "999"],
+        ["LSTM", "3", *["76.54 ± 1.23"] * 2, *["0.7654 ± 0.0123"] * 3, "673,089"],
+        ["n-gram baseline", "1", *["100.00"] * 2, *["1.0000"] * 3, "999"],
     ]
 
 
 def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts(tmp_path: Path) -> None:
-    results, _ = made_up(tmp_path, ["bad", "good"])
-    told = Told(["LSTM beats GRU."], ["Only 2 seeds.", "Only 9 texts."])
-    sentence, first, second, about, scores, pairs, trained = summary(results, told).split("\n\n")
+    told = Verdict(["LSTM beats GRU."], ["Only 2 seeds.", "Only 9 texts."])
+    results, _ = made_up(tmp_path, ["bad", "good"], told)
+    sentence, first, second, about, scores, pairs, trained = summary(results).split("\n\n")
     assert (sentence, first, second) == (*told.sentences, *told.warnings)
     assert about == "news, 60 test texts; mean ± standard deviation over seeds."
-    assert [cells(row)[:2] for row in scores.splitlines()[2:]] == [["lstm", "2"], ["gru", "2"], ["baseline", "1"]]
+    models = [["LSTM", "2"], ["GRU", "2"], ["n-gram baseline", "1"]]
+    assert [cells(row)[:2] for row in scores.splitlines()[2:]] == models
     statistics = json.loads((results / "statistics.json").read_text())
+    seen = [better_first(*pair) for pair in read_differences(statistics).items()]
     assert [cells(row) for row in pairs.splitlines()[2:]] == [
         [
-            names,
-            f"{100 * row['mean']:+.2f}",
-            f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
-            f"{row['p_value']:.4f}",
+            f"{title_of(better)} − {title_of(worse)}",
+            f"{100 * difference.mean:+.2f}",
+            f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}",
+            f"{difference.p_value:.4f}",
             f"{row['holm_p_value']:.4f}",
-            seeds,
+            f"{difference.seeds[0]} and {difference.seeds[1]}",
         ]
-        for row, names, seeds in zip(
-            statistics["differences"],
-            ["LSTM − GRU", "LSTM − n-gram baseline", "GRU − n-gram baseline"],
-            ["2 and 2", "2 and 1", "2 and 1"],
-            strict=True,
-        )
+        for row, ((better, worse), difference) in zip(statistics["differences"], seen, strict=True)
     ]
+    assert any(row["mean"] < 0 for row in statistics["differences"])  # such a row is turned
     assert trained.splitlines() == ["- LSTM, GRU: seeds 1, 2; units 8, epochs 2", "- n-gram baseline: ngrams 2"]
-    # The file has what the terminal is told, without what is known by MLflow alone.
-    assert (results / "summary.md").read_text() == summary(results, Told(["It is a tie."], [])) + "\n"
+    assert (results / "summary.md").read_text() == summary(results) + "\n"
 
 
-def test_the_words_are_those_of_the_verdict_with_what_is_known_of_the_costs() -> None:
-    pairs = {("lstm", "gru"): Difference(0.1, 0.05, 0.15, 0.001, (2, 2), 500)}
-    times = [(20.0, 20.5), (10.0, 10.5)]
-    columns = {"recurrent_parameters": [400, 300], "times": times, "environments": [frozenset({"here"})] * 2}
-    table = pd.DataFrame(columns, index=["lstm", "gru"])
-    told = tell("films", pairs, costs=for_verdict(table))
-    (sentence,), (warning,) = told.sentences, told.warnings
-    assert sentence.startswith("LSTM beats GRU on films by 10.0 points")
-    assert sentence.endswith("the GRU is 2.0x faster to train (means of 2 runs) with 25 % fewer recurrent parameters.")
-    assert warning.startswith("Only 2 seeds for LSTM and GRU")
-    single = table.assign(times=pd.Series({"lstm": (20.0,), "gru": (10.0,)}))
-    (sentence,) = tell("films", pairs, costs=for_verdict(single)).sentences
-    assert sentence.endswith("the GRU has 25 % fewer recurrent parameters than the LSTM.")
+def test_times_stand_apart_from_the_summary_that_dvc_keeps(tmp_path: Path) -> None:
+    results, models = made_up(tmp_path, ["bad", "good"])
+    kept = (results / "summary.md").read_text()
+    assert summary_with_times(results, "") == kept.rstrip()
+    assert summary_with_times(results, "The GRU is fast.") == f"{kept}\nThe GRU is fast."
+    origin = Provenance("news", "5" * 32, "none", described(["bad", "good"]), {}, {})
+    page = write_page(results, "The GRU is fast.", costs(models, {}), origin).read_text()
+    assert page.index("<h2>Costs</h2>") < page.index("The GRU is fast.") < page.index("runs timed")
 
 
 def test_a_score_that_is_not_known_is_a_dash() -> None:
@@ -157,7 +150,7 @@ def test_the_page_has_verdict_scores_texts_and_origin(page: str, trained_project
     assert f"<td>{head[:12]}</td>" in page  # what was checked out when it ran
     assert page.count(f", trained at {head[:12]}</td>") == 5
     assert "<td>seeds</td><td>1, 2</td>" in page
-    assert "faster to train" in page or "do not clearly differ" in page
+    assert "times as fast as" in page or "do not clearly differ" in page
     for title in ("LSTM", "GRU", "n-gram baseline"):
         assert f"{title}</td>" in page
     examples = json.loads((data / "results/examples.json").read_text())
@@ -180,7 +173,7 @@ def test_twelve_classes_with_long_names_of_any_letters(tmp_path: Path) -> None:
     labels = ["$_$", "<i>", "良い", *LONG[:9]]
     results, models = made_up(tmp_path, labels)
     origin = Provenance("news", "5" * 32, "none", described(labels, absent="<i>"), {}, {})
-    page = write_page(results, Told([], []), costs(models, {}, {}), origin).read_text()
+    page = write_page(results, "", costs(models, {}), origin).read_text()
     assert re.findall("No test text is labelled <b>(.*)</b>", page) == ["&lt;i&gt;"]
     examples = json.loads((results / "examples.json").read_text())
     assert [pair["models"] for pair in examples["disagreements"]] == [
@@ -197,10 +190,10 @@ def test_twelve_classes_with_long_names_of_any_letters(tmp_path: Path) -> None:
 def test_what_two_models_disagree_on_stands_under_their_names(tmp_path: Path) -> None:
     results, models = made_up(tmp_path, ["bad", "good"])
     origin = Provenance("news", "5" * 32, "none", described(["bad", "good"]), {"lstm-1": "a1, trained at b2"}, {})
-    page = write_page(results, Told([], []), costs(models, {}, {}), origin).read_text()
+    page = write_page(results, "", costs(models, {}), origin).read_text()
     text = re.sub(r"<[^>]*>", "", page)
     for pair in ("LSTM and GRU", "LSTM and n-gram baseline", "GRU and n-gram baseline"):
-        assert f"{pair} disagree most confidently" in text
+        assert f"{pair} disagree, and both are sure" in text
     assert "1 of 2 seeds right" in text
     # Every model has its dot, in the colour of the figures.
     assert all(f"border-color: {colour}" in page for colour in (colour_of("lstm"), colour_of("gru")))
@@ -209,21 +202,21 @@ def test_what_two_models_disagree_on_stands_under_their_names(tmp_path: Path) ->
 
 
 def test_text_from_the_data_is_escaped_and_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
-    results, models = made_up(tmp_path, ["bad", "<i>"])
+    results, models = made_up(tmp_path, ["bad", "<i>"], Verdict(["LSTM > GRU."], ["Only < 3."]))
     hostile = "<script>alert('x')</script> & <b>bold</b>"
     examples = json.loads((results / "examples.json").read_text())
     examples["errors"] = []
     examples["disagreements"][0]["texts"][0] |= {"text": hostile, "label": "<i>"}
     (results / "examples.json").write_text(json.dumps(examples))
     origin = Provenance("<tiny>", "5" * 32, "none", described(["bad", "<i>"]), {}, {})
-    page = write_page(results, Told(["LSTM > GRU."], ["Only < 3."]), costs(models, {}, {}), origin).read_text()
+    page = write_page(results, "", costs(models, {}), origin).read_text()
     assert "<script>" not in page
     assert "<b>bold" not in page
     assert "<i>" not in page
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt;" in page
     assert "LSTM &gt; GRU." in page
     assert "Only &lt; 3." in page
-    assert "There is no text that all of them get wrong." in page
+    assert "There is no such text." in page
     assert "LSTM</td><td>0 of 2</td><td>–</td>" in page
     assert is_current(results)
 

@@ -225,7 +225,7 @@ def test_a_folder_of_texts_has_its_labels_and_splits_in_the_names_of_folders(tmp
         ("a.jsonl", '{"text": "x", "label": "y"}\n\n{"text": \n', "a.jsonl cannot be read as JSONL: line 3:"),
         ("a.jsonl", '["x", "y"]\n', "line 1 is not an object"),
         ("a.parquet", "text", "a.parquet cannot be read as PARQUET"),
-        ("readme.txt", "hello", "lies in no folder; expected <label>/<name>.txt"),
+        ("readme.txt", "hello", "must lie in a folder: <label>/<name>.txt"),
         ("good/a.txt", b"na\xefve", "is not UTF-8 text"),
         ("notes.md", "hello", "holds no data: expected .csv, .tsv, .jsonl, .parquet or <label>/<name>.txt"),
     ],

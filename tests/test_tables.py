@@ -88,7 +88,7 @@ def test_an_empty_line_is_a_row_where_there_is_one_column_and_none_where_there_a
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.csv", "text,id,text\na,1,b\n", "x.csv has 2 columns 'text'; there must be one"),
+        ("x.csv", "text,id,text\na,1,b\n", "x.csv must have one column 'text'. Received: 2"),
         ("x.csv", "", "x.csv cannot be read as CSV: the first line, which names the columns, is empty"),
         ("x.csv", "\ntext\na\n", "x.csv cannot be read as CSV: the first line, which names the columns, is empty"),
         ("x.csv", "x" * 200_000, "x.csv cannot be read as CSV: field larger than field limit"),
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, content:
 def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(InputError, match="has 2 columns 'text'; there must be one"):
+    with pytest.raises(InputError, match=r"must have one column 'text'\. Received: 2"):
         next(read_table(tmp_path / "x.parquet", ["text"], "the test"))
 
 

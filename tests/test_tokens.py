@@ -7,19 +7,11 @@ import pytest
 from conftest import output_of
 from tokenizers import Tokenizer
 
-from pipeline.tokens.tokens import (
-    Keep,
-    TokenizedSplits,
-    TokenizerKind,
-    Tokens,
-    clip,
-    concatenate,
-    encode,
-    ends,
-    from_lists,
-    read_ends,
-    train_tokenizer,
-)
+from pipeline.core.text import valid_unicode
+from pipeline.tokens.clipping import Keep, clip, ends, read_ends
+from pipeline.tokens.ragged import Tokens, concatenate, from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
 
 # the: 3, then a and é: 2 each, then 1 each: ties go by the alphabet.
 TEXTS = ["The cat's a cat, the END.", "a dog -- the dog_2 É é"]
@@ -104,6 +96,12 @@ def test_a_saved_tokenizer_reads_texts_the_same_way(tmp_path: Path) -> None:
     assert ids(loaded, "[PAD] the cat", "") == ids(word_tokenizer(), "[PAD] the cat", "") == [[1, 2, 5], [1]]
 
 
+def test_half_an_emoji_is_no_part_of_a_word() -> None:
+    assert valid_unicode("the \ud83d cat \ud83d\ude00") == "the ? cat ??"
+    assert valid_unicode("é 😀") == "é 😀"
+    assert ids(word_tokenizer(), "the \ud83d cat") == [[2, 5]]
+
+
 RAGGED = [[2, 3, 4, 5], [6], [7, 8]]
 
 
@@ -175,7 +173,7 @@ def test_texts_that_are_encoded_some_at_a_time_come_in_order() -> None:
 def test_many_long_texts_take_little_more_memory_than_their_tokens() -> None:
     code = (
         "import resource\n"
-        "from pipeline.tokens.tokens import encode, train_tokenizer\n"
+        "from pipeline.tokens.tokenizer import encode, train_tokenizer\n"
         "tokenizer = train_tokenizer(iter(['the cat']), 'word', 10)\n"
         "texts = ['the cat ' * 10_000] * 100\n"
         "encode(tokenizer, texts[:1])\n"

@@ -25,19 +25,23 @@ from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
+from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError
 from pipeline.linear.ngrams import NgramModel, classifier, vectorizer
 from pipeline.networks import building, networks
 from pipeline.packaging.classifier import Classifier
-from pipeline.reporting.figures import colour_of
 from pipeline.reporting.stamp import fingerprint
 from pipeline.serving.registry import Registry
-from pipeline.tokens.tokens import clip, encode, train_tokenizer
+from pipeline.serving.selection import served_uri
+from pipeline.tokens.clipping import clip
+from pipeline.tokens.tokenizer import encode, train_tokenizer
 from pipeline.tools.promote import HeldOut, promote
-from pipeline.tracking.lineage import MACHINE, PATCH, environment
-from pipeline.tracking.record import finish, record_comparison, record_machine, restore
+from pipeline.tracking.git import PATCH
+from pipeline.tracking.machine import MACHINE, environment
+from pipeline.tracking.record import finish, record_comparison, record_machine, restore, run_of, run_params
 from pipeline.tracking.store import is_missing, store_uri
-from pipeline.tracking.tracker import DEPENDENCIES, TrackedRun, Tracker
+from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracker import DEPENDENCIES, Tracker
 from pipeline.trained.trained import CARD, HISTORY, Trained
 
 REPOSITORY = Path(__file__).parent.parent
@@ -211,6 +215,18 @@ def test_a_run_is_found_with_the_settings_that_it_had() -> None:
         assert run is not None
         assert run.info.run_id == run_id
     assert tracker.find("abc", {"epochs": 30}) is None
+
+
+def test_the_run_of_a_model_is_the_one_with_the_settings_of_its_card(trained: Trained, tokenizer: Path) -> None:
+    tracker = Tracker("tiny")
+    restore(tracker, trained, tokenizer)
+    with tracker.run("gru-1", "train") as later:
+        later.params(run_params(trained.card) | {"epochs": 50})
+        later.tags({"fingerprint": trained.fingerprint})
+    run = run_of(tracker, trained)
+    assert run is not None
+    assert found(tracker, trained.fingerprint).info.run_id == later.run_id != run.info.run_id
+    assert served_uri(str(trained.folder), "tiny") == f"models:/{logged_model(run).model_id}"
 
 
 def test_a_run_is_named_by_its_whole_id_from_any_data_set_and_by_the_beginning_of_it() -> None:

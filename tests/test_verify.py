@@ -9,7 +9,8 @@ import pytest
 from conftest import Project, commit_all
 from dvc.api import DVCFileSystem
 
-from pipeline.tools.verify import DIFFERENT, EQUAL, METRICS, UNKNOWN, _judge, _mirror
+from pipeline.tools.verify import DIFFERENT, EQUAL, UNKNOWN, _judge, _mirror
+from pipeline.tracking.paths import METRICS
 
 VERIFY = ("python", "-m", "pipeline", "verify")
 
@@ -81,9 +82,11 @@ def test_without_the_recorded_files_the_metrics_in_git_decide(
     (results / "metrics.json").write_text(json.dumps(metrics))
     model = tmp_path / "again" / "data" / "models" / "gru-1"
     shutil.copytree(trained_project.root / "data" / "models" / "gru-1", model)
-    came = [("train@gru-1", "data/models/gru-1"), ("evaluate", METRICS)]
+    came = [("train@gru-1", "data/models/gru-1"), ("evaluate", METRICS.as_posix())]
     reference = DVCFileSystem(str(stranger(trained_project, tmp_path / "strangers").root), rev="HEAD")
     assert _judge("train@gru-1", came, tmp_path / "again", reference, 0.005) == verdict
+    # The memory of a network is judged like the network.
+    assert _judge("memory@gru-1", came, tmp_path / "again", reference, 0.005) == verdict
     assert _judge("preprocess", came, tmp_path / "again", reference, 0.005) == DIFFERENT
     # A part of the pipeline makes no metrics of all models.
     assert _judge("train@gru-1", came[:1], tmp_path / "again", reference, 0.005) == UNKNOWN

@@ -1,1 +1,1 @@
-"""Which model is better: statistics, the verdict, costs and telling texts."""
+"""The comparison of models: statistics, the verdict, costs and telling texts."""

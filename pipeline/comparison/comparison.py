@@ -36,14 +36,14 @@ class Comparison:
     groups: np.ndarray | None = None
 
     def by_model(self) -> dict[str, list[Trained]]:
-        """Model to its runs, one per seed."""
+        """Map every model to its runs, one per seed."""
         groups: dict[str, list[Trained]] = {}
         for run in self.runs:
             groups.setdefault(run.model, []).append(run)
         return groups
 
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Per model: mean and standard deviation over its runs of every score, its size and number of runs."""
+        """Sum up every model: mean and standard deviation of every score over its runs, its size and number of runs."""
         content: dict[str, dict[str, Any]] = {}
         for model, runs in self.by_model().items():
             content[model] = over_seeds([self.scores[run.name] for run in runs])
@@ -51,28 +51,28 @@ class Comparison:
         return content
 
     def differences(self) -> dict[tuple[str, str], Difference]:
-        """Every pair of models to the difference of their accuracies, with its interval."""
+        """Map every pair of models to the difference of their accuracies, with its interval."""
         return paired_differences(self.correct(), self.groups)
 
     def correct(self) -> dict[str, np.ndarray]:
-        """Model to whether its runs are right, bool, (seeds, texts)."""
+        """Mark for every model the texts that its runs get right, bool, (seeds, texts)."""
         return {model: np.stack([self.is_correct(run) for run in runs]) for model, runs in self.by_model().items()}
 
     def is_correct(self, run: Trained) -> np.ndarray:
-        """Whether a run gets each text right, bool, (texts,)."""
+        """Mark the texts that a run gets right, bool, (texts,)."""
         correct: np.ndarray = run.predictions["test"].argmax(axis=1) == self.labels
         return correct
 
     def learning_curves(self) -> pd.DataFrame:
-        """The history of every network below each other, with its `run`, `model` and `seed`."""
+        """Put the histories of all networks into one table, with `run`, `model` and `seed`."""
         return pd.concat([_labelled(run, run.history.reset_index()) for run in self.runs if len(run.history)])
 
     def curves(self, curve: Callable[[np.ndarray, np.ndarray], pd.DataFrame]) -> pd.DataFrame:
-        """What `scores.roc` or another curve of that kind gives for every run, with its `run`, `model` and `seed`."""
+        """Compute `scores.roc`, or another curve of that kind, for every run, with its `run`, `model` and `seed`."""
         return pd.concat([_labelled(run, curve(self.labels, run.predictions["test"])) for run in self.runs])
 
     def accuracy_by_length(self, lengths: np.ndarray) -> pd.DataFrame:
-        """The accuracy of every run on texts of similar length, in bins of about as many texts each.
+        """Compute the accuracy of every run on texts of similar length, in bins of about as many texts each.
 
         Args:
             lengths: tokens of every test text, (texts,).
@@ -93,9 +93,9 @@ class Comparison:
         return pd.concat(tables)
 
     def same_seed_tests(self) -> list[tuple[Trained, Trained, McNemar]]:
-        """McNemar's test for every two runs of different models with one seed; a run without a seed goes with all.
+        """Do McNemar's test for every two runs of different models with one seed; a run without a seed goes with all.
 
-        Of two revisions, one run may be on both sides: it is no two runs, which its equal probabilities show.
+        One run may be on both sides of two revisions. Its probabilities are equal, and it is left out.
         """
         pairs = (
             (first, second)
@@ -107,14 +107,14 @@ class Comparison:
         return [(first, second, mcnemar(self.is_correct(first), self.is_correct(second))) for first, second in pairs]
 
     def probabilities(self) -> dict[str, np.ndarray]:
-        """Model to the mean over its runs of the probabilities of every class, float64, (texts, classes)."""
+        """Average the probabilities of every model over its runs, float64, (texts, classes)."""
         return {
             model: np.stack([run.predictions["test"] for run in runs]).mean(axis=0, dtype=np.float64)
             for model, runs in self.by_model().items()
         }
 
     def confusion_matrices(self) -> dict[str, np.ndarray]:
-        """Model to counts by true and predicted class, summed over its runs."""
+        """Count the texts by true and predicted class for every model, summed over its runs."""
         return {
             model: np.sum([confusion(self.labels, run.predictions["test"]) for run in runs], axis=0)
             for model, runs in self.by_model().items()
@@ -154,7 +154,7 @@ def compare(
 
 
 def _must_be_of_the_same_settings(first: Trained, second: Trained) -> None:
-    """Seeds of one model may differ in their seed alone."""
+    """Refuse two seeds of one model that differ in more than their seed."""
     ours, theirs = (run.card["settings"] for run in (first, second))
     other = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
     if other:

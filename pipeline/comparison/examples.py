@@ -14,7 +14,7 @@ ERRORS_SHOWN = 10  # texts that all get wrong
 
 @dataclass(frozen=True)
 class Answer:
-    """What one model makes of a text.
+    """The answer of one model to a text.
 
     Attributes:
         predicted: the class that is the most probable one over all seeds; the first of equal ones.
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Example:
-    """One text and what the models make of it.
+    """One text and the answers of the models.
 
     Attributes:
         text: the text itself.
@@ -70,9 +70,9 @@ class Examples:
 
 
 def disagreements(first: np.ndarray, second: np.ndarray, shown: int = SHOWN) -> np.ndarray:
-    """The texts on which two models disagree most confidently, the clearest first.
+    """Find the texts on which two models disagree most confidently, the clearest first.
 
-    How confident a disagreement is, is the confidence of the less confident model of the two.
+    The confidence of a disagreement is that of the less confident model of the two.
 
     Args:
         first: probabilities of one model, (texts, classes).
@@ -92,7 +92,7 @@ def errors(
     labels: np.ndarray,
     shown: int = ERRORS_SHOWN,
 ) -> np.ndarray:
-    """The texts that every seed of every model gets wrong, those first whose label they give the least probability.
+    """Find the texts that every seed of every model gets wrong, those first whose label gets the least probability.
 
     Args:
         probabilities: model to (texts, classes).
@@ -116,7 +116,7 @@ def find_examples(
     pairs: Iterable[tuple[str, str]],
     reviews: Path,
 ) -> Examples:
-    """The texts of both kinds, `disagreements` and `errors`, and what the models make of them.
+    """Collect the texts of both kinds, `disagreements` and `errors`, with the answers of the models.
 
     Args:
         probabilities: model to the mean over its runs, (texts, classes).
@@ -147,7 +147,7 @@ def find_examples(
 
 
 def _texts(reviews: Path, places: set[int]) -> dict[int, str]:
-    """Some of the test texts by their place, read without holding the others."""
+    """Read some of the test texts by their place, without holding the others."""
     found: dict[int, str] = {}
     start = 0
     for rows in read_split(reviews, "test", ["text"]):
@@ -158,6 +158,6 @@ def _texts(reviews: Path, places: set[int]) -> dict[int, str]:
 
 
 def _highest(values: np.ndarray, shown: int) -> np.ndarray:
-    """Places of the highest values above 0; of equal ones the first."""
+    """Find the places of the highest values above 0; of equal ones the first."""
     order = np.argsort(-values, kind="stable")[:shown]
     return order[values[order] > 0]

@@ -1,4 +1,4 @@
-"""How long a model takes to answer, and the names that times have in MLflow.
+"""The time that a model takes to answer, and the names that times have in MLflow.
 
 Times differ from run to run, so they are in MLflow and never in a file that DVC keeps.
 """
@@ -46,5 +46,5 @@ def latency(predict: Callable[[list[str]], Any], texts: Sequence[str]) -> dict[s
 
 
 def latency_name(batch_size: int, percentile: int) -> str:
-    """The name of a latency in MLflow."""
+    """Name a latency as MLflow has it."""
     return f"time/latency_batch_{batch_size}_p{percentile}_ms"

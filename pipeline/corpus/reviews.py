@@ -1,4 +1,4 @@
-"""The table of all reviews, `reviews.parquet`, and how it is written and read without holding it in memory.
+"""Write and read the table of all reviews, `reviews.parquet`, without holding it in memory.
 
 Columns: `name` (the file it came from), `text`, `label` (int32 code; missing where unlabelled **and in the test
 split**, whose labels lie in a file that only `evaluate` reads), `split`, `group`. The names of the labels are in
@@ -26,11 +26,13 @@ _LABEL_NAMES = b"label_names"
 _STAGED = pa.schema([(column, pa.string()) for column in COLUMNS])
 
 
+# Streaming stays. All texts in memory took 1,454 MB instead of 395 MB for 200,000 texts of 200 words (train needs 1,834
+# MB for them, baseline 2,660 MB); IMDB 16 times, which takes 853 MB, has 2,080 MB of text alone.
 class Staging:
-    """The reviews as they came from the source, on disk in a form that gives any row back at once.
+    """Keep the reviews of a source on disk, in a form that gives any row back at once.
 
-    Used as a context manager: the file (uncompressed Arrow, memory-mapped) goes when the block ends. It has no name,
-    so that nothing stays of a process that is killed.
+    Use it as a context manager: the file (uncompressed Arrow, memory-mapped) goes when the block ends. It has no name:
+    if the process is killed, nothing stays.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +51,7 @@ class Staging:
 
         Returns:
             One row per review, in the same order: `name`, `label`, `split`, `group`, and `digest` of the text
-            (uint64; 0 for an empty text). All that deciding about a review needs, without the text.
+            (uint64; 0 for an empty text). To decide about a review, no more is needed.
 
         Raises:
             InputError: there are no tables.
@@ -70,7 +72,7 @@ class Staging:
         return pd.concat(kept, ignore_index=True)
 
     def texts(self, rows: np.ndarray) -> pa.Array:
-        """The texts of these rows, in this order."""
+        """Get the texts of these rows, in this order."""
         starts = np.cumsum([0] + [len(batch) for batch in self._batches])
         owner = np.searchsorted(starts, rows, side="right") - 1
         # Batch by batch (`take` on a chunked column would copy the whole column), then back into order.
@@ -118,10 +120,10 @@ def write_reviews(
 
 
 def read_label_names(path: Path) -> list[str]:
-    """The class of code i, from the metadata of reviews.parquet.
+    """Read the names of the labels from the metadata of reviews.parquet: name i belongs to code i.
 
     Raises:
-        InputError: it is missing, or not what `write_reviews` writes. (So does whatever reads it.)
+        InputError: the file is missing, or `write_reviews` did not write it. (`read_split` raises it, too.)
     """
     names: list[str] = json.loads(_open(path).schema_arrow.metadata[_LABEL_NAMES])
     return names
@@ -144,17 +146,17 @@ def _open(path: Path) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} cannot be read as a table of reviews: {error}; make it with: dvc repro") from None
+        raise InputError(f"{path} cannot be read as a table of reviews: {error}. Make it with: dvc repro") from None
     if _LABEL_NAMES not in (file.schema_arrow.metadata or {}):
-        raise InputError(f"{path} is no table of reviews that preprocess wrote; make it with: dvc repro")
+        raise InputError(f"{path} is not a table of reviews that preprocess wrote. Make it with: dvc repro")
     return file
 
 
 def read_groups(reviews: Path) -> np.ndarray:
-    """The group of every test text as a number, (texts,).
+    """Number the groups of the test texts: int, (texts,).
 
-    A text without a group has a number of its own, and so has each text where all are of one group: nothing can be
-    said about groups from one.
+    A text without a group gets a number of its own. If all texts are of one group, each gets a number of its own, too:
+    one group says nothing about groups.
     """
     groups = pd.concat(read_split(reviews, "test", ["group"]), ignore_index=True)["group"]
     codes, known = pd.factorize(groups)

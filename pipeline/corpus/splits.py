@@ -1,4 +1,4 @@
-"""Which review goes into which split: whole groups at a time, classes balanced, duplicates out of training."""
+"""Divide the reviews into splits: whole groups at a time, classes balanced, no copies of held-out texts in training."""
 
 import hashlib
 from typing import Literal
@@ -10,7 +10,7 @@ from pipeline.core.command import InputError
 
 
 def text_digest(text: str) -> int:
-    """A number below 2^64 that is equal for texts that differ in case and white space alone.
+    """Hash a text to a number below 2^64. Texts that differ in case and white space alone get the same number.
 
     Among 10 million other texts, the chance that any two have the same is 1 in 370,000.
     """
@@ -37,10 +37,10 @@ def assign_splits(reviews: pd.DataFrame, test: Literal["given"] | float, validat
     splits = splits.mask(reviews["label"].isna(), "unlabelled")
     has_test = (splits == "test").any()
     if test == "given" and not has_test:
-        raise InputError("the data set brings no test split: set its `test` to a share such as 0.2, not `given`")
+        raise InputError("the data set brings no test split. Set its `test` to a share such as 0.2. Received: given")
     if test != "given":
         if has_test:
-            raise InputError(f"the data set brings its own test split: set its `test` to `given`. Received: {test}")
+            raise InputError(f"the data set brings its own test split. Set its `test` to `given`. Received: {test}")
         splits = _hold_out(reviews, splits, "test", test, seed)
     if not (splits == "validation").any():
         splits = _hold_out(reviews, splits, "validation", validation, seed)
@@ -48,7 +48,7 @@ def assign_splits(reviews: pd.DataFrame, test: Literal["given"] | float, validat
 
 
 def groups_in_two_splits(reviews: pd.DataFrame, splits: pd.Series) -> list[str]:
-    """Groups with labelled reviews in more than one split, in order. A source's own splits may have such."""
+    """List the groups with labelled reviews in more than one split. Only splits of the source can have such groups."""
     labelled = splits != "unlabelled"
     counts = splits[labelled].groupby(reviews.loc[labelled, "group"]).nunique()
     return sorted(counts.index[counts > 1])
@@ -57,8 +57,8 @@ def groups_in_two_splits(reviews: pd.DataFrame, splits: pd.Series) -> list[str]:
 def find_leaks(digests: pd.Series, splits: pd.Series) -> pd.Series:
     """Mark the reviews to drop because the same text stands in a split that is held out.
 
-    A training text that is also in validation or test goes, and so does a validation text that is also in test:
-    what is measured stays whole. Repeats inside one split stay.
+    A training text that is also in validation or test is dropped, and so is a validation text that is also in test.
+    Test texts all stay. Repeats inside one split stay.
 
     Args:
         digests: `text_digest` per review.

@@ -1,4 +1,4 @@
-"""Tables in CSV, TSV, JSONL or Parquet, read as a stream: a file may be larger than memory."""
+"""Read tables in CSV, TSV, JSONL or Parquet as a stream: a file may be larger than memory."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ Piece = TypeVar("Piece")
 
 
 def in_batches(pieces: Iterable[Piece], size: Callable[[Piece], int], most: int = BATCH_ROWS) -> Iterator[list[Piece]]:
-    """Cut a stream into lists of at most `most` pieces; one is full sooner where its pieces make `BATCH_BYTES`."""
+    """Cut a stream into lists of at most `most` pieces; a list ends sooner when its pieces make `BATCH_BYTES`."""
     batch: list[Piece] = []
     total = 0
     for piece in pieces:
@@ -60,7 +60,7 @@ def read_table(path: Path, columns: list[str], see: str) -> Iterator[pd.DataFram
 
 
 def row_count(path: Path) -> int | None:
-    """Rows of a file that says how many it has, as Parquet does."""
+    """Count the rows of a Parquet file, which says how many it has; None for other files."""
     return int(pq.read_metadata(path).num_rows) if path.suffix.lower() == ".parquet" else None
 
 
@@ -69,7 +69,7 @@ def _must_have(columns: list[str], header: list[str], path: Path, see: str) -> N
         if name not in header:
             raise InputError(f"{path} has no column {name!r} (see {see}); {did_you_mean(name, header)}")
         if header.count(name) > 1:
-            raise InputError(f"{path} has {header.count(name)} columns {name!r}; there must be one")
+            raise InputError(f"{path} must have one column {name!r}. Received: {header.count(name)} of that name")
 
 
 def _read_parquet(path: Path, columns: list[str], see: str) -> Iterator[pd.DataFrame]:
@@ -106,7 +106,7 @@ def _columns_at(places: list[int], rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_jsonl(path: Path, columns: list[str], see: str) -> Iterator[pd.DataFrame]:
-    """Not `pd.read_json`, which turns whole numbers into floats where another row has none."""
+    """Read JSON lines. Not with `pd.read_json`: it makes whole numbers floats if another row has none."""
     with path.open(encoding="utf-8-sig") as file:
         lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
         for place, batch in enumerate(in_batches(lines, lambda line: len(line[1]))):

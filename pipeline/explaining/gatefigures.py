@@ -18,7 +18,7 @@ _MOST_COLUMNS = 80  # of longer texts, each column is the token that matters mos
 
 
 def gate_maps(words: Words, readings: list[Reading], label: str, code: int, title: str) -> Figure:
-    """The verdict so far, what each token matters, and gates and states of the most active units, side by side.
+    """Draw the probability so far, the effect of each token, and the gates and states of the most active units.
 
     Every pass over the text has a group of rows.
 
@@ -27,7 +27,7 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
         readings: one column each.
         label: name of the class that is explained.
         code: its code.
-        title: what is shown.
+        title: the heading.
     """
     rows = rows_of(readings)
     wide = float(np.clip(0.27 * len(words.ids), 4.2, 10))
@@ -39,7 +39,7 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
         2 + len(rows), len(readings), squeeze=False, sharex=True, sharey="row", height_ratios=heights
     )
     for column, reading in enumerate(readings):
-        _verdict(grid[0, column], reading, label, code)
+        _probability(grid[0, column], reading, label, code)
         _importance(grid[1, column], reading)
         _name_tokens(grid[-1, column], words, readings)
     shown = representatives(weights(readings), _MOST_COLUMNS)
@@ -53,7 +53,7 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
 
 
 def rows_of(readings: list[Reading]) -> list[tuple[str, str]]:
-    """Pass and role of the gates of every row, from top to bottom; of the last layer first, which makes the verdict."""
+    """List pass and role of the gates of every row, from top to bottom; of the last layer first, which predicts."""
     passes = dict.fromkeys(title for reading in readings for title in reading.passes)
     layers = sorted(passes, key=lambda title: (-int(title.split()[1]), title))
     cells = {title: [reading.cell for reading in readings if title in reading.passes] for title in layers}
@@ -61,26 +61,26 @@ def rows_of(readings: list[Reading]) -> list[tuple[str, str]]:
 
 
 def pass_label(title: str, readings: list[Reading]) -> str:
-    """The name of a pass, or nothing where there is one only."""
+    """Name a pass; where there is one only, it needs no name."""
     return "" if all(len(reading.passes) == 1 for reading in readings) else title
 
 
 def unit_names(reading: Reading, title: str) -> str:
-    """The numbers of the units that are shown of a pass, the strongest first."""
+    """List the numbers of the units that are shown of a pass, the strongest first."""
     return ", ".join(str(unit) for unit in reading.rankings[title][:UNITS_SHOWN])
 
 
 def weights(readings: list[Reading]) -> np.ndarray:
-    """What each token matters to the network that it matters most to, (T,)."""
+    """Weigh each token by its largest effect on any of the networks, (T,)."""
     most: np.ndarray = np.max([np.abs(reading.occlusion) for reading in readings], axis=0)
     return most
 
 
 def _reading_help(words: Words, readings: list[Reading]) -> str:
     units = min(UNITS_SHOWN, *(len(ranking) for reading in readings for ranking in reading.rankings.values()))
-    lines = [f"heat maps: the {units} units whose states matter most to the verdict, the strongest on top"]
+    lines = [f"heat maps: the {units} units with the largest effect on the prediction, the strongest on top"]
     if len(words.ids) > _MOST_COLUMNS:
-        lines[0] += f"; {_MOST_COLUMNS} of the tokens: of neighbours, the one that matters most"
+        lines[0] += f"; {_MOST_COLUMNS} of the tokens: of neighbours, the one with the largest effect"
     for reading in readings:
         for title in reading.passes:
             where = ", ".join(filter(None, [reading.name, pass_label(title, readings)]))
@@ -88,9 +88,9 @@ def _reading_help(words: Words, readings: list[Reading]) -> str:
     return "\n".join(lines)
 
 
-def _verdict(axis: Axes, reading: Reading, label: str, code: int) -> None:
-    so_far = reading.verdicts[:, code]
-    even = 1 / reading.verdicts.shape[1]
+def _probability(axis: Axes, reading: Reading, label: str, code: int) -> None:
+    so_far = reading.probabilities[:, code]
+    even = 1 / reading.probabilities.shape[1]
     places = np.arange(len(so_far)) + 0.5
     axis.fill_between(places, even, so_far, color=reading.cell.colour, alpha=0.25, linewidth=0)
     axis.plot(places, so_far, color=reading.cell.colour, marker="." if len(so_far) <= _LABELLED_TOKENS else None)
@@ -120,7 +120,7 @@ def _gate_row(
     readings: list[Reading],
     shown: np.ndarray,
 ) -> None:
-    """The same kind of gate of all readings, on one scale; `shown` are the tokens that have a column."""
+    """Draw one kind of gate of all readings, on one scale; `shown` are the tokens that have a column."""
     low, high = scale(title, role, readings)
     for axis, reading in zip(axes, readings, strict=True):
         axis.set_yticks([])
@@ -158,13 +158,13 @@ def instead(title: str, role: str, reading: Reading) -> str:
 
 
 def most_active(reading: Reading, title: str, gate: str) -> np.ndarray:
-    """A gate of the units of a pass whose states matter most to the verdict, the strongest first, (T, units)."""
+    """Take a gate of the units of a pass with the largest effect on the prediction, the strongest first, (T, units)."""
     shown: np.ndarray = reading.passes[title][gate][:, reading.rankings[title][:UNITS_SHOWN]]
     return shown
 
 
 def scale(title: str, role: str, readings: list[Reading]) -> tuple[float, float]:
-    """The numbers that the colours of a row span: 0 to 1 for gates, as far as they go to both sides for the rest."""
+    """Find the numbers that the colours of a row span: 0 to 1 for gates, else the largest size to both sides."""
     having = [
         (reading, name) for reading in readings if (name := reading.cell.gate_of(role)) and title in reading.passes
     ]
@@ -175,7 +175,7 @@ def scale(title: str, role: str, readings: list[Reading]) -> tuple[float, float]
 
 
 def representatives(weight: np.ndarray, most: int) -> np.ndarray:
-    """The places of at most so many tokens: of neighbours the one that weighs most, so that peaks stay."""
+    """Choose the places of at most so many tokens: of neighbours the one that weighs most, so that peaks stay."""
     parts = np.array_split(np.arange(len(weight)), min(most, len(weight)))
     return np.array([part[weight[part].argmax()] for part in parts])
 
@@ -193,12 +193,12 @@ def _name_tokens(axis: Axes, words: Words, readings: list[Reading]) -> None:
     if any(name.startswith("#") for name in names):
         hints.append("#: number of a token that this font cannot draw, see explanation.html")
     if count > _LABELLED_TOKENS:
-        hints.append(f"named: those that matter most of {count}")
+        hints.append(f"named: those with the largest effect, of {count}")
     axis.set_xlabel(f"token ({'; '.join(hints)})" if hints else "token")
 
 
 def _drawn(token: str, place: int) -> str:
-    """A token as a picture can show it: shortened, or its number where the font lacks its letters."""
+    """Write a token as a picture can show it: shortened, or its number where the font lacks its letters."""
     glyphs = get_font(findfont("DejaVu Sans")).get_charmap()
     return shortened(token, 16) if all(ord(letter) in glyphs for letter in token) else f"#{place + 1}"
 

@@ -8,9 +8,12 @@ from tokenizers import Tokenizer
 
 from pipeline.cells import Cell
 from pipeline.core.command import InputError
+from pipeline.core.text import valid_unicode
 from pipeline.inside.importance import gradient_times_input, occlusion, slopes
 from pipeline.inside.numpy_network import Network, Passes, probabilities
-from pipeline.tokens.tokens import UNKNOWN, clip, encode, ends
+from pipeline.tokens.clipping import clip, ends
+from pipeline.tokens.ragged import UNKNOWN
+from pipeline.tokens.tokenizer import encode
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Words:
 
     @property
     def tokens(self) -> list[str]:
-        """The tokens as they stand in the text; the mere beginning of a word, a sub-word without a letter, as `▁`."""
+        """List the tokens as they stand in the text; `▁` is the mere beginning of a word, without a letter."""
         return [self.text[start:end] or "▁" for start, end in self.spans]
 
     @property
     def unknown(self) -> np.ndarray:
-        """Which tokens are not in the vocabulary, bool, (T,)."""
+        """Mark the tokens that are not in the vocabulary, bool, (T,)."""
         return np.asarray(self.ids == UNKNOWN)
 
 
@@ -53,7 +56,7 @@ def split(text: str, tokenizer: Tokenizer, settings: dict[str, Any]) -> Words:
     Raises:
         InputError: there is no word in the text.
     """
-    text = text.encode("utf-8", "replace").decode("utf-8")  # as `encode` does, so that the spans fit
+    text = valid_unicode(text)  # as `encode` does, so that the spans fit
     spans = tokenizer.encode(text, add_special_tokens=False).offsets
     if not spans:
         raise InputError(f"there is no word in the text. Received: {text[:40]!r}")
@@ -67,29 +70,27 @@ def split(text: str, tokenizer: Tokenizer, settings: dict[str, Any]) -> Words:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a network made of a text.
+    """One network's reading of a text.
 
     Attributes:
         name: of the trained model, like `lstm-1`.
         cell: the kind of its recurrent layers.
-        verdicts: probability of every class had the text ended at each token, float64, (T, C).
+        probabilities: of every class if the text ended at each token, float64, (T, C).
         passes: pass to its gates and states, each (T, U), in the order of the text.
         occlusion: log-odds of the class that is explained which go when a token is blanked, float64, (T,).
         gradient: gradient × input of the same log-odds, float64, (T,).
-        rankings: pass to its units, those first whose states matter most to the verdict, int, (U,).
+        rankings: pass to its units, those first whose states matter most to the prediction, int, (U,).
         rereads: whether the network also reads from the end, so that every beginning had to be read again.
-        segment: tokens of each piece that it reads for itself; 0: the whole text.
     """
 
     name: str
     cell: Cell
-    verdicts: np.ndarray
+    probabilities: np.ndarray
     passes: Passes
     occlusion: np.ndarray
     gradient: np.ndarray
     rankings: dict[str, np.ndarray]
     rereads: bool
-    segment: int
 
 
 def read(network: Network, name: str, words: Words, code: int) -> Reading:
@@ -106,17 +107,16 @@ def read(network: Network, name: str, words: Words, code: int) -> Reading:
         gradient_times_input(vectors, back),
         {title: _ranking(gates["state"][0], back.states[title][0]) for title, gates in passes.items()},
         network.bidirectional,
-        network.segment,
     )
 
 
 def _ranking(states: np.ndarray, by_states: np.ndarray) -> np.ndarray:
-    """Units by the size of slope × state over all tokens, both (T, U): what would go if the unit said nothing."""
+    """Rank units by the size of slope × state over all tokens, both (T, U): the loss if the unit gave nothing."""
     return np.argsort(-np.abs(states * by_states).sum(axis=0), kind="stable")
 
 
 def class_to_explain(networks: list[Network], words: Words) -> int:
-    """The second of two classes; of more, the one that the networks together find most likely."""
+    """Choose the second of two classes; of more, the one that the networks together find most likely."""
     if networks[0].classes == 2:
         return 1
     shares = [

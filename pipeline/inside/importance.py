@@ -12,7 +12,7 @@ from pipeline.inside.numpy_network import Network, Passes, Slopes, log_odds, log
 
 
 def occlusion(network: Network, text: np.ndarray, code: int, places: np.ndarray | None = None) -> np.ndarray:
-    """Log-odds of the class `code` that go when a token is blanked, float64, (places,).
+    """Measure the log-odds of the class `code` that go when a token is blanked, float64, (places,).
 
     A network that reads from left to right reads what stands before the first of the places once for all of them.
 
@@ -35,21 +35,20 @@ def occlusion(network: Network, text: np.ndarray, code: int, places: np.ndarray 
 
 
 def slopes(network: Network, passes: Passes, code: int) -> Slopes:
-    """How fast the log-odds of `code` change with all that led to them, from all of `network.run`."""
+    """Compute the slopes of the log-odds of `code` by all that led to them, from all of `network.run`."""
     return network.slopes(passes, log_odds_slopes(network.logits(network.top(passes)), code))
 
 
 def gradient_times_input(vectors: np.ndarray, found: Slopes) -> np.ndarray:
-    """The vector of each token times the slopes by it, float64, (T,), from the vectors of one text, (T, E)."""
+    """Multiply the vector of each token by the slopes by it, float64, (T,), from the vectors of one text, (T, E)."""
     products: np.ndarray = (found.vectors[0] * vectors).sum(axis=1)
     return products
 
 
 def _blanked(network: Network, vectors: np.ndarray, whole: Passes, places: np.ndarray) -> np.ndarray:
-    """The states of the last layer over a text with one token blanked, (places, T, D)."""
+    """Compute the states of the last layer over a text with one token blanked, (places, T, D)."""
     # Who reads from the end has met the blank before it comes to the beginning.
     first = 0 if network.bidirectional else int(places.min())
-    first -= first % (network.segment or 1)
     texts = np.repeat(vectors[None, first:], len(places), axis=0)
     texts[np.arange(len(places)), places - first] = 0
     before = {title: {name: values[:, :first] for name, values in gates.items()} for title, gates in whole.items()}

@@ -20,7 +20,7 @@ _READ_BY = ("max_tokens", "keep")
 
 
 def names(models: str | None, params: Params) -> list[str]:
-    """The names of models in what was typed, like `lstm-1,gru-2`; the first seed of each model where nothing was.
+    """Read the names of models from what was typed, like `lstm-1,gru-2`; by default, the first seed of each model.
 
     Raises:
         InputError: there is no name in it.
@@ -34,7 +34,7 @@ def names(models: str | None, params: Params) -> list[str]:
 
 
 def cards(folder: Path, models: Sequence[str], tokenizer: Path) -> list[dict[str, Any]]:
-    """The cards of networks that all read a text in the same way, with this tokenizer.
+    """Read the cards of networks that all read a text in the same way, with this tokenizer.
 
     Raises:
         InputError: a model is not there, is no network, or reads a text otherwise.
@@ -60,7 +60,7 @@ def _card(folder: Path, name: str, tokenizer: Path) -> dict[str, Any]:
 
 
 def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -> Network:
-    """Open a network, and make sure on one text that what will be seen of it is what Keras computes.
+    """Open a network in NumPy, and check on one text that it computes what Keras computes.
 
     Compared are the states of every recurrent layer and what is pooled of them, so that a difference cannot hide
     behind a verdict that is sure either way.
@@ -76,7 +76,7 @@ def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -
     from pipeline.networks import networks  # slow: not before all else has been found in order
 
     model = networks.load(weights)
-    network = Network.from_weights(networks.weights(model), settings["pooling"], networks.segment(model))
+    network = Network.from_weights(networks.weights(model), settings["pooling"])
     theirs = networks.inside(model, text)
     for name, values in _computed(network, text).items():
         difference = np.abs(values - theirs[name]).max() if values.shape == theirs[name].shape else np.inf
@@ -89,11 +89,10 @@ def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -
 
 
 def _computed(network: Network, text: np.ndarray) -> dict[str, np.ndarray]:
-    """The same as `networks.inside` gives, by the same names."""
+    """Compute the same as `networks.inside` gives, by the same names."""
     passes = network.run(network.embedding[text][None], kept=["state"])
     states = {}
     for title, gates in passes.items():
-        pieces = [gates["state"][:, piece] for piece in network.pieces(len(text))]
-        read = [turned(piece) if title.endswith(BACKWARD) else piece for piece in pieces]
-        states[title.replace("layer ", f"{network.cell.name}_").replace(" ", "_")] = np.concatenate(read, axis=1)[0]
+        read = turned(gates["state"]) if title.endswith(BACKWARD) else gates["state"]
+        states[title.replace("layer ", f"{network.cell.name}_").replace(" ", "_")] = read[0]
     return states | {"pooled": network.pooled(network.top(passes))[0, -1]}

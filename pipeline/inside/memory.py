@@ -1,4 +1,4 @@
-"""What the memory of a network does over many texts: how long units remember, and what switches them.
+"""The memory of a network over many texts: how long units remember, and which words move them.
 
 All of it is a function of the network and the texts; no labels are read. The constants below shape what is measured
 and are explained in docs/how-lstm-and-gru-work.md.
@@ -19,7 +19,7 @@ from pipeline.core.command import InputError
 from pipeline.inside.importance import gradient_times_input, occlusion, slopes
 from pipeline.inside.numpy_network import BACKWARD, Network, Passes
 from pipeline.tokens.batches import in_length_order, pad
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 
 # English words whose effect on every unit is measured. A data set without them gets no such numbers.
 WORDS = {
@@ -65,7 +65,7 @@ class Memory:
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of words that were measured."""
+        """List the kinds of words that were measured."""
         return list(self.bands)
 
     @property
@@ -73,7 +73,7 @@ class Memory:
         return list(self.units["layer"].unique()) if len(self.units) else []
 
     def to_json(self) -> str:
-        """As text, to six digits: the last ones depend on how a processor sums."""
+        """Write as JSON, to six digits: the last ones depend on how a processor sums."""
         content = {
             "units": _columns(self.units),
             "distances": _columns(self.distances),
@@ -84,7 +84,7 @@ class Memory:
 
     @classmethod
     def from_json(cls, text: str) -> "Memory":
-        """What `to_json` wrote."""
+        """Read what `to_json` wrote."""
         content = json.loads(text)
         bands = {kind: (low, high) for kind, (low, high) in content["bands"].items()}
         units, distances = (pd.DataFrame(content[name]) for name in ("units", "distances"))
@@ -92,10 +92,10 @@ class Memory:
 
     @classmethod
     def load(cls, path: Path) -> "Memory":
-        """Read what training left.
+        """Read the file of one network.
 
         Raises:
-            InputError: the file is missing, or of another version of this project.
+            InputError: the file is missing, or another version of this project wrote it.
         """
         try:
             return cls.from_json(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ class Memory:
 
 
 def pooled(memories: Sequence[Memory]) -> Memory:
-    """The memory of several networks as if they were one with all of their units: of the seeds of a model."""
+    """Join the memory of several networks, such as the seeds of a model, as if they were one."""
     measured = [memory for memory in memories if len(memory.units)]
     if not measured:
         return Memory()
@@ -158,7 +158,7 @@ class Steps:
         tokens: how many there are.
         counts: how often each id stands for a whole word, int64, (vocabulary,).
         at_words: pass to the sum of the steps at each id, float64, (vocabulary, U).
-        everywhere: pass to the sums of steps, of their squares, and of the logarithms of the keeping gate, (3, U).
+        everywhere: pass to the sums of steps, of their squares, and of the logarithms of what is kept, (3, U).
     """
 
     tokens: int
@@ -167,17 +167,17 @@ class Steps:
     everywhere: dict[str, np.ndarray]
 
     def half_lives(self) -> dict[str, np.ndarray]:
-        """Pass to the half-lives of its units along the direct path, in tokens, float64, (U,): ln 0.5 / ln f.
+        """Compute the half-lives of each pass' units along the direct path, in tokens, float64, (U,): ln 0.5 / ln f.
 
-        f is the unit's mean forget gate (LSTM), or update gate (GRU: in Keras' equations the share of the old state
-        that is kept). What is left of a state after some tokens is the product of the gates, so the mean is the
-        geometric one: a constant gate of that size keeps as much over the same tokens. This follows the direct way
+        f is the share that the cell keeps of a unit's memory at a token (`Cell.kept`): the forget gate of an LSTM, the
+        update gate of a GRU. What is left of a state after some tokens is the product of the shares, so the mean is the
+        geometric one: a constant share of that size keeps as much over the same tokens. This follows the direct way
         through the cell alone: what states feed back through the recurrent kernel comes on top, and can hold longer.
         """
         return {title: np.log(0.5) * self.tokens / sums[2] for title, sums in self.everywhere.items()}
 
     def responses(self, title: str, ids: np.ndarray) -> np.ndarray:
-        """How much more the state of each unit rises at some words than elsewhere, float64, (U,).
+        """Measure how much more the state of each unit rises at some words than elsewhere, float64, (U,).
 
         The difference of the mean steps, in standard deviations of the steps at all tokens; 0 of a unit that never
         moves.
@@ -190,7 +190,7 @@ class Steps:
         return moved
 
     def random_responses(self, title: str, ids: np.ndarray) -> np.ndarray:
-        """The same for random sets of words that are as frequent as those, word by word, float64, (sets, U)."""
+        """Measure the same for random sets of words that are as frequent as those, word by word, float64, (sets, U)."""
         rng = np.random.default_rng(0)
         others = np.setdiff1d(np.flatnonzero(self.counts), ids)
         if not len(others):
@@ -215,10 +215,7 @@ def read_steps(network: Network, tokens: Tokens, vocabulary: dict[str, int]) -> 
         ids, starts, order = _grouped(batch[whole])
         counts[ids] += np.diff(np.append(starts, len(order)))
         for title, gates in passes.items():
-            pieces = network.pieces(batch.shape[1])
-            steps = np.concatenate(
-                [_steps(gates["state"][:, piece], real[:, piece], title.endswith(BACKWARD)) for piece in pieces], axis=1
-            )
+            steps = _steps(gates[STATE], real, title.endswith(BACKWARD))
             at_words[title][ids] += np.add.reduceat(steps[whole][order], starts) if len(ids) else 0
             shares = network.cell.kept(gates, network.passes[title])[real]
             keep = np.clip(shares, _NEARLY, 1 - _NEARLY)
@@ -227,7 +224,7 @@ def read_steps(network: Network, tokens: Tokens, vocabulary: dict[str, int]) -> 
 
 
 def distance_effects(network: Network, tokens: Tokens) -> tuple[pd.DataFrame, float | None]:
-    """How much the verdict depends on tokens by their distance from the end, explaining what the network says.
+    """Measure how much the verdict depends on tokens, by their distance from the end of the text.
 
     Bins of distances grow by a factor of two, up to the whole length. Only texts with the median number of tokens or
     more count, so that up to there every distance is of the same texts.
@@ -257,7 +254,7 @@ def distance_effects(network: Network, tokens: Tokens) -> tuple[pd.DataFrame, fl
 
 
 def numbers(memory: Memory) -> dict[str, Any]:
-    """What was measured, for JSON: half-lives per layer, agreement, what depends on distance, and the units moved."""
+    """List what was measured, for JSON: half-lives per layer, agreement, what depends on distance, the units moved."""
     return {
         "half_life": {
             layer: dict(zip(("10 %", "median", "90 %"), _percentiles(of["half_life"]), strict=True))
@@ -274,7 +271,7 @@ def numbers(memory: Memory) -> dict[str, Any]:
 
 
 def metrics(memories: Mapping[str, Memory]) -> dict[str, float]:
-    """What MLflow's comparison run is told: model to its memory, as names of metrics to numbers."""
+    """Name the numbers that MLflow's comparison run gets, from model to its memory."""
     found = {}
     for model, memory in memories.items():
         if len(memory.units):
@@ -285,7 +282,7 @@ def metrics(memories: Mapping[str, Memory]) -> dict[str, float]:
 
 
 def summary(memory: Memory) -> dict[str, str]:
-    """What was measured in a few lines: a fact and its numbers."""
+    """Sum up what was measured in a few lines: a fact and its numbers."""
     facts: dict[str, str] = {}
     if not len(memory.units):
         return facts
@@ -312,7 +309,7 @@ def summary(memory: Memory) -> dict[str, str]:
 
 
 def top_units(memory: Memory, kind: str, count: int = 3) -> list[dict[str, Any]]:
-    """The units that words of a kind move most: `unit`, named as far as it must be, and by how much it is `moved`."""
+    """Find the units that words of a kind move most: `unit`, as far as it must be named, and how far it is `moved`."""
     units = memory.units
     moved = units[kind]
     order = moved.abs().sort_values(ascending=False, kind="stable").index[:count]
@@ -324,7 +321,7 @@ def top_units(memory: Memory, kind: str, count: int = 3) -> list[dict[str, Any]]
 
 
 def word_ids(vocabulary: dict[str, int], words: list[str]) -> np.ndarray:
-    """The ids of some words, of a sub-word vocabulary those that begin a word; with `not`, also what ends on n't."""
+    """Find the ids of some words, of sub-words those that begin a word; with `not`, also what ends on n't."""
     start = _WORD_START if _has_sub_words(vocabulary) else ""
     found = []
     for piece, code in vocabulary.items():
@@ -336,7 +333,7 @@ def word_ids(vocabulary: dict[str, int], words: list[str]) -> np.ndarray:
 
 
 def sample(tokens: Tokens, count: int) -> Tokens:
-    """At most so many texts, evenly spread over all of them."""
+    """Take at most so many texts, evenly spread over all of them."""
     return _take(tokens, np.unique(np.linspace(0, len(tokens) - 1, min(count, len(tokens))).astype(int)))
 
 
@@ -345,7 +342,7 @@ def _take(tokens: Tokens, texts: np.ndarray) -> Tokens:
 
 
 def _batches(network: Network, tokens: Tokens) -> Iterator[tuple[Passes, np.ndarray, np.ndarray]]:
-    """Keeping gate and state of some texts at a time; which places are no padding, bool, (B, T); the ids, (B, T)."""
+    """Read some texts at a time: the gates needed; which places are no padding, bool, (B, T); the ids, (B, T)."""
     at_a_time = min(_MOST, network.texts_at_a_time(int(tokens.lengths.max())))
     for texts in in_length_order(tokens.lengths, at_a_time):
         batch, lengths = pad(tokens, texts), tokens.lengths[texts]
@@ -356,7 +353,7 @@ def _batches(network: Network, tokens: Tokens) -> Iterator[tuple[Passes, np.ndar
 
 
 def _steps(states: np.ndarray, real: np.ndarray, backward: bool) -> np.ndarray:
-    """How each state differs from the one before, which is zero at first, in the order of reading, (B, T, U)."""
+    """Compute how each state differs from the one before, zero at first, in the order of reading, (B, T, U)."""
     if not backward:
         return np.diff(states, axis=1, prepend=0.0)
     states = states * real[..., None]  # behind the end of a text, where reading begins, there is nothing
@@ -364,7 +361,7 @@ def _steps(states: np.ndarray, real: np.ndarray, backward: bool) -> np.ndarray:
 
 
 def _grouped(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The different ids, where each starts in their order, and that order."""
+    """Group equal ids: the different ids, where each starts in their order, and that order."""
     order = np.argsort(ids, kind="stable")
     different, starts = np.unique(ids[order], return_index=True)
     return different, starts, order
@@ -375,14 +372,14 @@ def _has_sub_words(vocabulary: dict[str, int]) -> bool:
 
 
 def _word_starts(vocabulary: dict[str, int], size: int) -> np.ndarray:
-    """Which ids begin a word, bool, (size,): of words all of them, of sub-words those with the mark, and padding."""
+    """Mark the ids that begin a word, bool, (size,): all words; of sub-words those with the mark; and padding."""
     begins = np.full(size, not _has_sub_words(vocabulary))
     begins[[0, *(code for piece, code in vocabulary.items() if piece.startswith(_WORD_START))]] = True
     return begins
 
 
 def _distance_bins(longest: int) -> list[tuple[int, int]]:
-    """1, 2, 3 to 4, 5 to 8, and so on."""
+    """Cut distances into bins: 1, 2, 3 to 4, 5 to 8, and so on."""
     bins = [(1, 1)]
     while bins[-1][1] < longest:
         bins.append((bins[-1][1] + 1, 2 * bins[-1][1]))
@@ -394,7 +391,7 @@ def _spread(nearest: int, farthest: int) -> np.ndarray:
 
 
 def _both_measures(network: Network, text: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Occlusion and gradient × input of the class that the network finds likeliest, (2, places)."""
+    """Measure occlusion and gradient × input of the class that the network finds most likely, (2, places)."""
     vectors = network.embedding[text]
     passes = network.run(vectors[None])
     code = int(network.logits(network.top(passes))[0].argmax())
@@ -403,7 +400,7 @@ def _both_measures(network: Network, text: np.ndarray, places: np.ndarray) -> np
 
 
 def _band(effects: np.ndarray) -> np.ndarray:
-    """Where 95 % of the means lie over resampled texts, (2, bins), from (texts, bins) with NaN where there is none."""
+    """Find where 95 % of the means lie over resampled texts, (2, bins), from (texts, bins) with NaN for none."""
     known = ~np.isnan(effects)
     drawn = np.random.default_rng(0).integers(0, len(effects), (_RESAMPLES, len(effects)))
     sums, counts = np.nan_to_num(effects)[drawn].sum(axis=1), known[drawn].sum(axis=1)

@@ -28,7 +28,7 @@ _HEADS = ("probability", "probabilities")
 
 @dataclass(frozen=True)
 class Slopes:
-    """How fast a number changes with what a network computed on the way to it.
+    """The slopes of a number by what a network computed on the way to it.
 
     Attributes:
         vectors: by the vectors of the tokens, float64, (B, T, E).
@@ -50,8 +50,6 @@ class Network:
         passes: `layer 1`, `layer 1 backward`, `layer 2`, … to kernel, recurrent kernel and bias of the cell.
         head: kernel, (P, C), and bias, (C,), of the logits; a sigmoid is held as a softmax whose first logit is 0.
         attention: the vector by which attention scores states, (D,); None where nothing attends.
-        segment: tokens of each piece that the layers read for itself, with nothing left of the one before; 0: whole
-            texts. The pooling is always over the whole text.
     """
 
     cell: Cell
@@ -60,16 +58,14 @@ class Network:
     passes: dict[str, list[np.ndarray]]
     head: tuple[np.ndarray, np.ndarray]
     attention: np.ndarray | None = None
-    segment: int = 0
 
     @classmethod
-    def from_weights(cls, layers: dict[str, list[np.ndarray]], pooling: str, segment: int = 0) -> "Network":
+    def from_weights(cls, layers: dict[str, list[np.ndarray]], pooling: str) -> "Network":
         """Take over the weights of a network.
 
         Args:
             layers: what `networks.weights` gives: layer name to its arrays.
             pooling: as on the card of the model.
-            segment: what `networks.segment` gives.
 
         Raises:
             InputError: the network is of another build than this module computes.
@@ -94,7 +90,7 @@ class Network:
         if kernel.shape[1] == 1:
             kernel, bias = np.pad(kernel, ((0, 0), (1, 0))), np.pad(bias, (1, 0))
         attention = arrays["attention"][0][:, 0] if pooling == "attention" else None
-        return cls(cell, pooling, arrays["embedding"][0], passes, (kernel, bias), attention, segment)
+        return cls(cell, pooling, arrays["embedding"][0], passes, (kernel, bias), attention)
 
     @property
     def classes(self) -> int:
@@ -116,34 +112,13 @@ class Network:
         Args:
             vectors: of the tokens, float64, (B, T, E), padded on the right.
             lengths: tokens of each text, (B,), where they differ. Only who reads from the end has to know.
-            before: the passes over what was read before, if all go on from there; not where a pass reads backward,
-                and only from the beginning of a piece where texts are chopped.
+            before: the passes over what was read before, if all go on from there; not where a pass reads backward.
             kept: which gates and states to record; all where None.
 
         Returns:
             Pass to its gates and states, each (B, T, U). What is recorded of padding means nothing.
         """
         kept = kept or list(self.cell.gates)
-        if not self.segment:
-            return self._read(vectors, lengths, before, kept)
-        parts = [
-            self._read(vectors[:, piece], None if lengths is None else lengths - piece.start, None, kept)
-            for piece in self.pieces(vectors.shape[1])
-        ]
-        return {
-            title: {name: np.concatenate([part[title][name] for part in parts], axis=1) for name in kept}
-            for title in self.passes
-        }
-
-    def pieces(self, tokens: int) -> list[slice]:
-        """Where each piece of a text of so many tokens stands."""
-        step = self.segment or tokens
-        return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
-
-    def _read(
-        self, vectors: np.ndarray, lengths: np.ndarray | None, before: Passes | None, kept: Sequence[str]
-    ) -> Passes:
-        """`run`, of one piece."""
         passes: Passes = {}
         for titles in self._layers():
             for title in titles:
@@ -155,12 +130,12 @@ class Network:
         return passes
 
     def logits(self, states: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
-        """The logits of every class, (B, C), from the states of the last layer over whole texts, (B, T, D)."""
+        """Compute the logits of every class, (B, C), from the states of the last layer over whole texts, (B, T, D)."""
         ends = np.full(len(states), states.shape[1]) if lengths is None else lengths
         return self._logits(self.pooled(states)[np.arange(len(states)), ends - 1])
 
     def logits_so_far(self, vectors: np.ndarray) -> np.ndarray:
-        """The logits of every class had a text ended at each of its tokens, (T, C), from its vectors, (T, E).
+        """Compute the logits of every class if the text ended at each of its tokens, (T, C), from its vectors, (T, E).
 
         Who reads from left to right has read every beginning on the way. Who also reads from the end has not: every
         beginning is read again, as the text that it would be.
@@ -177,17 +152,17 @@ class Network:
         return np.concatenate(found)
 
     def texts_at_a_time(self, tokens: int) -> int:
-        """How many texts of so many tokens to read at once for their states, so that memory has a bound."""
+        """Say how many texts of so many tokens to read at once, so that their states take a bounded memory."""
         numbers = 2 * self.embedding.shape[1] + sum(2 * weights[0].shape[1] for weights in self.passes.values())
         return int(max(1, _BYTES // (8 * numbers * tokens)))
 
     def top(self, passes: Passes) -> np.ndarray:
-        """The states of the last layer, (B, T, D): forward first, then backward."""
+        """Join the states of the last layer, (B, T, D): forward first, then backward."""
         *_, titles = self._layers()
         return np.concatenate([passes[title]["state"] for title in titles], axis=2)
 
     def pooled(self, states: np.ndarray) -> np.ndarray:
-        """What pooling makes of the states up to each token, (B, T, P), from the states, (B, T, D).
+        """Pool the states up to each token, (B, T, P), from the states, (B, T, D).
 
         Padding stands on the right, so what is pooled up to the last token of a text is what the network pools.
         """
@@ -203,7 +178,7 @@ class Network:
         return mean if self.pooling == "mean" else np.concatenate([highest, mean], axis=2)
 
     def slopes(self, passes: Passes, by_logits: np.ndarray) -> Slopes:
-        """The way back: from the slope of a number by the logits, (B, C), to all that led to them.
+        """Go the way back: from the slope of a number by the logits, (B, C), to all that led to them.
 
         Args:
             passes: all of `run`, over whole texts of the same length.
@@ -219,16 +194,7 @@ class Network:
         return Slopes(by_outputs, by_states)
 
     def _pass_slopes(self, title: str, gates: Gates, by_outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The slopes by what a pass reads and by its states; everything in the order of the text."""
-        pieces = self.pieces(by_outputs.shape[1])
-        parts = [
-            self._piece_slopes(title, {name: values[:, piece] for name, values in gates.items()}, by_outputs[:, piece])
-            for piece in pieces
-        ]
-        by_vectors, by_states = (np.concatenate(slopes, axis=1) for slopes in zip(*parts, strict=True))
-        return by_vectors, by_states
-
-    def _piece_slopes(self, title: str, gates: Gates, by_outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the slopes by what a pass reads and by its states; everything in the order of the text."""
         if not title.endswith(BACKWARD):
             return self.cell.slopes(gates, self.passes[title], by_outputs)
         as_read = {name: turned(values) for name, values in gates.items()}
@@ -236,7 +202,7 @@ class Network:
         return turned(by_vectors), turned(by_states)
 
     def _pooling_slopes(self, states: np.ndarray, by_pooled: np.ndarray) -> np.ndarray:
-        """The slope by the states, (B, T, D), from the one by what was pooled of whole texts, (B, P)."""
+        """Compute the slope by the states, (B, T, D), from the one by what was pooled of whole texts, (B, P)."""
         if self.pooling == "last":
             by_states = np.zeros(states.shape)
             *_, titles = self._layers()
@@ -265,19 +231,19 @@ class Network:
         return Network(self.cell, pooling, self.embedding, self.passes, self.head)
 
     def _layers(self) -> list[list[str]]:
-        """The passes of each layer, lowest first."""
+        """List the passes of each layer, lowest first."""
         forward = [title for title in self.passes if not title.endswith(BACKWARD)]
         return [[title, *([title + BACKWARD] if title + BACKWARD in self.passes else [])] for title in forward]
 
     def _last(self, states: np.ndarray) -> np.ndarray:
-        """The state at each token; of who reads backward, the one at the first token, where it ends."""
+        """Take the state at each token; of a backward pass, always the state at the first token, where it ends."""
         if not self.bidirectional:
             return states
         forward, backward = np.split(states, 2, axis=2)
         return np.concatenate([forward, np.broadcast_to(backward[:, :1], backward.shape)], axis=2)
 
     def _attended(self, states: np.ndarray) -> np.ndarray:
-        """By what attention multiplies the states, (B, T, 1), before it divides by the sum over the text."""
+        """Compute the factors of attention, (B, T, 1), before they are divided by their sum over the text."""
         scores = np.tanh(states) @ self.attention
         return np.asarray(np.exp(scores - scores.max(axis=1, keepdims=True))[..., None])
 
@@ -287,7 +253,7 @@ class Network:
 
 
 def turned(values: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
-    """Each text from its end to its beginning, (B, T, any); padding stays behind it."""
+    """Reverse each text, (B, T, any); padding stays behind it."""
     if lengths is None:
         return values[:, ::-1]
     places = np.arange(values.shape[1])
@@ -297,14 +263,14 @@ def turned(values: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """The softmax over the last axis."""
+    """Compute the softmax over the last axis."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
     return shares
 
 
 def log_odds(logits: np.ndarray, code: int) -> np.ndarray:
-    """ln(p / (1 - p)) of the class `code` in nats, (...,), from logits, (..., C): nothing that saturates at 0 or 1."""
+    """Compute ln(p / (1 - p)) of the class `code` in nats, (...,), from logits, (..., C); it never saturates."""
     others = np.delete(logits, code, axis=-1)
     highest = others.max(axis=-1, keepdims=True)
     odds: np.ndarray = logits[..., code] - highest[..., 0] - np.log(np.exp(others - highest).sum(axis=-1))
@@ -312,7 +278,7 @@ def log_odds(logits: np.ndarray, code: int) -> np.ndarray:
 
 
 def log_odds_slopes(logits: np.ndarray, code: int) -> np.ndarray:
-    """The slope of `log_odds` by the logits, (..., C): 1 for the class, less the shares of the others among them."""
+    """Compute the slope of `log_odds` by the logits, (..., C): 1 for the class, minus the others' shares."""
     slopes = -probabilities(np.where(np.arange(logits.shape[-1]) == code, -np.inf, logits))
     slopes[..., code] = 1
     return slopes
@@ -323,7 +289,7 @@ _BYTES = 64_000_000
 
 
 def _pass_names(cell: str, layers: dict[str, list[np.ndarray]]) -> dict[str, str]:
-    """The names of the recurrent layers, from the first one up, to what their passes are called."""
+    """Map the names of the recurrent layers, from the first one up, to what their passes are called."""
     names: dict[str, str] = {}
     number = 1
     while f"{cell}_{number}" in layers:

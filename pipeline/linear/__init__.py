@@ -1,1 +1,1 @@
-"""The linear models on n-grams."""
+"""Fit linear models on n-grams."""

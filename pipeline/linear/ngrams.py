@@ -1,4 +1,4 @@
-"""The linear models that a recurrent network has to beat: n-grams and logistic regression.
+"""Fit the linear models that a recurrent network has to beat: n-grams and logistic regression.
 
 They are fitted by scikit-learn and kept as plain arrays: weights and a vocabulary, without pickle.
 """
@@ -49,7 +49,7 @@ class LogCountRatio(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def vectorizer(weighting: Weighting, ngrams: int, min_texts: int) -> CountVectorizer:
-    """Texts to n-gram features: TF-IDF with sublinear counts, or presence for the naive Bayes weighting."""
+    """Make the n-gram features: TF-IDF with sublinear counts, or presence for the naive Bayes weighting."""
     options = {
         "preprocessor": _normalised,
         "token_pattern": WORD,
@@ -67,7 +67,7 @@ def _normalised(text: str) -> str:
 
 
 def classifier(weighting: Weighting, inverse_regularisation: float) -> Pipeline | OneVsRestClassifier:
-    """Logistic regression on the features of `vectorizer`; one model per class where there are more than two."""
+    """Make a logistic regression on the features of `vectorizer`; one model per class if there are more than two."""
     # liblinear is exact and, run on one thread, gives the same bits every time.
     model = LogisticRegression(C=inverse_regularisation, solver="liblinear", random_state=0)
     steps = [LogCountRatio(), model] if weighting == "naive_bayes" else [model]
@@ -76,7 +76,7 @@ def classifier(weighting: Weighting, inverse_regularisation: float) -> Pipeline 
 
 @dataclass(frozen=True)
 class NgramModel:
-    """A fitted model of `vectorizer` and `classifier`, less all that only fitting needs.
+    """Hold a fitted model of `vectorizer` and `classifier`, without what only fitting needs.
 
     Attributes:
         weighting: how the n-grams of a text are counted.
@@ -97,7 +97,7 @@ class NgramModel:
 
     @classmethod
     def of(cls, weighting: Weighting, features: CountVectorizer, fitted: OneVsRestClassifier) -> "NgramModel":
-        """Take what predicting needs out of scikit-learn's objects."""
+        """Take out of scikit-learn's objects what predicting needs."""
         regressions = [pipeline[-1] for pipeline in fitted.estimators_]
         weights = np.stack([regression.coef_[0] for regression in regressions], axis=1)
         if weighting == "naive_bayes":
@@ -127,7 +127,7 @@ class NgramModel:
 
     @classmethod
     def load(cls, path: Path) -> "NgramModel":
-        """Open what `save` wrote. An array that would run code (a pickled object) is refused."""
+        """Read the file that `save` wrote. Arrays that would run code (pickled objects) are refused."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(
                 arrays["weighting"].item(),
@@ -144,7 +144,7 @@ class NgramModel:
         return features
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
-        """Probabilities of every class, as `classifier` gives them: float64, (texts, classes)."""
+        """Predict the probabilities of every class, as `classifier` does: float64, (texts, classes)."""
         scores = expit(self._features.transform(texts) @ self.weights + self.intercepts)
         if scores.shape[1] == 1:
             return np.hstack([1 - scores, scores])

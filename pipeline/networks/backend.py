@@ -1,4 +1,8 @@
-"""Keras, imported in one place: without the notices that TensorFlow prints about the processor."""
+"""Keras, imported in one place: on the backend and the numbers that this project means, and without notices.
+
+`~/.keras/keras.json` in the user's home may name another backend or other numbers: with `floatx: float16` there, other
+networks would come out, and nothing would say so. KERAS_BACKEND=jax is a wish and is heard.
+"""
 
 import os
 from collections.abc import Iterator
@@ -20,8 +24,12 @@ def _without_notices() -> Iterator[None]:
         os.close(kept)
 
 
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 with _without_notices():
     import keras
     from keras import layers, ops
+
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
 
 __all__ = ["keras", "layers", "ops"]

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import cells
 from pipeline.core.params import TrainParams
 from pipeline.networks.backend import keras, layers, ops
-from pipeline.tokens.tokens import PAD
+from pipeline.tokens.ragged import PAD
 
 
 def build(cell: str, vocabulary: int, classes: int, settings: TrainParams) -> keras.Model:
@@ -27,15 +27,9 @@ def build(cell: str, vocabulary: int, classes: int, settings: TrainParams) -> ke
         settings: the `train` block of params.yaml.
 
     Returns:
-        A model from int32 tokens, (B, T), right-padded with 0, to float32. With `settings.segment`, S, tokens are
-        (B, T / S, S): texts are chopped into pieces of S tokens, which the recurrent layers read each for itself
-        (Johnson & Zhang 2016, arXiv:1602.02373); the pooling is over the whole text. A piece is shorter than a text,
-        and its steps are taken for all pieces of the batch at once. Between layers, each piece has a dropout mask.
+        A model from int32 tokens, (B, T), right-padded with 0, to float32.
     """
-    shape = (None, settings.segment) if settings.segment else (None,)
-    inputs = tokens = keras.Input(shape, dtype="int32", name="tokens")
-    if settings.segment:
-        tokens = layers.Reshape((-1,), name="text")(inputs)
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
     x = layers.Embedding(vocabulary, settings.embedding_dim, name="embedding")(tokens)
     if settings.word_dropout:
         # Whole words go: Iyyer et al. 2015, https://aclanthology.org/P15-1162/.
@@ -43,36 +37,22 @@ def build(cell: str, vocabulary: int, classes: int, settings: TrainParams) -> ke
     # The same mask for all tokens of a text: the input dropout of Gal & Ghahramani 2016, arXiv:1512.05287.
     x = layers.SpatialDropout1D(settings.dropout, name="dropout")(x)
     mask = ops.not_equal(tokens, PAD)
-    x, read = (_chopped(values, settings.segment) for values in (x, mask)) if settings.segment else (x, mask)
     for number in range(1, settings.layers + 1):
         if number > 1 and settings.output_dropout:
             x = layers.SpatialDropout1D(settings.output_dropout, name=f"dropout_{number}")(x)
-        x = _recurrent(cell, number, x, read, settings)
-    x = _pool(x, read, tokens, settings)
+        x = _recurrent(cell, number, x, mask, settings)
+    x = _pool(x, mask, settings)
     if settings.output_dropout:
         x = layers.Dropout(settings.output_dropout, name="output_dropout")(x)
     if classes == 2:
         outputs = layers.Dense(1, activation="sigmoid", name="probability")(x)
     else:
         outputs = layers.Dense(classes, activation="softmax", name="probabilities")(x)
-    return keras.Model(inputs, outputs, name=cell)
-
-
-def _chopped(values: Any, segment: int) -> Any:
-    """Every piece of a text as a text of its own, (B T / S, S, any), from (B, T, any) or (B, T)."""
-    return ops.reshape(values, (-1, segment, *values.shape[2:]))
-
-
-def _joined(values: Any, tokens: Any, segment: int) -> Any:
-    """What each piece gives, (B T / S, any), side by side for each text, (B, T / S, any)."""
-    # A reshape, but Keras has none in which two sizes are unknown: all are taken from their places.
-    ones = ops.ones_like(tokens[:, ::segment])
-    row, column = (ops.cumsum(ones, axis=axis) - 1 for axis in (0, 1))
-    return ops.take(values, row * ops.sum(ones, axis=1, keepdims=True) + column, axis=0)
+    return keras.Model(tokens, outputs, name=cell)
 
 
 def _recurrent(cell: str, number: int, x: Any, mask: Any, settings: TrainParams) -> Any:
-    """One recurrent layer, (B, T, U); bidirectional (Schuster & Paliwal 1997), (B, T, 2 U), left to right first."""
+    """Add one recurrent layer, (B, T, U); bidirectional (Schuster & Paliwal 1997), (B, T, 2 U), left to right first."""
     name = f"{cell}_{number}"
     made = cells.find(cell)
     forward = made.make_layer(settings.units, name)(x)
@@ -84,24 +64,23 @@ def _recurrent(cell: str, number: int, x: Any, mask: Any, settings: TrainParams)
 
 
 def _reversed_places(mask: Any) -> Any:
-    """Where each token goes when every text is reversed within its own length, int32, (B, T); padding stays."""
+    """Number the places of a text reversed within its own length, int32, (B, T); padding stays."""
     real = ops.cast(mask, "int32")
     places = ops.cumsum(ops.ones_like(real), axis=1) - 1
     return ops.where(mask, ops.sum(real, axis=1, keepdims=True) - 1 - places, places)
 
 
 def _taken(vectors: Any, places: Any) -> Any:
-    """The vectors at these places, (B, T, U), from (B, T, U) and (B, T)."""
+    """Take the vectors at these places, (B, T, U), from (B, T, U) and (B, T)."""
     return ops.take_along_axis(vectors, ops.expand_dims(places, -1), axis=1)
 
 
-def _pool(states: Any, mask: Any, tokens: Any, settings: TrainParams) -> Any:
+def _pool(states: Any, mask: Any, settings: TrainParams) -> Any:
     """Reduce the states of all tokens to one vector per text, leaving padding out.
 
     Args:
-        states: of the top layer, (B, T, D), D being U, or 2 U where it is bidirectional; in pieces (B T / S, S, D).
-        mask: which tokens are no padding, bool, shaped likewise.
-        tokens: int32, (B, T).
+        states: of the top layer, (B, T, D), D being U, or 2 U where it is bidirectional.
+        mask: which tokens are no padding, bool, (B, T).
         settings: `pooling` counts: see params.yaml.
 
     Returns:
@@ -111,29 +90,18 @@ def _pool(states: Any, mask: Any, tokens: Any, settings: TrainParams) -> Any:
     if settings.pooling == "last":
         return _last(states, real, settings)
     if settings.pooling == "attention":
-        if settings.segment:
-            width = states.shape[-1]
-            pieces = ops.reshape(states, (-1, settings.segment * width))
-            states = layers.Reshape((-1, width), name="states")(_joined(pieces, tokens, settings.segment))
-            real = ops.expand_dims(ops.not_equal(tokens, PAD), -1)
         return _attended(states, real)
-
-    def over_text(of_pieces: Any, reduce: Any) -> Any:
-        """From one vector per piece to one per text: the pieces are so few that to join them costs nothing."""
-        return reduce(_joined(of_pieces, tokens, settings.segment), axis=1) if settings.segment else of_pieces
-
     pooled = []
     if "max" in settings.pooling:
-        highest = ops.max(ops.where(real, states, -1.0), axis=1)  # states lie between -1 and 1
-        pooled.append(over_text(highest, ops.max))
+        pooled.append(ops.max(ops.where(real, states, -1.0), axis=1))  # states lie between -1 and 1
     if "mean" in settings.pooling:
-        total = over_text(ops.sum(ops.where(real, states, 0.0), axis=1), ops.sum)
-        pooled.append(total / over_text(ops.sum(ops.cast(real, "float32"), axis=1), ops.sum))
+        total = ops.sum(ops.where(real, states, 0.0), axis=1)
+        pooled.append(total / ops.sum(ops.cast(real, "float32"), axis=1))
     return ops.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
 
 
 def _last(states: Any, real: Any, settings: TrainParams) -> Any:
-    """What a direction has when it has read all: the right end of the one, the left end of the other; (B, D)."""
+    """Take the last state of each direction: at the text's last token, and backward at its first; (B, D)."""
     lengths = ops.sum(ops.cast(real, "int32"), axis=1, keepdims=True)  # (B, 1, 1)
     end = ops.squeeze(ops.take_along_axis(states, lengths - 1, axis=1), axis=1)
     if not settings.bidirectional:
@@ -142,7 +110,10 @@ def _last(states: Any, real: Any, settings: TrainParams) -> Any:
 
 
 def _attended(states: Any, real: Any) -> Any:
-    """One learnt question to all states, (B, D): Yang et al. 2016, https://aclanthology.org/N16-1174/, less a layer."""
+    """Weigh all states by attention with one learnt vector, (B, D).
+
+    It is that of Yang et al. 2016, https://aclanthology.org/N16-1174/, without their hidden layer.
+    """
     scores = layers.Dense(1, use_bias=False, name="attention")(ops.tanh(states))
     weights = ops.softmax(ops.where(real, scores, -1e9), axis=1)
     return ops.sum(weights * states, axis=1)
@@ -163,5 +134,5 @@ def start_from(model: keras.Model, vectors: np.ndarray, known: np.ndarray) -> No
 
 
 def recurrent_parameters(model: keras.Model) -> int:
-    """Weights of the recurrent layers alone."""
+    """Count the weights of the recurrent layers alone."""
     return sum(int(layer.count_params()) for layer in model.layers if isinstance(layer, layers.RNN))

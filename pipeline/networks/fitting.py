@@ -1,5 +1,6 @@
 """Training: batches, Adam, averaged weights, adversarial texts, and the weights of the best epoch."""
 
+import random
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from pipeline.core.params import TrainParams
 from pipeline.networks.backend import keras
 from pipeline.networks.networks import PREDICTION_BATCH
 from pipeline.tokens.batches import pad, shuffled
-from pipeline.tokens.tokens import Tokens
+from pipeline.tokens.ragged import Tokens
 from pipeline.trained.watching import Watcher
 
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
@@ -42,9 +43,9 @@ def fit(
     Returns:
         Per epoch, the numbers named in `HISTORY`.
     """
-    epochs = Epochs(*train, batch_size, settings.segment, np.random.default_rng(seed))
+    epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
     trained = compiled(model, settings, len(epochs))
-    told = _Told(watcher or Watcher(), len(epochs))
+    told = _Told(watcher or Watcher(), epochs)
     callbacks: list[keras.callbacks.Callback] = [told]
     if settings.patience:
         callbacks.append(KeepBest(settings.patience))
@@ -52,9 +53,10 @@ def fit(
         callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
     trained.fit(
         epochs,
-        validation_data=Epochs(*validation, PREDICTION_BATCH, settings.segment, np.random.default_rng(seed)),
+        validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
         epochs=settings.epochs,
         callbacks=callbacks,
+        shuffle=False,  # `epochs` does it, from a generator of its own
         verbose=0,
     )
     return told.history
@@ -63,13 +65,16 @@ def fit(
 class _Told(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the history, and tells a watcher."""
 
-    def __init__(self, watcher: Watcher, batches: int) -> None:
+    def __init__(self, watcher: Watcher, epochs: "Epochs") -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
-        self._watcher, self._batches = watcher, batches
+        self._watcher, self._epochs = watcher, epochs
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._epochs.take_generator()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._watcher.batch(batch + 1, self._batches)
+        self._watcher.batch(batch + 1, len(self._epochs))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         of_epoch = logs or {}
@@ -79,7 +84,7 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Model:
-    """What is to be fitted so that the network learns: the network itself, or `Adversarial` around it.
+    """Compile a network, or `Adversarial` around it, for `fit`.
 
     Args:
         model: what `build` made.
@@ -104,7 +109,7 @@ def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Mod
 
 
 def _adam(settings: TrainParams, steps: int) -> keras.optimizers.Optimizer:
-    """Adam for epochs of so many steps."""
+    """Make the optimizer for epochs of so many steps."""
     rate: Any = settings.learning_rate
     if settings.decay < 1:
         rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, settings.decay)
@@ -201,25 +206,42 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
-    """Padded batches for `fit`, put together anew for each epoch."""
+    """Padded batches for `fit`, put together anew for each epoch.
 
-    def __init__(
-        self, tokens: Tokens, labels: np.ndarray, batch_size: int, segment: int, rng: np.random.Generator
-    ) -> None:
+    No generator that others can reach decides their order. Keras' own shuffling draws from Python's `random`, as does
+    the retry of an HTTP request: a server that failed between two epochs gave another network.
+    """
+
+    def __init__(self, tokens: Tokens, labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
         # With one worker, Keras leaves prefetching to tf.data, whose autotuning is asked to stop at the end of an epoch
         # and goes on until its next look, at 10, 30, 70, … ms: an epoch of 1.7 s may take 2.55 s.
         super().__init__(workers=2)
-        self._tokens, self._labels, self._batch_size, self._segment, self._rng = (
-            tokens, labels, batch_size, segment, rng,
-        )  # fmt: skip
+        self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
+        self._generator: random.Random | None = None
         self.on_epoch_end()
+
+    def take_generator(self) -> None:
+        """Copy Python's generator as it stands, and order the batches by the copy from now on.
+
+        It stands where `seed_everything` and the building of the network left it. A copy, and no new generator of our
+        own: so the order is the one that Keras' shuffling gave before it was done here, and old results still hold.
+        """
+        self._generator = random.Random()
+        self._generator.setstate(random.getstate())
+        self._mix()
+
+    def _mix(self) -> None:
+        self._order = list(range(len(self._batches)))
+        if self._generator is not None:
+            self._generator.shuffle(self._order)
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        texts = self._batches[index]
-        return pad(self._tokens, texts, self._segment), self._labels[texts]
+        texts = self._batches[self._order[index]]
+        return pad(self._tokens, texts), self._labels[texts]
 
     def on_epoch_end(self) -> None:
-        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng, self._segment)
+        self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng)
+        self._mix()

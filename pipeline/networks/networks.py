@@ -12,15 +12,10 @@ import numpy as np
 
 from pipeline.networks.backend import keras, layers
 from pipeline.tokens.batches import in_length_order, pad
-from pipeline.tokens.tokens import Tokens, from_lists
+from pipeline.tokens.ragged import Tokens, from_lists
 
 # Predicting takes less memory per text than training, and larger batches are faster.
 PREDICTION_BATCH = 256
-
-
-def segment(model: keras.Model) -> int:
-    """S of a network that reads texts in pieces of S tokens; 0 of one that reads them whole."""
-    return int(model.input_shape[2]) if len(model.input_shape) == 3 else 0
 
 
 def seed_everything(seed: int) -> None:
@@ -30,7 +25,7 @@ def seed_everything(seed: int) -> None:
 
 
 def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
-    """Probabilities of every class.
+    """Predict the probabilities of every class.
 
     Args:
         model: what `build` made, trained.
@@ -40,10 +35,9 @@ def predict(model: keras.Model, tokens: Tokens) -> np.ndarray:
         float32, (texts, classes), in the order of the texts.
     """
     outputs = np.empty((len(tokens), model.output_shape[-1]), np.float32)
-    S = segment(model)
-    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH, S):
+    for texts in in_length_order(tokens.lengths, PREDICTION_BATCH):
         # Not `model.predict`, which sets up threads and callbacks: 40 ms more for a single text.
-        outputs[texts] = model.predict_on_batch(pad(tokens, texts, S))
+        outputs[texts] = model.predict_on_batch(pad(tokens, texts))
     return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
 
@@ -84,7 +78,7 @@ def load(path: Path) -> keras.Model:
 
 
 def weights(model: keras.Model) -> dict[str, list[np.ndarray]]:
-    """The weights of a network without Keras around them.
+    """Take the weights out of a network.
 
     Returns:
         Layer name to its arrays, in the order of the layers; layers without weights are left out.
@@ -93,7 +87,7 @@ def weights(model: keras.Model) -> dict[str, list[np.ndarray]]:
 
 
 def inside(model: keras.Model, text: np.ndarray) -> dict[str, np.ndarray]:
-    """What a network computes on the way to its verdict on one text, for checks of whoever computes it again.
+    """Compute the states of all recurrent layers and what is pooled of them, to check a second implementation by.
 
     Args:
         model: what `build` made.
@@ -105,9 +99,9 @@ def inside(model: keras.Model, text: np.ndarray) -> dict[str, np.ndarray]:
     recurrent = [layer for layer in model.layers if isinstance(layer, layers.RNN)]
     ways = keras.Model(model.input, [*(layer.output for layer in recurrent), model.layers[-1].input])
     with keras.device("cpu"):  # where products are of full precision
-        *states, pooled = ways(pad(from_lists([text.tolist()]), np.zeros(1, int), segment(model)))
+        *states, pooled = ways(pad(from_lists([text.tolist()]), np.zeros(1, int)))
     named = {
-        layer.name: np.concatenate(np.asarray(values))[: len(text)]  # the pieces, and the padding away
+        layer.name: np.asarray(values)[0, : len(text)]  # without padding
         for layer, values in zip(recurrent, states, strict=True)
     }
     return named | {"pooled": np.asarray(pooled)[0]}

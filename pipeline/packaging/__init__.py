@@ -1,1 +1,1 @@
-"""What travels with a model into MLflow: code, card, requirements."""
+"""Pack what travels with a model into MLflow: code, card, requirements."""

@@ -1,4 +1,4 @@
-"""A trained model, network or n-grams: raw text in, label and probabilities out."""
+"""Classify raw text with a trained model, network or n-grams: label and probabilities come out."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Classifier:
 
     @property
     def columns(self) -> list[str]:
-        """The columns of every answer."""
+        """Name the columns of every answer."""
         return ["label", *(f"p_{label}" for label in self.labels)]
 
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:
@@ -75,7 +75,8 @@ def _of_network(weights: Path, tokenizer: Path, settings: dict[str, Any]) -> Pro
     from tokenizers import Tokenizer
 
     from pipeline.networks import networks
-    from pipeline.tokens.tokens import clip, encode
+    from pipeline.tokens.clipping import clip
+    from pipeline.tokens.tokenizer import encode
 
     network, words = networks.load(weights), Tokenizer.from_file(str(tokenizer))
     return lambda texts: networks.predict(network, clip(encode(words, texts), settings["max_tokens"], settings["keep"]))

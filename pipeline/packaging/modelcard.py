@@ -1,4 +1,4 @@
-"""The model card: what a model learnt from, how good it was, and what it cannot do, in words that go with it.
+"""Write the model card: what a model learnt from, how good it was, and what it cannot do.
 
 The sections are those of Mitchell et al. 2019, https://arxiv.org/abs/1810.03993. When a model is logged, the test split
 is not opened yet: its score comes onto the card once the model meets the gate (`make promote`).
@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from scipy.stats import binomtest
 from tabulate import tabulate
 
+from pipeline.comparison.titles import title_of
 from pipeline.core.folders import SOURCES
+from pipeline.core.params import read_yaml
+from pipeline.corpus.sources import SOURCE_FILE
 from pipeline.packaging.training_data import label_counts
-from pipeline.tokens.tokens import ends, read_ends
+from pipeline.tokens.clipping import ends, read_ends
 from pipeline.trained.trained import BASELINE, Trained
 
 _INTENDED = "Raw text in (`text`), `label` and one probability per class out (`{columns}`)."
@@ -69,22 +71,23 @@ def model_card(trained: Trained, test: Accuracy | None = None) -> str:
 
 
 def title(trained: Trained) -> str:
-    """Kind, data set and seed."""
+    """Name kind, data set and seed of a model."""
     seed = f", seed {trained.card['seed']}" if trained.card["seed"] is not None else ""
     return f"{kind(trained)} on {trained.card['dataset']}{seed}"
 
 
 def kind(trained: Trained) -> str:
-    """What people call it."""
-    return "N-gram baseline" if trained.model == BASELINE else trained.model.upper()
+    """Give the title of the model, as a heading begins with it."""
+    name = title_of(trained.model)
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _source(dataset: str) -> str:
-    """Where the texts come from: the address in the description of the data set, or the folder with its files."""
-    folder = f"{SOURCES}{dataset}"
-    description = Path(folder) / "source.yaml"
-    content = YAML(typ="safe").load(description.read_text(encoding="utf-8")) if description.is_file() else {}
-    return str(content.get("url") or content.get("wheel") or folder)
+    """Name where the texts come from: the address in the description of the data set, or the folder with its files."""
+    folder = Path(SOURCES, dataset)
+    description = folder / SOURCE_FILE
+    content = read_yaml(description) if description.is_file() else {}
+    return str(content.get("url") or content.get("wheel") or folder.as_posix())
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -94,7 +97,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _validation(trained: Trained) -> Accuracy:
-    """With Wilson's interval (1927, JASA 22:209), which counts the texts as independent of each other."""
+    """Give the validation accuracy with Wilson's interval (1927, JASA 22:209), which takes texts as independent."""
     accuracy = trained.card["validation"]["accuracy"]
     texts = len(trained.predictions["validation"])
     interval = binomtest(round(accuracy * texts), texts).proportion_ci(method="wilson")

@@ -1,4 +1,4 @@
-"""A trained model as MLflow stores it: a pyfunc that takes raw text and needs nothing of this project.
+"""Log a trained model to MLflow: a pyfunc that takes raw text and needs nothing of this project.
 
 It carries the files of the model, a copy of the few of our files that open them, pinned requirements, and a card.
 """
@@ -34,7 +34,7 @@ _NETWORK_FILES = (
     "networks/networks",
     "tokens/__init__",
     "tokens/batches",
-    "tokens/tokens",
+    *("tokens/clipping", "tokens/ragged", "tokens/tokenizer"),
 )
 _NETWORK_PACKAGES = ("keras", "tokenizers")
 _DEFAULT_BACKEND = "tensorflow"  # of Keras, where KERAS_BACKEND says nothing
@@ -78,7 +78,7 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
 
 
 def _code(package: Path, folder: Path, files: tuple[str, ...]) -> Path:
-    """A copy of our package with nothing in it but what the model imports."""
+    """Copy of our package what the model imports, and nothing else."""
     code = folder / package.name
     for file in _FILES + files:
         (code / file).parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def _signature(labels: list[str]) -> ModelSignature:
 
 
 def pinned(packages: tuple[str, ...]) -> list[str]:
-    """The requirements of a model, in the versions at hand; of packages that are not installed, none."""
+    """Name the requirements of a model in the versions at hand; packages that are not installed are left out."""
     requirements = []
     for package in _PACKAGES + packages:
         try:

@@ -1,4 +1,4 @@
-"""The model that MLflow logs, as code: no pickle. MLflow runs this file when it loads the model.
+"""Define the model that MLflow logs, as code: no pickle. MLflow runs this file when it loads the model.
 
 It imports mlflow because a pyfunc has to be an mlflow class. What else it imports goes with the model, in a copy.
 """

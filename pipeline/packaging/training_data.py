@@ -1,4 +1,4 @@
-"""What a trained model learnt from, as its card names it: found again, checked, and counted."""
+"""Find again, check and count what a trained model learnt from, as its card names it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pipeline.trained.trained import Trained
 
 
 def input_path(trained: Trained, name: str) -> Path:
-    """An input by its name in the card: a path from the top of the project that the model's folder is in."""
+    """Find an input by its name in the card: a path from the top of the project that the model's folder is in."""
     for folder in trained.folder.resolve().parents:
         if (folder / name).is_file():
             return folder / name
@@ -18,17 +18,17 @@ def input_path(trained: Trained, name: str) -> Path:
 
 
 def changed_inputs(trained: Trained) -> list[str]:
-    """What a model learnt from and is gone, or another file now; empty for a model that fits its project's data."""
+    """List the inputs of a model that are gone, or other files now; empty for a model that fits its project's data."""
     return [name for name, digest in trained.card["inputs"].items() if not is_file(input_path(trained, name), digest)]
 
 
 def is_file(path: Path, digest: str) -> bool:
-    """Whether there is a file with this MD5."""
+    """Tell if there is a file with this MD5."""
     return path.is_file() and md5(path) == digest
 
 
 def label_counts(trained: Trained) -> dict[str, dict[str, int]]:
-    """How many texts of every label were there to learn from (`train`) and to stop by (`validation`).
+    """Count the texts of every label that a model learnt from (`train`) and stopped by (`validation`).
 
     Empty where the inputs are not there any more.
     """

@@ -1,4 +1,4 @@
-"""Pictures for people. Every model has one colour, the same in all figures, told apart by the colour-blind.
+"""Pictures for people. Every model has one colour in all figures; the colour-blind can tell the colours apart.
 
 A line is the mean over the seeds of a model, and the band around it goes from the lowest to the highest seed. PNG files
 are the same bytes for the same numbers: nothing of the time or the machine goes into them.
@@ -15,33 +15,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from pipeline import cells
-from pipeline.comparison.statistics import Difference
-from pipeline.trained.trained import BASELINE, kind_of
+from pipeline.comparison.statistics import Difference, better_first
+from pipeline.comparison.titles import colour_of, title_of
+from pipeline.trained.names import ModelName
 
-_BASELINE_COLOUR, _BASELINE_TITLE = "#000000", "n-gram baseline"
 _DPI = 130
 _WRITTEN_SHARES = 6  # classes up to which a confusion matrix has its shares written into it
 _NAMED_CLASSES = 24  # classes up to which each of them has its name at a confusion matrix
 _NAME_LENGTH = 16  # characters of a name there
 
 
-def title_of(model: str) -> str:
-    """What people call a model; of two revisions compared, `lstm (B)` is the LSTM of the second."""
-    name, _, revision = model.partition(" ")
-    return f"{_BASELINE_TITLE if name == BASELINE else cells.find(name).title} {revision}".strip()
-
-
-def colour_of(model: str) -> str:
-    """The model's colour, whatever its revision."""
-    kind = kind_of(model)
-    return _BASELINE_COLOUR if kind == BASELINE else cells.find(kind).colour
-
-
 def learning_curves(histories: pd.DataFrame, title: str) -> Figure:
-    """Loss and accuracy by epoch: validation with every seed and their band, train dotted.
+    """Draw loss and accuracy by epoch: validation with every seed and their band, train dotted.
 
-    The mean and the band go as far as all seeds do: what they would show beyond is which seeds stopped early.
+    The mean and the band end where the first seed stops: further on they would be of other seeds.
 
     Args:
         histories: rows with `model`, `seed`, `epoch` and the columns of history.csv.
@@ -68,7 +55,7 @@ def learning_curves(histories: pd.DataFrame, title: str) -> Figure:
 
 
 def roc_curves(curves: pd.DataFrame, title: str) -> Figure:
-    """ROC curves.
+    """Draw ROC curves.
 
     Args:
         curves: rows with `model`, `seed`, `false_positive_rate`, `true_positive_rate`.
@@ -83,7 +70,7 @@ def roc_curves(curves: pd.DataFrame, title: str) -> Figure:
 
 
 def precision_recall_curves(curves: pd.DataFrame, title: str) -> Figure:
-    """Precision-recall curves.
+    """Draw precision-recall curves.
 
     Args:
         curves: rows with `model`, `seed`, `recall`, `precision`.
@@ -97,7 +84,7 @@ def precision_recall_curves(curves: pd.DataFrame, title: str) -> Figure:
 
 
 def calibration(bins: pd.DataFrame, errors: Mapping[str, float], title: str) -> Figure:
-    """Accuracy against confidence; below the diagonal a model is too sure of itself. Dots are sized by their texts.
+    """Draw accuracy against confidence; below the diagonal a model is too sure. Dots are sized by their texts.
 
     Args:
         bins: rows with `model`, `seed`, `confidence`, `accuracy`, `texts`; the seeds of a model are drawn as one.
@@ -122,7 +109,7 @@ def calibration(bins: pd.DataFrame, errors: Mapping[str, float], title: str) -> 
 
 
 def accuracy_by_length(table: pd.DataFrame, title: str) -> Figure:
-    """Accuracy on short and long texts.
+    """Draw the accuracy on short and long texts.
 
     Args:
         table: rows with `model`, `seed`, `tokens`, `accuracy`.
@@ -138,7 +125,7 @@ def accuracy_by_length(table: pd.DataFrame, title: str) -> Figure:
 
 
 def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figure:
-    """Differences in accuracy, in points, with their 95 % intervals: an interval that leaves out 0 points to a winner.
+    """Draw differences in accuracy, in points, with 95 % intervals: without 0 in it, one model is probably better.
 
     Args:
         pairs: (first, second) to the first one's accuracy minus the second one's.
@@ -148,9 +135,8 @@ def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figu
     figure.suptitle(title, parse_math=False)
     axis = figure.subplots()
     names = []
-    for place, ((first, second), difference) in enumerate(pairs.items()):
-        seen = difference if difference.mean >= 0 else -difference
-        better, worse = (first, second) if difference.mean >= 0 else (second, first)
+    for place, (pair, difference) in enumerate(pairs.items()):
+        (better, worse), seen = better_first(pair, difference)
         interval = [[100 * (seen.mean - seen.low)], [100 * (seen.high - seen.mean)]]
         axis.errorbar(100 * seen.mean, place, xerr=interval, fmt="o", capsize=4, color=colour_of(better))
         names.append(f"{title_of(better)} − {title_of(worse)}")
@@ -163,7 +149,7 @@ def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figu
 
 
 def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], title: str) -> Figure:
-    """One matrix per model, as shares of the texts of each true label.
+    """Draw a confusion matrix per model, as shares of the texts of each true label.
 
     Args:
         matrices: model to counts summed over its seeds, (classes, classes), true label by row.
@@ -189,12 +175,12 @@ def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], t
         axis.set(title=title_of(model), xlabel="predicted", ylabel="true")
         axis.title.set_color(colour_of(model))
     if any(name != label and "…" not in name for name, label in zip(names, labels, strict=True)):
-        figure.supxlabel("#n is the n-th class of the data: the font here lacks letters of its name", fontsize="small")
+        figure.supxlabel("#n is the n-th class of the data: the font cannot draw its name", fontsize="small")
     return figure
 
 
 def costs(table: pd.DataFrame, title: str) -> Figure:
-    """Accuracy against what it costs: training time, where it is known, and parameters.
+    """Draw accuracy against costs: training time, where it is known, and parameters.
 
     Args:
         table: one row per model, as the index, with `accuracy`, `accuracy_std` (NaN: one run), `training_seconds`
@@ -222,7 +208,7 @@ def costs(table: pd.DataFrame, title: str) -> Figure:
         if len(known) and known[column].max() > 10 * known[column].min() > 0:
             _spread(axis)
         if known.empty:
-            axis.text(0.5, 0.5, "not known: MLflow has no timings", ha="center", transform=axis.transAxes)
+            axis.text(0.5, 0.5, "not known: MLflow has no times", ha="center", transform=axis.transAxes)
             axis.set(xticks=[], yticks=[])
     axes[1].legend(frameon=False)
     return figure
@@ -235,7 +221,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def _draw_bands(axis: Axes, table: pd.DataFrame, x: str, y: str, marker: str | None = None) -> None:
-    """One line per model with the band of its seeds, which have the same x."""
+    """Draw a line per model with the band of its seeds, which have the same x."""
     for model, of_model in table.groupby("model", sort=False):
         seeds = of_model.groupby(x)[y]
         look = _look(str(model))
@@ -245,7 +231,7 @@ def _draw_bands(axis: Axes, table: pd.DataFrame, x: str, y: str, marker: str | N
 
 
 def _pooled_bins(bins: pd.DataFrame) -> pd.DataFrame:
-    """The calibration bins of all seeds of a model as if they were one run."""
+    """Merge the calibration bins of all seeds of a model as if they were one run."""
     texts = bins["texts"]
     weighted = bins[["confidence", "accuracy"]].mul(texts, axis=0).assign(texts=texts)
     summed = weighted.groupby(bins["bin"]).sum()
@@ -253,13 +239,13 @@ def _pooled_bins(bins: pd.DataFrame) -> pd.DataFrame:
 
 
 def _look(model: str) -> dict[str, Any]:
-    """How the lines of a model are drawn."""
+    """Choose colour and style of the lines of a model."""
     return {"color": colour_of(model), "linestyle": "--" if _is_second(model) else "-"}
 
 
 def _is_second(model: str) -> bool:
-    """Whether this is the second revision's, where two are compared."""
-    return model.endswith("(B)")
+    """Tell whether a model is of the second revision, where two are compared."""
+    return ModelName.parse(model).side == "B"
 
 
 def _spread(axis: Axes) -> None:
@@ -271,7 +257,7 @@ def _spread(axis: Axes) -> None:
 
 
 def _class_names(labels: Sequence[str]) -> list[str]:
-    """The names short enough for a tick; `#3` for the third where the font lacks a letter of it."""
+    """Shorten names for ticks; `#3` stands for the third class where the font lacks a letter of its name."""
     font = get_font(findfont("DejaVu Sans"))
     return [
         _shorten(label) if all(font.get_char_index(ord(letter)) for letter in label) else f"#{number}"
@@ -280,7 +266,7 @@ def _class_names(labels: Sequence[str]) -> list[str]:
 
 
 def _shorten(name: str) -> str:
-    """The name, or its beginning and its end where it is long."""
+    """Keep the beginning and the end of a long name."""
     half = _NAME_LENGTH // 2
     return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[1 - half :]}"
 
@@ -288,7 +274,7 @@ def _shorten(name: str) -> str:
 def _axes(
     count: int, title: str, width: float = 4.2, height: float = 3.8, columns: int | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with some axes in rows; width and height, in inches, are those of one of them."""
+    """Make a figure with some axes in rows; width and height, in inches, are those of one of them."""
     columns = columns or count
     rows = -(-count // columns)
     size = (width * columns + (0.8 if columns == 1 else 0), height * rows)

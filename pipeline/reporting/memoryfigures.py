@@ -6,18 +6,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from pipeline import cells
+from pipeline.comparison.titles import colour_of, title_of
 from pipeline.inside.memory import Memory, top_units
-from pipeline.reporting.figures import colour_of, title_of
 
 _NAMED_UNITS = 2  # of a row
 _STYLES = ("-", "--", "-.", ":")  # of the layers
 
 
 def memory_figure(memories: dict[str, Memory], title: str) -> Figure:
-    """Half-lives of all units, dependence of the verdict on distance, and response of units to kinds of words.
+    """Draw half-lives of all units, the effect of tokens by distance, and the response of units to kinds of words.
 
     Args:
-        memories: `lstm` and `gru` to what was measured of them.
+        memories: network to its memory.
         title: which data set.
     """
     memories = {cell: memory for cell, memory in memories.items() if len(memory.units)}
@@ -34,7 +34,7 @@ def memory_figure(memories: dict[str, Memory], title: str) -> Figure:
 
 
 def _half_lives(axis: Axes, memories: dict[str, Memory]) -> None:
-    """A histogram for each layer and direction."""
+    """Draw a histogram for each layer and direction."""
     everything = np.concatenate([memory.units["half_life"] for memory in memories.values()])
     low, high = min(0.5, everything.min()), max(10.0, everything.max())
     bins = list(np.geomspace(low, high * 1.001, 40))
@@ -57,14 +57,14 @@ def _half_lives(axis: Axes, memories: dict[str, Memory]) -> None:
 
 
 def _distances(axis: Axes, memories: dict[str, Memory]) -> None:
-    """The mean effect of a token in bins of distance, each drawn at its geometric middle."""
+    """Draw the mean effect of a token in bins of distance, each at its geometric middle."""
     for cell, memory in memories.items():
         table, colour = memory.distances, colour_of(cell)
         middle = np.sqrt(table["nearest"] * table["farthest"])
         axis.fill_between(middle, table["low"], table["high"], color=colour, alpha=0.2, linewidth=0)
         axis.plot(middle, table["occlusion"], ".-", color=colour, label=f"{title_of(cell)}, blanked")
         axis.plot(middle, table["gradient"], color=colour, linestyle=":", label=f"{title_of(cell)}, gradient × input")
-    axis.set(title="what the verdict depends on", xlabel="distance from the end (tokens; 1 is the last one)")
+    axis.set(title="effect of a token on the prediction", xlabel="distance from the end (tokens; 1 is the last one)")
     axis.set_ylabel("mean |effect| on the log-odds (nats)")
     axis.set_ylim(0, 1.4 * axis.get_ylim()[1])  # room for the legend
     _logarithmic(axis)
@@ -72,7 +72,7 @@ def _distances(axis: Axes, memories: dict[str, Memory]) -> None:
 
 
 def _responses(axis: Axes, memories: dict[str, Memory]) -> None:
-    """A line per unit; a row per kind of word and model. Grey: where random words of the same frequency move units."""
+    """Draw a line per unit, in a row per kind of word and model. Grey: the effect of random words as frequent."""
     kinds = dict.fromkeys(kind for memory in memories.values() for kind in memory.kinds)
     rows = [(cell, kind) for kind in kinds for cell, memory in memories.items() if kind in memory.kinds][::-1]
     for row, (cell, kind) in enumerate(rows):
@@ -86,7 +86,7 @@ def _responses(axis: Axes, memories: dict[str, Memory]) -> None:
     axis.set_yticks(range(len(rows)), [f"{kind}, {title_of(cell)}" for cell, kind in rows])
     axis.set_ylim(-0.7, len(rows) - 0.2)
     axis.axvline(0, color="grey", linewidth=0.8)
-    axis.set(title="what words do to units", xlabel="rise of the state (standard deviations)\ngrey: random words")
+    axis.set(title="effect of words on units", xlabel="rise of the state (standard deviations)\ngrey: random words")
     if not rows:
         axis.text(0.5, 0.5, "none of these words occurs", ha="center", transform=axis.transAxes)
 

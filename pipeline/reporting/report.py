@@ -4,7 +4,6 @@ The page needs no network and no other file. It shows times, ids and a commit, s
 made from the files that DVC does keep and from what MLflow knows, and `make report` makes it anew.
 """
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
+from pipeline.comparison.costs import RUNS, TIMED
 from pipeline.comparison.latency import BATCH_SIZES, PERCENTILES, latency_name
-from pipeline.comparison.verdict import Told
+from pipeline.comparison.statistics import better_first, read_differences
+from pipeline.comparison.titles import colour_of, title_of
 from pipeline.reporting import figures
-from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, stamp
+from pipeline.reporting.pages import png_address, render
+from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, VERDICT, stamp
+from pipeline.trained.names import ModelName
 
 # The scores that fit a terminal, with their headings; metrics.json has all.
 _COLUMNS = {
@@ -36,24 +38,26 @@ _ALL_COLUMNS = {
     **_COLUMNS,
     "ece": "ECE (%)",
 }
-# Name of the file, and what is to be seen there.
+# Name of the file, and its caption.
 _PICTURES = {
-    "differences": "An interval that leaves out 0 points to a winner. It covers the noise of seeds and of texts.",
-    "learning_curves": "Where validation loss rises while train loss falls, the network learns its texts by heart.",
+    "differences": "If the interval does not contain 0, one model is probably better. It covers the choice of seeds"
+    " and texts. The verdict also corrects for the number of pairs.",
+    "learning_curves": "If validation loss rises while train loss falls, the network learns its texts by heart.",
     "roc": "The nearer to the upper left corner, the better.",
-    "precision_recall": "How many of the texts found are right, against how many of the right ones are found.",
-    "calibration": "Below the diagonal, a model is surer of itself than it should be.",
-    "accuracy_by_length": "Bins hold about as many texts each.",
-    "confusion": "Shares of the texts of each true label, over all seeds.",
-    "memory": "Half-life of the units of all seeds, what the verdict depends on, and the units that words move; see"
-    " docs/how-lstm-and-gru-work.md.",
-    "costs": "Up and to the left is better. Bars: standard deviation over seeds.",
+    "precision_recall": "Precision: share of the found texts that are right."
+    " Recall: share of the right texts that are found.",
+    "calibration": "Below the diagonal, a model is too sure of its answers.",
+    "accuracy_by_length": "Each bin has about the same number of texts.",
+    "confusion": "Each row shows how the texts of one true label were labelled, over all seeds.",
+    "memory": "Left: how long units remember. Middle: how far back a prediction looks. Right: how words move units."
+    " docs/how-lstm-and-gru-work.md explains the three.",
+    "costs": "Better models are higher up, cheaper ones further left. Bars: standard deviation over seeds.",
 }
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the page says about where its numbers come from.
+    """The origin of the numbers, as the page shows it.
 
     Attributes:
         dataset: name of the data set.
@@ -72,32 +76,31 @@ class Provenance:
     environment: dict[str, str]
 
 
-def summary(results: Path, told: Told) -> str:
-    """The verdict, what was compared on what, and the tables of scores and differences, in Markdown.
+def summary(results: Path) -> str:
+    """Write the verdict, the data, and the tables of scores and differences, in Markdown.
 
     Args:
-        results: the folder with metrics.json and statistics.json.
-        told: the verdict and its warnings.
+        results: the folder with verdict.json, metrics.json and statistics.json.
     """
+    verdict = _read_json(results / VERDICT)
     statistics = _read_json(results / "statistics.json")
     about = f"{statistics['dataset']}, {statistics['texts']:,} test texts; mean ± standard deviation over seeds."
     tables = [summary_table(_read_json(results / "metrics.json")), differences_table(statistics)]
     trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
-    return "\n\n".join([*told.sentences, *told.warnings, about, *tables, "\n".join(trained)])
+    return "\n\n".join([*verdict["sentences"], *verdict["warnings"], about, *tables, "\n".join(trained)])
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
-    """The content of metrics.json as a Markdown table: one row per model, mean ± standard deviation over seeds."""
+    """Turn metrics.json into a Markdown table: one row per model, mean ± standard deviation over seeds."""
     sizes = [f"{values['parameters']:,}" for values in metrics.values()]
-    return _markdown(
-        [row | {"parameters": size} for row, size in zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)]
-    )
+    rows = zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)
+    return _markdown([row | {"model": title_of(row["model"]), "parameters": size} for row, size in rows])
 
 
 def differences_table(statistics: dict[str, Any]) -> str:
-    """The differences in statistics.json as a Markdown table: one row per pair of models."""
+    """Turn the differences in statistics.json into a Markdown table: one row per pair, the better model first."""
     return _markdown(
-        [row | {"models": " − ".join(map(figures.title_of, row["models"]))} for row in _difference_rows(statistics)]
+        [row | {"models": " − ".join(map(title_of, row["models"]))} for row in _difference_rows(statistics)]
     )
 
 
@@ -106,33 +109,33 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _by_settings(statistics: dict[str, Any]) -> dict[str, list[str]]:
-    """Seeds and settings to the models that were trained with them."""
+    """Map seeds and settings to the models that were trained with them."""
     models: dict[str, list[str]] = {}
     for model, trained in statistics["models"].items():
         settings = ", ".join(f"{name} {value}" for name, value in trained["settings"].items())
         seeds = f"seeds {_listed(trained['seeds'])}; " if trained["seeds"] else ""
-        models.setdefault(f"{seeds}{settings}", []).append(figures.title_of(model))
+        models.setdefault(f"{seeds}{settings}", []).append(title_of(model))
     return models
 
 
 def _seeds(statistics: dict[str, Any]) -> dict[str, str]:
-    """What to call them, to the seeds of all models that have some: one row where they agree."""
+    """List the seeds of the models that have some: one row where they agree, else one per model."""
     seeds = {model: _listed(trained["seeds"]) for model, trained in statistics["models"].items() if trained["seeds"]}
     if len(set(seeds.values())) == 1:
         return {"seeds": next(iter(seeds.values()))}
-    return {f"seeds of {figures.title_of(model)}": listed for model, listed in seeds.items()}
+    return {f"seeds of {title_of(model)}": listed for model, listed in seeds.items()}
 
 
 def _listed(seeds: list[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def write_page(results: Path, told: Told, costs: pd.DataFrame, provenance: Provenance) -> Path:
+def write_page(results: Path, times: str, costs: pd.DataFrame, provenance: Provenance) -> Path:
     """Write the HTML page and the picture of the costs into the folder of the results.
 
     Args:
         results: the folder that `results.write_results` wrote.
-        told: the verdict and its warnings.
+        times: `times.tell_times`; may be empty.
         costs: `costs.costs`.
         provenance: where the numbers come from.
 
@@ -146,14 +149,12 @@ def write_page(results: Path, told: Told, costs: pd.DataFrame, provenance: Prove
     }
     table = costs.assign(accuracy=pd.Series(accuracy["mean"]), accuracy_std=pd.Series(accuracy["std"], dtype="float64"))
     figures.save(figures.costs(table, f"{provenance.dataset}: accuracy and costs"), results / COSTS_PICTURE)
-    templates = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    page = templates.get_template(TEMPLATE.name).render(
+    page = render(
+        TEMPLATE,
         stamp_name=STAMP,
         stamp=stamp(results),
-        told=told,
+        verdict=_read_json(results / VERDICT),
+        times=times,
         scores=_score_rows(metrics, _ALL_COLUMNS),
         statistics=statistics,
         differences=_difference_rows(statistics),
@@ -165,8 +166,9 @@ def write_page(results: Path, told: Told, costs: pd.DataFrame, provenance: Prove
         provenance=provenance,
         seeds=_seeds(statistics),
         settings={", ".join(models): text for text, models in _by_settings(statistics).items()},
-        title_of=figures.title_of,
-        colour_of=figures.colour_of,
+        title_of=title_of,
+        colour_of=colour_of,
+        parse=ModelName.parse,
     )
     path = results / REPORT
     path.write_text(page, encoding="utf-8")
@@ -192,17 +194,22 @@ def _mean_and_std(value: dict[str, float | None], as_percentage: bool) -> str:
 
 
 def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "models": (row["first"], row["second"]),
-            "difference (points)": f"{100 * row['mean']:+.2f}",
-            "95 % interval": f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
-            "p": f"{row['p_value']:.4f}",
-            "p (Holm)": f"{row['holm_p_value']:.4f}",
-            "seeds": " and ".join(map(str, row["seeds"])),
-        }
-        for row in statistics["differences"]
-    ]
+    """Write a row per pair of models, the better one first, as the verdict and the picture have them."""
+    rows = []
+    corrected = [row["holm_p_value"] for row in statistics["differences"]]
+    for (pair, seen), p_value in zip(read_differences(statistics).items(), corrected, strict=True):
+        models, difference = better_first(pair, seen)
+        rows.append(
+            {
+                "models": models,
+                "difference (points)": f"{100 * difference.mean:+.2f}",
+                "95 % interval": f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}",
+                "p": f"{difference.p_value:.4f}",
+                "p (Holm)": f"{p_value:.4f}",
+                "seeds": " and ".join(map(str, difference.seeds)),
+            }
+        )
+    return rows
 
 
 def _mcnemar_rows(statistics: dict[str, Any]) -> list[dict[str, str]]:
@@ -226,17 +233,17 @@ def _cost_rows(costs: pd.DataFrame) -> list[dict[str, str]]:
     }
     headings |= {"parameters": "parameters", "recurrent_parameters": "recurrent parameters"}
     return [
-        {"model": str(model), "runs timed": f"{len(row['times'])} of {row['runs']}"}
+        {"model": str(model), "runs timed": f"{row[TIMED]:.0f} of {row[RUNS]:.0f}"}
         | {heading: _number(row[name], whole="parameters" in name) for name, heading in headings.items()}
         for model, row in costs.iterrows()
     ]
 
 
 def _memory_rows(models: dict[str, Any]) -> list[dict[str, str]]:
-    """A row per fact, and a column per network."""
+    """Write a row per fact, and a column per network."""
     facts = dict.fromkeys(fact for content in models.values() for fact in content["facts"])
     return [
-        {"": fact} | {figures.title_of(model): content["facts"].get(fact, "–") for model, content in models.items()}
+        {"": fact} | {title_of(model): content["facts"].get(fact, "–") for model, content in models.items()}
         for fact in facts
     ]
 
@@ -248,13 +255,9 @@ def _number(value: float, whole: bool) -> str:
 
 
 def _pictures(results: Path) -> dict[str, tuple[str, str]]:
-    """Name to picture and what is to be seen there, of those that there are."""
+    """Map names to pictures and their captions, of those that there are."""
     there = {name: results / (COSTS_PICTURE if name == "costs" else f"{PICTURES}/{name}.png") for name in _PICTURES}
-    return {name: (_picture(path), _PICTURES[name]) for name, path in there.items() if path.exists()}
-
-
-def _picture(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return {name: (png_address(path.read_bytes()), _PICTURES[name]) for name, path in there.items() if path.exists()}
 
 
 def _read_json(path: Path) -> Any:

@@ -1,18 +1,19 @@
-"""What a comparison leaves in a folder: numbers, curves and pictures. The same bytes for the same predictions.
+"""The results of a comparison in a folder: numbers, curves and pictures. The same bytes for the same predictions.
 
 metrics.json             <model>.<metric>.{mean,std} over seeds
 statistics.json          what was compared, the scores of every run, the difference of every two models with its
                          interval, and McNemar's tests
 examples.json            the texts that tell the models apart
 memory.json              how long the units of the networks remember, and what moves them (pipeline/inside/memory.py)
-summary.md               the verdict and tables
+verdict.json             the sentences on which model is better, and the warnings: written here once, read everywhere
+summary.md               the same with tables
 curves/<name>.csv        learning_curves, roc, precision_recall, calibration, accuracy_by_length: for `dvc plots`
 pictures/<name>.png      the same for people, and confusion, differences, memory
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,15 @@ import pandas as pd
 from pipeline.comparison.comparison import Comparison
 from pipeline.comparison.examples import find_examples
 from pipeline.comparison.statistics import Difference, holm
-from pipeline.comparison.verdict import Told
+from pipeline.comparison.verdict import Verdict
 from pipeline.core.hashes import md5
 from pipeline.inside import memory
 from pipeline.inside.memory import Memory
 from pipeline.reporting import figures
 from pipeline.reporting.memoryfigures import memory_figure
 from pipeline.reporting.report import summary
-from pipeline.reporting.stamp import PICTURES
-from pipeline.tokens.tokens import TokenizedSplits
+from pipeline.reporting.stamp import PICTURES, VERDICT
+from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.trained import scores
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
@@ -44,7 +45,7 @@ def write_results(
     comparison: Comparison,
     fingerprints: Mapping[str, str],
     differences: Differences,
-    told: Told,
+    verdict: Verdict,
     memories: dict[str, Memory],
     dataset: str,
     data: Path,
@@ -56,7 +57,7 @@ def write_results(
         comparison: all models on one test split.
         fingerprints: run name to the hash of its model.
         differences: the pairs of models that are told.
-        told: the verdict, without times, and its warnings.
+        verdict: the sentences and warnings.
         memories: network to its memory; without any, there is no picture of it.
         dataset: its name.
         data: the folder that preprocess wrote, for the texts and their lengths.
@@ -74,7 +75,8 @@ def write_results(
     _write_json(output / EXAMPLES, asdict(examples))
     remembered = {model: memory.numbers(of) | {"facts": memory.summary(of)} for model, of in memories.items()}
     _write_json(output / MEMORY, {"metrics": memory.metrics(memories), "models": remembered})
-    (output / SUMMARY).write_text(f"{summary(output, told)}\n", encoding="utf-8")
+    _write_json(output / VERDICT, asdict(verdict))
+    (output / SUMMARY).write_text(f"{summary(output)}\n", encoding="utf-8")
     tables = {
         "learning_curves": comparison.learning_curves(),
         "roc": comparison.curves(scores.roc),
@@ -93,7 +95,7 @@ def write_results(
 
 
 def statistics(comparison: Comparison, differences: Differences) -> dict[str, Any]:
-    """What statistics.json says about the models. `holm_p_value` is adjusted for the number of differences."""
+    """Put together statistics.json. `holm_p_value` is adjusted for the number of differences."""
     adjusted = holm([difference.p_value for difference in differences.values()])
     return {
         "models": {
@@ -114,17 +116,6 @@ def statistics(comparison: Comparison, differences: Differences) -> dict[str, An
             {"first": first.name, "second": second.name, **asdict(test)}
             for first, second, test in comparison.same_seed_tests()
         ],
-    }
-
-
-def read_differences(content: dict[str, Any]) -> Differences:
-    """The differences in the content of statistics.json as they were computed."""
-    names = [field.name for field in fields(Difference)]
-    return {
-        (row["first"], row["second"]): Difference(
-            **{name: row[name] for name in names} | {"seeds": tuple(row["seeds"])}
-        )
-        for row in content["differences"]
     }
 
 

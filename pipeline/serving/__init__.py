@@ -1,1 +1,1 @@
-"""Which model answers, and how."""
+"""Choose the model that answers, and open it."""

@@ -1,4 +1,4 @@
-"""What is sent to the server, read: the body of a request, in any of MLflow's forms, becomes one list of texts.
+"""Read the body of a request, in any of MLflow's forms, as one list of texts.
 
 JSON, of which one of these four is expected, or CSV with the texts in the column `text`; other columns are passed over:
 
@@ -45,7 +45,7 @@ class RefusedError(Exception):
 
 
 def read_texts(body: bytes, content_type: str) -> list[str]:
-    """The texts in the body of a request.
+    """Return the texts in the body of a request.
 
     Args:
         body: at most LONGEST bytes.
@@ -75,7 +75,7 @@ def read_texts(body: bytes, content_type: str) -> list[str]:
 
 
 def _of_csv(body: bytes) -> list[Any]:
-    """By `predict`'s rules: nothing is missing, so that "", NA and an empty line are texts.
+    """Read CSV by `predict`'s rules: nothing is missing, so that "", NA and an empty line are texts.
 
     Not with pandas, which takes gigabytes for a line of commas.
     """
@@ -166,7 +166,7 @@ def _received(content: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    """What JSON calls it. The value itself may be of any length."""
+    """Name the kind of a value as JSON does. The value itself may be of any length."""
     return _JSON_NAMES[type(value)]
 
 

@@ -1,4 +1,4 @@
-"""Where a server of ours can listen."""
+"""Check that a server of ours can listen, and name the hosts that it trusts."""
 
 import socket
 
@@ -23,7 +23,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def trusted_hosts(host: str) -> list[str]:
-    """The names by which a browser may ask a server that listens on `host`; `*` is any.
+    """Name the hosts by which a browser may ask a server that listens on `host`; `*` is any.
 
     On this machine alone, only its own: a page from elsewhere could give its own name our address.
     """

@@ -1,26 +1,21 @@
-"""The registered model of a data set in MLflow: its versions, which one is the champion, and which ones were.
+"""Keep the registered model of a data set in MLflow: its versions, the champion, and the former champions.
 
 Aliases say which version serves: `champion` is the one to use, `challenger` the last one that was refused. The tag
 `gatewise.champions` of the registered model lists the former champions, the latest last. A version carries in its
 tags the hash of its weights, the digest of the texts that it was tested on and its accuracy there; its run has its
 predictions.
 
-One promotion after the other: with a SQLite store, a lock on a file next to it sees to that, and a server gets a
-registered model of a name of its own, which only one client can create. A promotion that was killed leaves it behind,
-and `Registry.unlock` removes it.
+A promotion is decided against one champion. With a SQLite store, a lock on a file next to it lets one in after the
+other; on a server, who was overtaken meanwhile is refused.
 """
 
 import os
-import socket
 import sys
 import tempfile
 import threading
-import time
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,8 +45,6 @@ _FORMER = "gatewise.champions"
 _FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.test_digest", "gatewise.name"
 _ACCURACY = "gatewise.test_accuracy"
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
-_LOCK, _OWNER = "{model}.promoting", "gatewise.owner"
-_PATIENCE = 60  # seconds for another promotion to end: it compares two arrays
 
 
 @dataclass(frozen=True)
@@ -91,39 +84,22 @@ class Registry:
         os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 
     def version_uri(self, version: Version) -> str:
-        """What MLflow's commands call a version."""
+        """Name a version as MLflow's commands do."""
         return f"models:/{self.model}/{version.number}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let no other promotion in, on whatever machine.
+        """Let no other promotion on this machine into a SQLite store; a server has no lock to offer.
 
-        Raises:
-            InputError: another one does not end.
+        There, `crown` refuses once the champion is not the one that was decided on. Two promotions in the same tenth
+        of a second can still pass: rare and visible, and not worth a lock of our own that a killed process leaves.
         """
         database = sqlite_file(self.uri)
-        if database is not None:
-            with FileLock(f"{database}.promotion.lock"):
-                yield
-            return
-        owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
-        self._lock(owner)
-        try:
+        with FileLock(f"{database}.promotion.lock") if database is not None else nullcontext():
             yield
-        finally:
-            if self._owner() == owner:
-                self.unlock()
-
-    def unlock(self) -> bool:
-        """Remove what a promotion that was killed left behind on a server, and say whether there was anything."""
-        with self._asking() as client:
-            found = self._owner() is not None
-            if found:
-                client.delete_registered_model(_LOCK.format(model=self.model))
-            return found
 
     def champion(self) -> Version | None:
-        """The version to use, if there is one."""
+        """Return the version to use, if there is one."""
         with self._asking():
             model = self._registered()
             number = model.aliases.get(CHAMPION) if model else None
@@ -164,7 +140,7 @@ class Registry:
             client.set_logged_model_tags(model_of(run), {"mlflow.note.content": markdown})
 
     def test_predictions(self, version: Version) -> np.ndarray:
-        """What a version predicted for the texts that it was tested on, (texts, classes)."""
+        """Fetch what a version predicted for the texts that it was tested on: probabilities, (texts, classes)."""
         with self._asking() as client, tempfile.TemporaryDirectory() as folder:
             path = client.download_artifacts(version.run_id, f"{_folder(version.digest)}/{PREDICTIONS}", folder)
             with np.load(path, allow_pickle=False) as arrays:
@@ -192,7 +168,7 @@ class Registry:
             client.set_registered_model_alias(self.model, CHALLENGER, str(version.number))
 
     def former_champions(self) -> list[Version]:
-        """The champions before this one, the latest last; without those that were deleted or rolled back."""
+        """List the champions before this one, the latest last; without those that were deleted or rolled back."""
         with self._asking():
             versions = [self._existing(number) for number in self._former()]
             return [version for version in versions if version is not None]
@@ -268,12 +244,12 @@ class Registry:
         except (MlflowException, OSError) as error:
             raise InputError(f"MLflow ({self.uri}) did not do this: {str(error).splitlines()[0]}") from None
 
-    def _registered(self, name: str | None = None) -> RegisteredModel | None:
+    def _registered(self) -> RegisteredModel | None:
         database = sqlite_file(self.uri)
         if database is not None and not database.exists():
             return None  # and asking would take seconds to make the tables of a store that nobody wants yet
         try:
-            return mlflow.MlflowClient(self.uri).get_registered_model(name or self.model)
+            return mlflow.MlflowClient(self.uri).get_registered_model(self.model)
         except MlflowException as error:
             if error.error_code == _MISSING:
                 return None
@@ -303,7 +279,7 @@ class Registry:
             raise
 
     def _answering(self, number: int) -> Version | None:
-        """A version, unless it was deleted or cannot be used any more, which standard error says."""
+        """Return a version; None, and a line on standard error, if it was deleted or does not answer."""
         version = self._existing(number)
         try:
             if version is None:
@@ -314,44 +290,13 @@ class Registry:
             return None
         return version
 
-    def _lock(self, owner: str) -> None:
-        """Create what only one client can create, once the others are done."""
-        name, give_up = _LOCK.format(model=self.model), time.monotonic() + _PATIENCE
-        with self._asking() as client:
-            while self._owner() != owner:  # which it is after a request that was sent twice, too
-                try:
-                    client.create_registered_model(name, {_OWNER: owner})
-                except MlflowException as error:
-                    # Missing: it was removed between being in the way and being looked at.
-                    if error.error_code not in ("RESOURCE_ALREADY_EXISTS", _MISSING):
-                        raise
-                    if time.monotonic() > give_up:
-                        raise InputError(self._in_the_way(name)) from None
-                    time.sleep(0.5)
-
-    def _owner(self) -> str | None:
-        """Who promotes at the moment, on a server."""
-        model = self._registered(_LOCK.format(model=self.model))
-        return model.tags.get(_OWNER, "somebody") if model else None
-
-    def _in_the_way(self, name: str) -> str:
-        model = self._registered(name)
-        if model is None:
-            return f"too many promotions of {self.model} at once; run this again"
-        since = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
-        host, process, *_ = f"{model.tags.get(_OWNER, '')} ? ?".split(" ")
-        return (
-            f"{self.model} is being promoted since {since:%Y-%m-%d %H:%M} UTC by process {process} on {host}. "
-            "If that is over (it was killed, say): python -m pipeline.tools.promote --unlock"
-        )
-
     def _expect(self, version: Version | None) -> None:
         number = self._aliases().get(CHAMPION)
         if number != (version.number if version else None):
             found = f"version {number}" if number else "none"
             raise InputError(
-                f"somebody else moved the champion of {self.model}: it is {found}, expected {version or 'none'}; "
-                "look, and run this again"
+                f"another promotion changed the champion of {self.model} meanwhile: it is {found}, expected"
+                f" {version or 'none'}; run this again"
             )
 
 
@@ -364,7 +309,7 @@ class LoadedModel:
             self._model = mlflow.pyfunc.load_model(uri)
 
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:
-        """As `Classifier.predict`."""
+        """Classify texts, as `Classifier.predict` does."""
         with self._code:
             # Of objects, because half an emoji does not fit into a string column.
             table: pd.DataFrame = self._model.predict(pd.DataFrame({"text": texts}, dtype=object))
@@ -401,7 +346,7 @@ class _Code:
 
 
 def model_of(run: Run) -> str:
-    """The id of the model that a run logged.
+    """Return the id of the model that a run logged.
 
     Raises:
         InputError: it logged none.
@@ -439,5 +384,5 @@ def _as_version(version: ModelVersion) -> Version:
 
 
 def _folder(digest: str) -> str:
-    """Where a run keeps its predictions for some test texts: the same model may meet others."""
+    """Name the folder of a run for its predictions of some test texts: the same model may meet others."""
     return f"tested-on-{digest[:12]}"

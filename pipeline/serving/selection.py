@@ -1,4 +1,4 @@
-"""Which model answers: the one that was asked for, else the champion, else the best on disk.
+"""Choose the model that answers: the one that was asked for, else the champion, else the best on disk.
 
 The best is the one with the highest validation accuracy, ties going to the lower validation loss. The test split has
 no say: choosing by it would make its score worthless. A model that learnt from other data than lies on disk is left
@@ -16,24 +16,24 @@ from pipeline.core.command import InputError, did_you_mean
 from pipeline.packaging.classifier import Classifier
 from pipeline.packaging.training_data import changed_inputs, input_path, is_file
 from pipeline.serving.registry import MLFLOW_SCHEMES, Registry, model_of
+from pipeline.tracking.paths import MODELS
+from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, CARD, Trained
-
-MODELS, DATA = Path("data/models"), Path("data/processed")  # where dvc.yaml puts them
 
 _TOKENIZER = "tokenizer.json"  # among the inputs of a network
 _MLFLOW_MODEL = "MLmodel"  # the file that makes a folder a model of MLflow
 
 
 class TextModel(Protocol):
-    """What answers."""
+    """Answers texts: a model from disk or from MLflow."""
 
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:
-        """One row per text: `label`, and `p_<label>` for every label."""
+        """Return one row per text: `label`, and `p_<label>` for every label."""
 
 
 def ranked(models: Path, dataset: str) -> list[Trained]:
-    """The trained models of a data set in a folder of folders, the best on validation first.
+    """List the trained models of a data set in a folder of folders, the best on validation first.
 
     What learnt from other data than lies there now is left out, and standard error says so.
     """
@@ -90,8 +90,7 @@ def served_uri(wanted: str | None, dataset: str, models: Path = MODELS) -> str:
         return registry.resolve(wanted)
     if wanted is not None:
         trained = named(wanted, models)
-        tracker = Tracker(trained.card["dataset"])
-        run = tracker.find(trained.fingerprint)
+        run = run_of(Tracker(trained.card["dataset"]), trained)
         if run is None:
             raise InputError(f"MLflow has no run of {trained.folder}; `dvc repro -f -s evaluate` writes it")
         return registry.resolve(f"models:/{model_of(run)}")
@@ -102,7 +101,7 @@ def served_uri(wanted: str | None, dataset: str, models: Path = MODELS) -> str:
 
 
 def named(name: str, models: Path) -> Trained:
-    """The trained model in the folder `name`, or in the folder of that name in `models`.
+    """Open the trained model in the folder `name`, or in the folder of that name in `models`.
 
     Raises:
         InputError: there is none.
@@ -115,7 +114,7 @@ def named(name: str, models: Path) -> Trained:
 
 
 def best_on_disk(models: Path, dataset: str) -> Trained:
-    """The trained model with the highest validation accuracy.
+    """Return the trained model with the highest validation accuracy.
 
     Raises:
         InputError: there is none.

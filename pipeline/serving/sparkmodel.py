@@ -1,4 +1,4 @@
-"""A model of MLflow as a function of Spark: columns of Parquet files in, columns of answers out.
+"""Run a model of MLflow as a function of Spark: columns of Parquet files in, columns of answers out.
 
 Spark runs the pyfunc in Python processes of its own, each of which loads the model once. They have to have the
 packages that the model needs: on this machine, they are started with the Python that runs.
@@ -34,7 +34,7 @@ _SETTINGS = {
 
 
 def fetch(uri: str) -> tuple[Path, dict[str, str]]:
-    """The files of a model.
+    """Fetch the files of a model.
 
     Args:
         uri: as `Registry.resolve` gives it.
@@ -49,7 +49,7 @@ def fetch(uri: str) -> tuple[Path, dict[str, str]]:
 
 @contextmanager
 def spark(master: str) -> Iterator[SparkSession]:
-    """A session, which ends with the block.
+    """Start a session, which ends with the block.
 
     Args:
         master: as Spark writes it: `local[*]` is all cores of this machine, `spark://host:7077` a cluster.
@@ -102,5 +102,5 @@ def answering(session: SparkSession, model: Path, column: str, keep: Sequence[st
 
 
 def _column(name: str) -> Column:
-    """By its name as it is; Spark takes a dot for a way into a structure."""
+    """Name a column as it is; Spark takes a dot for a way into a structure."""
     return f.col("`{}`".format(name.replace("`", "``")))

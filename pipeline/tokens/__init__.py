@@ -1,1 +1,1 @@
-"""Text to padded token ids, and word vectors."""
+"""Turn text into padded token ids, and make word vectors."""

@@ -1,4 +1,4 @@
-"""Ragged token ids to padded batches of texts of about the same length.
+"""Make padded batches of texts of about the same length.
 
 B is the number of texts in a batch, T the number of tokens after padding. Reviews differ in length by a factor
 of a hundred, so padding all to one length would double the work; sorting by length makes it almost nothing.
@@ -6,63 +6,60 @@ of a hundred, so padding all to one length would double the work; sorting by len
 
 import numpy as np
 
-from pipeline.tokens.tokens import PAD, Tokens
+from pipeline.tokens.ragged import PAD, Tokens
 
 # T is a multiple of this: fewer different shapes, each of which a backend may compile anew.
 WIDTH_STEP = 8
 
 
-def in_length_order(lengths: np.ndarray, batch_size: int, segment: int = 0) -> list[np.ndarray]:
-    """Batches for prediction: every text once, longest first.
+def in_length_order(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Make the batches for prediction: every text once, longest first.
 
     Args:
         lengths: tokens per text, (texts,).
         batch_size: B.
-        segment: as for `pad`.
 
     Returns:
-        The texts (their indices) of each batch.
+        The indices of the texts of each batch.
     """
     order = np.argsort(-lengths, kind="stable")
-    return _first_two_differ(_cut(order, batch_size), _widths(lengths, segment))
+    return _first_two_differ(_cut(order, batch_size), _widths(lengths))
 
 
-def shuffled(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, segment: int = 0) -> list[np.ndarray]:
-    """Batches for one epoch of training: every text once, in random company of about its own length.
+def shuffled(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Make the batches for one epoch of training: every text once, with random texts of about its length.
 
     Texts of the same width are shuffled among themselves, cut into batches, and the batches shuffled.
     """
     noise = rng.permutation(len(lengths))
-    widths = _widths(lengths, segment)
+    widths = _widths(lengths)
     order = np.lexsort((noise, widths))
     batches = _cut(order, batch_size)
     batches = [batches[i] for i in rng.permutation(len(batches))]
     return _first_two_differ(batches, widths)
 
 
-def pad(tokens: Tokens, texts: np.ndarray, segment: int = 0) -> np.ndarray:
+def pad(tokens: Tokens, texts: np.ndarray) -> np.ndarray:
     """Pad some texts on the right.
 
     Args:
         tokens: all texts.
         texts: the ones to take, (B,).
-        segment: S, the tokens of each piece into which texts are chopped; 0: they stay whole.
 
     Returns:
-        int32, (B, T); in pieces (B, T / S, S).
+        int32, (B, T).
     """
     starts, lengths = tokens.offsets[texts], tokens.lengths[texts]
-    width = int(_widths(lengths, segment).max())
+    width = int(_widths(lengths).max())
     places = np.arange(width)
     filled = places < lengths[:, None]
     batch = np.full((len(texts), width), PAD, np.int32)
     batch[filled] = tokens.ids[(starts[:, None] + places)[filled]]
-    return batch.reshape(len(texts), -1, segment) if segment else batch
+    return batch
 
 
-def _widths(lengths: np.ndarray, segment: int) -> np.ndarray:
-    step = segment or WIDTH_STEP
-    widths: np.ndarray = -(-np.maximum(lengths, 1) // step) * step
+def _widths(lengths: np.ndarray) -> np.ndarray:
+    widths: np.ndarray = -(-np.maximum(lengths, 1) // WIDTH_STEP) * WIDTH_STEP
     return widths
 
 
@@ -71,7 +68,7 @@ def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
 
 
 def _first_two_differ(batches: list[np.ndarray], widths: np.ndarray) -> list[np.ndarray]:
-    """Keras takes the shape of all batches from the first two: if any two differ in T, those two must."""
+    """Let the first two batches differ in T if any two do: Keras takes the shape of all batches from them."""
     widest = [int(widths[texts].max()) for texts in batches]
     for other in range(1, len(batches)):
         if widest[other] != widest[0]:

@@ -1,4 +1,4 @@
-"""Vectors of words from elsewhere than the labels: learnt by word2vec from raw text, or read from a file.
+"""Make word vectors without labels: learn them with word2vec from raw text, or read them from a file.
 
 Row i belongs to token i of the tokenizer. Tokens without a vector have a row of zeros, and `known` says which.
 """
@@ -11,15 +11,16 @@ import numpy as np
 
 from pipeline.core.arrays import save_arrays
 from pipeline.core.command import InputError
-from pipeline.tokens.tokens import Tokens
+from pipeline.core.params import EmbeddingsParams
+from pipeline.tokens.ragged import Tokens
 
 
 @dataclass(frozen=True)
 class WordVectors:
-    """What embeddings.npz holds.
+    """Hold the content of embeddings.npz.
 
     Attributes:
-        vectors: float32, (vocabulary, E); (vocabulary, 0) where none are wanted.
+        vectors: float32, (vocabulary, E); (vocabulary, 0) if none are wanted.
         known: which tokens have one, bool, (vocabulary,).
     """
 
@@ -32,15 +33,15 @@ class WordVectors:
 
     @classmethod
     def load(cls, path: Path) -> "WordVectors":
-        """What `save` wrote."""
+        """Read the file that `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(arrays["vectors"], arrays["known"])
 
     def scaled(self, deviation: float) -> "WordVectors":
-        """The same with every component shifted and stretched to mean 0 and this standard deviation over the words.
+        """Shift and stretch every component to mean 0 and this standard deviation over the words.
 
-        A step of Adam is about as long in every weight, so the shorter the vectors, the faster training makes others
-        of them: from vectors as short as word2vec's, the network learns rare words by heart.
+        A step of Adam is about as long in every weight: the shorter the vectors, the faster training changes them.
+        From vectors as short as word2vec's, the network learns rare words by heart.
         """
         vectors = np.zeros_like(self.vectors)
         found = self.vectors[self.known].astype(np.float64)
@@ -50,35 +51,32 @@ class WordVectors:
 
     @classmethod
     def none(cls, vocabulary: int) -> "WordVectors":
-        """No vectors: the network starts from random ones."""
+        """Make an object without vectors: the network starts from random ones."""
         return cls(np.zeros((vocabulary, 0), np.float32), np.zeros(vocabulary, bool))
 
 
-def learn(tokens: Tokens, vocabulary: int, dimension: int, epochs: int, window: int, seed: int) -> WordVectors:
+def learn(tokens: Tokens, vocabulary: int, dimension: int, settings: EmbeddingsParams) -> WordVectors:
     """Learn vectors with word2vec, skip-gram with negative sampling (Mikolov et al. 2013, arXiv:1310.4546).
 
     Args:
         tokens: texts, with labels or without.
         vocabulary: token ids are below this.
         dimension: E.
-        epochs: times that all texts are read.
-        window: a word predicts so many on either side.
-        seed: decides the first vectors and what is sampled. One thread works, because with more the order of
-            updates, and so the bytes, would depend on how the system runs them.
+        settings: the `embeddings` block of params.yaml. Its seed decides the first vectors and the samples.
     """
     from gensim.models import Word2Vec
 
     model = Word2Vec(
         sentences=_Sentences(tokens),
         vector_size=dimension,
-        window=window,
-        epochs=epochs,
-        seed=seed,
+        window=settings.window,
+        epochs=settings.passes,
+        seed=settings.word2vec_seed,
         sg=1,
-        negative=5,
-        sample=1e-4,
-        min_count=_FEWEST,
-        workers=1,
+        negative=settings.negative,
+        sample=settings.sample,
+        min_count=settings.min_count,
+        workers=1,  # with more, the order of updates, and so the bytes, would depend on the system
     )
     vectors, known = np.zeros((vocabulary, dimension), np.float32), np.zeros(vocabulary, bool)
     places = np.array([int(word) for word in model.wv.index_to_key])
@@ -86,12 +84,8 @@ def learn(tokens: Tokens, vocabulary: int, dimension: int, epochs: int, window: 
     return WordVectors(vectors, known)
 
 
-# A word that stands in fewer places than this has seen too little to have a meaning.
-_FEWEST = 5
-
-
 class _Sentences:
-    """Texts as lists of strings, any number of times, as gensim wants them."""
+    """Give gensim the texts as lists of strings, as often as it wants them."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens

@@ -26,27 +26,32 @@ from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 
 from pipeline.comparison.comparison import compare
-from pipeline.comparison.costs import costs, for_verdict
+from pipeline.comparison.costs import recurrent_sizes
 from pipeline.comparison.statistics import paired_difference
-from pipeline.comparison.verdict import Told, listed, verdict, warnings
+from pipeline.comparison.titles import listed, title_of
+from pipeline.comparison.verdict import Verdict, verdict, warnings
 from pipeline.core.command import InputError, run
 from pipeline.core.folders import project_root
 from pipeline.core.hashes import md5
-from pipeline.core.params import PARAMS_FILE, read_params
+from pipeline.core.params import PARAMS_FILE
 from pipeline.corpus.reviews import read_groups, read_split
-from pipeline.reporting.figures import title_of
-from pipeline.reporting.report import Provenance, summary, write_page
+from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import Differences, write_results
 from pipeline.reporting.stamp import REPORT
 from pipeline.tools.arguments import Tool
-from pipeline.tracking.lineage import environment, state, state_of
-from pipeline.tracking.publishing import origin_of
-from pipeline.tracking.tracker import Tracker, environment_of
-from pipeline.trained.trained import BASELINE, Trained, kind_of
+from pipeline.tracking.git import state, state_of
+from pipeline.tracking.machine import environment
+from pipeline.tracking.paths import DESCRIPTION, MODELS, PROCESSED, REVIEWS, TEST_LABELS, TOKENS
+from pipeline.tracking.publishing import known_costs, origin_of, summary_with_times
+from pipeline.tracking.record import run_of
+from pipeline.tracking.revisions import RecordedParams
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.names import SIDES, ModelName, kind_of
+from pipeline.trained.trained import BASELINE, Trained
 
 WORKSPACE = "workspace"
-MODELS, DATA, COMPARED = Path("data/models"), Path("data/processed"), Path("data/compare")
-_DATA_FILES = ("reviews.parquet", "test_labels.npy", "data.json", "tokens.npz")
+COMPARED = Path("data/compare")  # the report; no stage knows it
+_DATA_FILES = (REVIEWS, TEST_LABELS, DESCRIPTION, TOKENS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Side:
         dataset: the data set selected there.
         data: the folder with its data.
         models: its trained models.
-        commit: what git has under that name, in the words of `lineage.state_of`.
+        commit: what git has under that name, in the words of `git.state_of`.
     """
 
     revision: str
@@ -76,30 +81,30 @@ def read_side(revision: str, folder: Path) -> Side:
     """
     root = project_root() if revision == WORKSPACE else folder
     if revision != WORKSPACE:
-        _fetch(revision, folder)
-    params = read_params(root / PARAMS_FILE)
-    names = [*params.networks, BASELINE]
+        _fetch(revision, folder, PARAMS_FILE)
+    params = RecordedParams.read(root / PARAMS_FILE, revision)
+    models = [MODELS / name for name in (*params.networks, BASELINE)]
     if revision != WORKSPACE:
-        _fetch(revision, folder, *(f"{MODELS}/{name}" for name in names), *(f"{DATA}/{name}" for name in _DATA_FILES))
-    trained = [Trained.load(root / MODELS / name) for name in names]
-    return Side(revision, params.dataset, root / DATA, trained, _commit(revision))
+        _fetch(revision, folder, *models, *_DATA_FILES)
+    trained = [Trained.load(root / model) for model in models]
+    return Side(revision, params.dataset, root / PROCESSED, trained, _commit(revision))
 
 
 def _commit(revision: str) -> str:
-    """The commit of a revision, or of an experiment, whose name is DVC's and not git's."""
+    """Describe the commit of a revision, or of an experiment, whose name is DVC's and not git's."""
     if revision == WORKSPACE:
         return state()
     with Repo(str(project_root())) as repository:
         return state_of(resolve_rev(repository.scm, revision), dirty=False, left_out="")
 
 
-def _fetch(revision: str, folder: Path, *paths: str) -> None:
-    """Copy files or folders of a revision; without paths, its params.yaml."""
+def _fetch(revision: str, folder: Path, *paths: Path) -> None:
+    """Copy files or folders of a revision into a folder."""
     try:
         files = DVCFileSystem(str(project_root()), rev=revision)
-        for path in paths or [str(PARAMS_FILE)]:
+        for path in paths:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            files.get(path, str(folder / path), recursive=files.isdir(path))
+            files.get(path.as_posix(), str(folder / path), recursive=files.isdir(path.as_posix()))
     except (SCMError, DvcException) as error:
         raise InputError(f"{revision!r} is no commit, branch, tag or experiment: {error}") from None
     except (FileNotFoundError, DataIndexError):
@@ -129,37 +134,38 @@ def check_same_test(first: Side, second: Side) -> None:
         )
 
 
-def side_by_side(first: Side, second: Side) -> tuple[list[Trained], dict[str, str]]:
-    """The models of both, those that differ called `lstm (A)` and `lstm (B)`.
+def side_by_side(first: Side, second: Side) -> tuple[list[Trained], dict[str, Trained]]:
+    """Put the models of both sides together, those that differ called `lstm (A)` and `lstm (B)`.
 
     Returns:
-        The models, and the name of each to its fingerprint.
+        The models under these names, and each name to the model as its files have it.
     """
     kinds: list[dict[str, list[str]]] = [{model.model: [] for model in side.models} for side in (first, second)]
     for side, of_side in zip((first, second), kinds, strict=True):
         for model in side.models:
             of_side[model.model].append(model.fingerprint)
-    models, fingerprints = [], {}
-    for letter, side in (("A", first), ("B", second)):
+    models, originals = [], {}
+    for letter, side in zip(SIDES, (first, second), strict=True):
         for model in side.models:
             same = sorted(kinds[0].get(model.model, [])) == sorted(kinds[1].get(model.model, []))
             if same and letter == "B":
                 continue
-            called = "" if same else f" ({letter})"
-            card = {**model.card, "model": f"{model.model}{called}"}
-            models.append(replace(model, folder=Path(f"{model.name}{called}"), card=card))
-            fingerprints[models[-1].name] = model.fingerprint
+            side_of = "" if same else letter
+            card = {**model.card, "model": str(ModelName(model.model, side=side_of))}
+            name = replace(ModelName.parse(model.name), side=side_of)
+            models.append(replace(model, folder=Path(str(name)), card=card))
+            originals[models[-1].name] = model
     order = [*dict.fromkeys(model.model for side in (first, second) for model in side.models)]
-    return sorted(models, key=lambda model: (order.index(kind_of(model.model)), model.model)), fingerprints
+    return sorted(models, key=lambda model: (order.index(kind_of(model.model)), model.model)), originals
 
 
 def pairs_of(models: Sequence[str]) -> list[tuple[str, str]]:
-    """B and A of every kind of model that differs; where no network is on both sides, every network with every other.
+    """Pair B with A for every kind of model that differs; where no network is on both sides, each with each other.
 
     Raises:
         InputError: there are none.
     """
-    first, second = ([model for model in models if model.endswith(f" ({letter})")] for letter in "AB")
+    first, second = ([model for model in models if ModelName.parse(model).side == letter] for letter in SIDES)
     pairs = [(b, a) for b in second for a in first if kind_of(a) == kind_of(b)]
     common = {kind_of(b) for b, _ in pairs} | {model for model in models if model not in (*first, *second)}
     if common <= {BASELINE}:
@@ -206,21 +212,20 @@ def without_same_models(
     return kept, notes
 
 
-def told_of(sides: str, dataset: str, differences: Differences, table: pd.DataFrame, notes: list[str]) -> Told:
-    """One verdict per pair, with p-values corrected for all of them, and the warnings."""
-    seen = for_verdict(table)
-    verdicts = [verdict(dataset, {pair: of_pair}, BASELINE, seen, differences) for pair, of_pair in differences.items()]
-    return Told([sides, *verdicts], [*notes, *warnings(differences, BASELINE, seen)])
+def told_of(sides: str, dataset: str, differences: Differences, sizes: Mapping[str, int], notes: list[str]) -> Verdict:
+    """Write a verdict per pair, with p-values corrected for all of them, and the warnings."""
+    verdicts = [verdict(dataset, {pair: of_pair}, sizes, differences) for pair, of_pair in differences.items()]
+    return Verdict([sides, *verdicts], [*notes, *warnings(differences)])
 
 
 def read_data(side: Side) -> dict[str, Any]:
-    """The content of data.json."""
+    """Read data.json of one side."""
     content: dict[str, Any] = json.loads((side.data / "data.json").read_text(encoding="utf-8"))
     return content
 
 
 def data_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of data.json of both, what differs called `train (A)` and `train (B)`."""
+    """Merge data.json of both sides, what differs called `train (A)` and `train (B)`."""
     return {
         **second,
         "splits": _both(first["splits"], second["splits"]),
@@ -245,18 +250,18 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
         The summary in Markdown.
     """
     check_same_test(first, second)
-    models, fingerprints = side_by_side(first, second)
+    models, originals = side_by_side(first, second)
+    fingerprints = {name: model.fingerprint for name, model in originals.items()}
     labels = np.load(second.data / "test_labels.npy")
     data = data_of(read_data(first), read_data(second))
     comparison = compare(models, labels, data["labels"], read_groups(second.data / "reviews.parquet"))
     pairs, notes = without_same_models(pairs_of(list(comparison.by_model())), models, fingerprints)
     correct = comparison.correct()
     differences = {(b, a): paired_difference(correct[b], correct[a], comparison.groups) for b, a in pairs}
-    found = {name: tracker.find(fingerprint) for name, fingerprint in fingerprints.items()}
-    runs = {name: run for name, run in found.items() if run}
-    times = {name: run.data.metrics for name, run in runs.items()}
-    table = costs(models, times, {name: environment_of(run) for name, run in runs.items()})
-    told = told_of(f"A is {first.revision}, B is {second.revision}.", second.dataset, differences, table, notes)
+    runs = {name: run for name, model in originals.items() if (run := run_of(tracker, model))}
+    table, times = known_costs(models, runs)
+    sides = f"A is {first.revision}, B is {second.revision}."
+    told = told_of(sides, second.dataset, differences, recurrent_sizes(models), notes)
     write_results(comparison, fingerprints, differences, told, {}, second.dataset, second.data, output)
     provenance = Provenance(
         second.dataset,
@@ -266,8 +271,8 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
         {name: origin_of(tracker.record_of(run)) for name, run in runs.items()},
         environment(),
     )
-    write_page(output, told, table, provenance)
-    return summary(output, told)
+    write_page(output, times, table, provenance)
+    return summary_with_times(output, times)
 
 
 @click.command(cls=Tool)

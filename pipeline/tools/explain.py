@@ -15,16 +15,16 @@ import numpy as np
 
 from pipeline.core.command import PATH, InputError, run
 from pipeline.tools.arguments import Tool
+from pipeline.tracking.paths import MODELS, TOKENIZER
 
 if TYPE_CHECKING:  # at run time these are imported where they are used: --help must not wait for TensorFlow
     from pipeline.explaining.readings import Reading, Words
 
-MODELS = Path("data/models")
-TOKENIZER = Path("data/processed/tokenizer.json")
-
 # Tokens that the terminal shows: all of a short text, those that matter most of a longer one.
 _SHORT, _MOST = 40, 24
 _TOKEN_WIDTH, _HALF_BAR = 14, 8
+# By hand: a bar to both sides of a middle line per token, and one of eight levels per unit. No library in the tree
+# draws the levels. rich.bar.Bar draws from one point to another; middle line and colour would take as much code.
 _UNITS, _LEVELS = 8, "▁▂▃▄▅▆▇█"  # units of a gate, and how high their bars can be
 _GREEN, _MAGENTA, _PLAIN = "\033[32m", "\033[35m", "\033[0m"
 
@@ -75,24 +75,21 @@ def explain(text: str, names: list[str], output: Path) -> str:
 
 
 def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
-    from pipeline.tokens.tokens import read_ends
+    from pipeline.tokens.clipping import read_ends
 
     notes = []
     if rereading := [reading.name for reading in readings if reading.rereads]:
         notes.append(
-            f"{' and '.join(rereading)} also read from the end, so a verdict so far is no stop on the way: every"
-            " beginning is read again, as the text that it would be. Gates and states are those of the whole text."
+            f"Some networks also read from the end: {', '.join(rereading)}. For p so far, they read every beginning"
+            " again as a text of its own. Gates and states are those of the whole text."
         )
-    for reading in readings:
-        if 0 < reading.segment < len(words.ids):
-            notes.append(f"{reading.name} reads pieces of {reading.segment} tokens, each of them from an empty state.")
     if words.unread:
         read = read_ends(words.gap, len(words.ids) - words.gap)
         notes.append(f"The networks read the {read} of {len(words.ids) + words.unread} tokens.")
     if words.unknown.all():
-        notes.append("No word of this text is in the vocabulary: this is what the networks make of unknown words.")
+        notes.append("No word of this text is in the vocabulary. The networks only see unknown words.")
     elif words.unknown.any():
-        notes.append(f"Not in the vocabulary, so all the same to the networks: {_listed(words)}.")
+        notes.append(f"Not in the vocabulary: {_listed(words)}. The networks cannot tell these words from each other.")
     return notes
 
 
@@ -102,23 +99,23 @@ def _listed(words: "Words") -> str:
 
 
 def _table(words: "Words", readings: "list[Reading]", label: str, code: int) -> list[str]:
-    """A line per token: for each network the verdict so far, as a number and a bar, and what blanking it takes."""
+    """Write a line per token: for each network p so far, as a number and a bar, and the log-odds lost by blanking."""
     rows = _rows_to_show(readings)
     width = 2 * _HALF_BAR + 15
-    lines = [f"p({label}) had the text ended there, and the log-odds (nats) lost when the token is blanked:", ""]
+    lines = [f"p({label}) if the text ended here, and the log-odds (nats) lost when the token is blanked:", ""]
     lines.append(f"{'':{_TOKEN_WIDTH}}" + "".join(f"  {_title(reading):<{width}}" for reading in readings).rstrip())
     for previous, row in zip([-1, *rows], rows, strict=False):
         if row > previous + 1:
             lines.append(f"  … {row - previous - 1}")
         cells = "".join(
-            f"  {reading.verdicts[row, code]:.2f} {_bar(reading.verdicts[row, code], reading.verdicts.shape[1])}"
-            f" {reading.occlusion[row]:+6.2f} "
+            f"  {p:.2f} {_bar(p, reading.probabilities.shape[1])} {reading.occlusion[row]:+6.2f} "
             for reading in readings
+            for p in (reading.probabilities[row, code],)
         )
         lines.append(f"{_column(words, row)}{cells}".rstrip())
     if rows[-1] < len(words.ids) - 1:
         lines.append(f"  … {len(words.ids) - 1 - rows[-1]}")
-    ends = (f"{_title(reading)} {reading.verdicts[-1, code]:.3f}" for reading in readings)
+    ends = (f"{_title(reading)} {reading.probabilities[-1, code]:.3f}" for reading in readings)
     return [*lines, "", f"p({label}) of the whole text: {', '.join(ends)}"]
 
 
@@ -130,7 +127,10 @@ def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> lis
         kinds = reading.cell.gates
         limits = {name: 1.0 if kinds[name].opens else float(np.abs(v[:, units]).max()) for name, v in gates.items()}
         where = f", {title}" if len(reading.passes) > 1 else ""
-        lines += ["", f"{_title(reading)}{where}: units {', '.join(map(str, units))}, those that matter most first"]
+        lines += [
+            "",
+            f"{_title(reading)}{where}: units {', '.join(map(str, units))}, those with the largest effect first",
+        ]
         scales = (f"{kinds[name].symbol} {name}" for name in gates)
         lines.append(f"{', '.join(scales)}; gates ▁ 0 to █ 1, the rest ▁ negative, ▄ zero, █ positive up to:")
         ranges = {name: "" if kinds[name].opens else f" {limits[name]:.2f}" for name in gates}

@@ -16,14 +16,13 @@ from pipeline.core.params import read_params
 from pipeline.corpus.sources import SOURCE_FILE
 from pipeline.reporting.stamp import fingerprint
 from pipeline.tools.arguments import Tool
-from pipeline.tracking.lineage import PATCH, has_default_remote, repository, tracked_files
+from pipeline.tracking.git import PATCH, has_default_remote, repository, tracked_files
+from pipeline.tracking.paths import METRICS, MODELS, RESULTS
 from pipeline.tracking.record import run_of
-from pipeline.tracking.tracker import COMPARISON, RunRecord, Tracker
+from pipeline.tracking.run_record import RunRecord
+from pipeline.tracking.tracker import COMPARISON, Tracker
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
-MODELS, RESULTS = Path("data/models"), Path("data/results")
-
-_METRICS = "metrics.json"
 _UNKNOWN = (
     "What made these files is not known, so no commands bring them back: when the run was written from them, dvc.lock"
     " had other files, or the tree had other code or parameters than they were made with."
@@ -86,7 +85,7 @@ def on_disk_or_named(tracker: Tracker, text: str) -> Any:
     if (MODELS / text / CARD).exists():
         trained = Trained.load(MODELS / text)
         found = run_of(_tracker_of(trained, tracker), trained)
-    elif text == COMPARISON and (RESULTS / _METRICS).exists():
+    elif text == COMPARISON and METRICS.exists():
         found = tracker.find(fingerprint(RESULTS))
     return found or tracker.named(text)
 
@@ -109,7 +108,7 @@ def on_disk(tracker: Tracker, models: Path, results: Path, compared: Collection[
         asked = _tracker_of(trained, tracker)
         wanted = trained.name in compared and asked is tracker
         rows.append(_row(asked, folder, wanted, trained.fingerprint, run_of(asked, trained)))
-    if (results / _METRICS).exists():
+    if (results / METRICS.name).exists():
         digest = fingerprint(results)
         rows.append(_row(tracker, results, True, digest, tracker.find(digest)))
     return tabulate(rows, headers="keys")

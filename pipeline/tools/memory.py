@@ -10,9 +10,7 @@ import click
 
 from pipeline.core.command import PATH, InputError, run
 from pipeline.tools.arguments import Tool
-
-MODELS = Path("data/models")
-TOKENS, TOKENIZER = Path("data/processed/tokens.npz"), Path("data/processed/tokenizer.json")
+from pipeline.tracking.paths import MODELS, TOKENIZER, TOKENS
 
 
 def look(names: list[str], output: Path) -> str:
@@ -28,7 +26,8 @@ def look(names: list[str], output: Path) -> str:
     from pipeline.inside import loading as opening
     from pipeline.inside import memory
     from pipeline.reporting import figures, memoryfigures
-    from pipeline.tokens.tokens import TokenizedSplits, clip
+    from pipeline.tokens.clipping import clip
+    from pipeline.tokens.tokenized import TokenizedSplits
     from pipeline.trained.trained import NETWORK
 
     cards = opening.cards(MODELS, names, TOKENIZER)

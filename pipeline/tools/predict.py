@@ -25,9 +25,11 @@ import pyarrow.parquet as pq
 
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.params import read_params
+from pipeline.core.text import valid_unicode
 from pipeline.corpus.tables import in_batches, read_table, row_count
-from pipeline.serving.selection import MODELS, TextModel, choose
+from pipeline.serving.selection import TextModel, choose
 from pipeline.tools.arguments import MODEL, Tool
+from pipeline.tracking.paths import MODELS
 
 INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -177,7 +179,7 @@ def _name_beside(taken: set[Any], name: str) -> str:
 
 
 def _as_text(value: Any) -> str:
-    return str(value).encode("utf-8", "replace").decode()  # half an emoji is no text that a file could hold
+    return valid_unicode(str(value))
 
 
 def _answer(

@@ -28,12 +28,15 @@ import pandas as pd
 from pipeline.comparison.statistics import Difference, paired_difference
 from pipeline.core.command import InputError, run
 from pipeline.core.params import read_params
+from pipeline.core.text import valid_unicode
 from pipeline.corpus.reviews import read_groups, read_label_names, read_split
 from pipeline.packaging.modelcard import Accuracy, model_card
 from pipeline.packaging.training_data import changed_inputs
 from pipeline.serving.registry import Registry, Version, model_of
-from pipeline.serving.selection import DATA, MODELS, TextModel, best_on_disk, named, open_trained, ranked
+from pipeline.serving.selection import TextModel, best_on_disk, named, open_trained, ranked
 from pipeline.tools.arguments import Tool
+from pipeline.tracking.paths import MODELS, PROCESSED
+from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, Trained
 
@@ -61,7 +64,7 @@ class HeldOut:
         """SHA-256 over all of it: what else is in the data set, such as its training texts, has no part in it."""
         content = hashlib.sha256(json.dumps(self.label_names).encode())
         for text, label, group in zip(self.texts, self.labels.tolist(), self.groups.tolist(), strict=True):
-            content.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+            content.update(hashlib.sha256(valid_unicode(text).encode()).digest())
             content.update(f"{label} {group} ".encode())
         return content.hexdigest()
 
@@ -170,7 +173,7 @@ def promote(
     Raises:
         InputError: MLflow does not know the model, or cannot open it, or somebody else promotes at the same time.
     """
-    run_of_it = tracker.find(trained.fingerprint)
+    run_of_it = run_of(tracker, trained)
     if run_of_it is None:
         raise InputError(f"MLflow has no run of {trained.folder}; `dvc repro -f -s evaluate` writes it")
     # What would be served, and not what the files say that it said.
@@ -211,8 +214,7 @@ def _points(difference: Difference) -> str:
 @click.option("--better-than-baseline", is_flag=True, help="Promote only a network that beats the n-grams.")
 @click.option("--without-comparison", is_flag=True, help="Replace a champion that was tested on other texts.")
 @click.option("--rollback", "back", is_flag=True, hidden=True, help="The command `gatewise rollback`.")
-@click.option("--unlock", is_flag=True, help="Remove the lock of a promotion that was killed.")
-def main(model: str | None, better_than_baseline: bool, without_comparison: bool, back: bool, unlock: bool) -> None:
+def main(model: str | None, better_than_baseline: bool, without_comparison: bool, back: bool) -> None:
     """Make the best model the champion, if it is not worse than today's champion.
 
     Both models answer the test texts. A model that is worse becomes the challenger, and the exit code is 3.
@@ -227,11 +229,8 @@ def main(model: str | None, better_than_baseline: bool, without_comparison: bool
         return roll_back()
     dataset = read_params().dataset
     registry = Registry(dataset)
-    if unlock:
-        print(f"{registry.model}: {'unlocked' if registry.unlock() else 'nothing is locked'}")
-        return None
     trained = candidate(model, MODELS, dataset, better_than_baseline)
-    split, compared = read_test_split(DATA), not without_comparison
+    split, compared = read_test_split(PROCESSED), not without_comparison
     promoted, words = promote(registry, Tracker(dataset), trained, split, better_than_baseline, compared)
     print(f"{registry.model}: {words}")
     sys.exit(0 if promoted else REFUSED)

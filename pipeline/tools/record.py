@@ -1,18 +1,15 @@
 """Write MLflow's runs of what lies on disk again, after what is logged has changed: no training is needed for it."""
 
-from pathlib import Path
-
 import click
 
 from pipeline.core.command import run
 from pipeline.core.params import read_params
 from pipeline.tools.arguments import Tool
+from pipeline.tracking.paths import MODELS, PROCESSED, RESULTS, TOKENIZER
 from pipeline.tracking.publishing import check_results, publish_again
 from pipeline.tracking.record import rewrite
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, Trained
-
-DATA, MODELS, RESULTS = Path("data/processed"), Path("data/models"), Path("data/results")
 
 
 @click.command(cls=Tool)
@@ -28,12 +25,12 @@ def main() -> None:
     """
     params = read_params()
     trained = [Trained.load(MODELS / name) for name in (*params.networks, BASELINE)]
-    check_results(params.dataset, trained, DATA, RESULTS)
+    check_results(params.dataset, trained, PROCESSED, RESULTS)
     tracker = Tracker(params.dataset)
     tracker.must_answer()
-    runs = rewrite(tracker, trained, DATA / "tokenizer.json")
+    runs = rewrite(tracker, trained, TOKENIZER)
     tracker.must_answer()
-    publish_again(tracker, trained, runs, DATA, RESULTS)
+    publish_again(tracker, trained, runs, PROCESSED, RESULTS)
     tracker.must_answer()
 
 

@@ -4,19 +4,16 @@
 `dvc checkout` or `dvc pull`, or where DVC restored `evaluate` from its cache, this brings it up to date.
 """
 
-from pathlib import Path
-
 import click
 
 from pipeline.core.command import run
 from pipeline.core.params import read_params
 from pipeline.tools.arguments import Tool
+from pipeline.tracking.paths import MODELS, PROCESSED, RESULTS
 from pipeline.tracking.publishing import renew_report
 from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, Trained
-
-DATA, MODELS, RESULTS = Path("data/processed"), Path("data/models"), Path("data/results")
 
 
 @click.command(cls=Tool)
@@ -29,7 +26,7 @@ def main() -> None:
     tracker = Tracker(params.dataset)
     trained = [Trained.load(MODELS / name) for name in (*params.networks, BASELINE)]
     runs = {model.name: found for model in trained if (found := run_of(tracker, model))}
-    print(f"report: {renew_report(tracker, trained, runs, DATA, RESULTS)}")
+    print(f"report: {renew_report(tracker, trained, runs, PROCESSED, RESULTS)}")
 
 
 if __name__ == "__main__":

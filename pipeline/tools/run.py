@@ -17,10 +17,9 @@ from pipeline.core.command import InputError, run, search_path
 from pipeline.core.params import parameter_names, read_params, read_preset, set_params
 from pipeline.embed import find
 from pipeline.reporting.stamp import REPORT, fingerprint, is_current
+from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
 from pipeline.tracking.store import is_missing
 
-RESULTS, VECTORS = Path("data/results"), Path("data/vectors")
-SUMMARY = RESULTS / "summary.md"
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 
 

@@ -13,8 +13,7 @@ from pipeline.core.command import PATH, InputError, run
 from pipeline.core.folders import check_files
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.tools.arguments import Tool
-
-EMBEDDINGS, TOKENIZER = Path("data/processed/embeddings.npz"), Path("data/processed/tokenizer.json")
+from pipeline.tracking.paths import EMBEDDINGS, TOKENIZER
 
 
 def write(vectors: WordVectors, words: list[str], path: Path) -> int:

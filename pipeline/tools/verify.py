@@ -29,22 +29,24 @@ from typing import Any
 
 import click
 from dvc.api import DVCFileSystem
+from dvc.utils.serialize import parse_yaml
 from dvc_data.index import DataIndexError
-from ruamel.yaml import YAML
 from tabulate import tabulate
 
 from pipeline.core.command import InputError, did_you_mean, run, search_path
-from pipeline.core.folders import project_root
-from pipeline.core.params import read_params
+from pipeline.core.folders import SOURCES, project_root
+from pipeline.core.params import PARAMS_FILE, read_yaml
 from pipeline.corpus.fetching import MIRROR_VARIABLE
 from pipeline.tools.arguments import Tool
-from pipeline.tracking.lineage import MACHINE, environment, value_of
+from pipeline.tracking.machine import MACHINE, environment
+from pipeline.tracking.paths import METRICS, RAW, RESULTS
+from pipeline.tracking.revisions import RecordedParams, value_of
 from pipeline.trained.trained import CARD
 
 IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
 # Stages that compute with floats, whose last bits depend on the processor.
-ROUNDING_STAGES = ("train", "baseline", "evaluate")
-METRICS = "data/results/metrics.json"
+ROUNDING_STAGES = ("train", "memory", "baseline", "evaluate")
+_METRICS = METRICS.as_posix()  # as dvc.lock has it
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
     clone_of(root, revision, clone, [output for _, output in _outputs(lock)])
     _check_params(lock, clone, revision)
     _reproduce(root, clone, stage)
-    came = _outputs(YAML(typ="safe").load((clone / "dvc.lock").read_text(encoding="utf-8")))
+    came = _outputs(read_yaml(clone / "dvc.lock"))
     ran = {name for name, _ in came}
     expected = {key: digest for key, digest in _outputs(lock).items() if key[0] in ran}
     missing = sorted(ran - {name for name, _ in expected})
@@ -90,6 +92,9 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
     reference = DVCFileSystem(str(root), rev=revision)
     changed = {name for (name, output), digest in came.items() if expected.get((name, output)) != digest}
     judged = {name: _judge(name, came, clone, reference, tolerance) for name in changed}
+    for name in changed:  # the memory of the very same network is not another one by rounding
+        if name.startswith("memory@") and name.replace("memory@", "train@") not in changed:
+            judged[name] = DIFFERENT
     verdicts = []
     for key in {**came, **expected}:  # what is no longer made is different, too
         wanted, digest = expected.get(key, "none"), came.get(key, "none")
@@ -104,13 +109,12 @@ def _check_params(lock: Any, clone: Path, revision: str) -> None:
     Raises:
         InputError: it is another one.
     """
-    params = read_params(clone / "params.yaml")
-    values = params.model_dump()
+    params = RecordedParams.read(clone / PARAMS_FILE, revision)
     for stage, content in lock["stages"].items():
-        if stage.startswith("train@") and stage.removeprefix("train@") not in params.networks:
+        if "@" in stage and stage.partition("@")[2] not in params.networks:
             continue  # of a seed or model that is no longer asked for
         for name, recorded in content.get("params", {}).get("params.yaml", {}).items():
-            now = value_of(values, name)
+            now = value_of(params.values, name)
             if now != recorded:
                 raise InputError(
                     f"dvc.lock at {revision} was made with other parameters: {name} was {recorded} for {stage}, and"
@@ -122,7 +126,7 @@ def _lock_at(root: Path, revision: str) -> Any:
     shown = _shown(root, revision, "dvc.lock")
     if shown.returncode != 0:
         raise InputError(f"there is no dvc.lock at {revision}: {shown.stderr.strip()}; run `make repro` and commit it")
-    return YAML(typ="safe").load(shown.stdout)
+    return parse_yaml(shown.stdout, f"dvc.lock of {revision}")
 
 
 def _shown(root: Path, revision: str, path: str) -> subprocess.CompletedProcess[str]:
@@ -131,7 +135,7 @@ def _shown(root: Path, revision: str, path: str) -> subprocess.CompletedProcess[
 
 
 def clone_of(root: Path, revision: str, clone: Path, outputs: list[str]) -> None:
-    """A clone at a revision with the user's own data, and without results: dvc.lock and `outputs` are taken out."""
+    """Clone a revision with the user's own data, and without results: dvc.lock and `outputs` are taken out."""
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(root), str(clone)], check=True)
     commit = subprocess.run(
         ["git", "rev-parse", f"{revision}^{{commit}}"], cwd=root, capture_output=True, text=True, check=True
@@ -142,7 +146,7 @@ def clone_of(root: Path, revision: str, clone: Path, outputs: list[str]) -> None
         if (clone / name).is_file():
             (clone / name).unlink()
     # The user's own data are not in git. Where they lie in the working tree, they come along.
-    source = Path("data", "sources", read_params(clone / "params.yaml").dataset)
+    source = Path(SOURCES, RecordedParams.read(clone / PARAMS_FILE, revision).dataset)
     if (root / source).is_dir():
         shutil.copytree(root / source, clone / source, dirs_exist_ok=True, ignore=shutil.ignore_patterns("source.yaml"))
 
@@ -155,7 +159,7 @@ def _reproduce(root: Path, clone: Path, stage: str | None) -> None:
 
 
 def environment_for(root: Path, clone: Path) -> dict[str, str]:
-    """The environment for a pipeline in a clone: nothing of it gets into the store that is used here."""
+    """Make the environment for a pipeline in a clone: nothing of it gets into the store that is used here."""
     settings = {"PATH": search_path(), "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
     # The archive at hand saves a download; it is checked as any other.
     mirror = _mirror(root)
@@ -165,15 +169,15 @@ def environment_for(root: Path, clone: Path) -> dict[str, str]:
 
 
 def _mirror(root: Path) -> str | None:
-    """Where archives are to be had first: a URL, or a folder by its full path, because the clone lies elsewhere."""
+    """Name where to look for archives first: a URL, or a folder by its full path, as the clone lies elsewhere."""
     named = os.environ.get(MIRROR_VARIABLE)
     if named:
         return named if "://" in named else str(Path(named).absolute())
-    return str(root / "data" / "raw") if (root / "data" / "raw").is_dir() else None
+    return str(root / RAW) if (root / RAW).is_dir() else None
 
 
 def _outputs(lock: Any) -> dict[tuple[str, str], str]:
-    """(stage, output) to hash, in the order of dvc.lock."""
+    """Map (stage, output) to its hash, in the order of dvc.lock."""
     return {
         (stage, out["path"]): str(out["md5"])
         for stage, content in lock["stages"].items()
@@ -184,20 +188,22 @@ def _outputs(lock: Any) -> dict[tuple[str, str], str]:
 def _judge(
     stage: str, came: Collection[tuple[str, str]], clone: Path, reference: DVCFileSystem, tolerance: float
 ) -> str:
-    """Whether all metrics of a stage, whose bytes are others, are those of the reference within the tolerance.
+    """Tell if all metrics of a stage, whose bytes are others, are those of the reference within the tolerance.
 
+    The memory of a network is what it is for that very network: it follows from training, and is judged like it.
     Where neither the cache nor a remote has the files of the stage, the metrics of all models decide, which git has;
     unless only a part of the pipeline ran, which makes none.
     """
     if stage.partition("@")[0] not in ROUNDING_STAGES:
         return DIFFERENT
-    outputs = [clone / output for name, output in came if name == stage]
+    measured = stage.replace("memory@", "train@")
+    outputs = [clone / output for name, output in came if name == measured]
     files = [file for output in outputs for file in ([output] if output.is_file() else output.rglob("*.json"))]
     # Not other JSON: the last bits of a probability decide which texts are shown, and p-values lie close to edges.
-    names = [file.relative_to(clone).as_posix() for file in files if file.name in (CARD, Path(METRICS).name)]
+    names = [file.relative_to(clone).as_posix() for file in files if file.name in (CARD, METRICS.name)]
     recorded = {name: _recorded(reference, name) for name in names}
     if None in recorded.values():
-        recorded = {METRICS: _recorded(reference, METRICS)} if ("evaluate", METRICS) in came else {}
+        recorded = {_METRICS: _recorded(reference, _METRICS)} if ("evaluate", _METRICS) in came else {}
     if not recorded or None in recorded.values():
         return UNKNOWN
     close = (
@@ -213,7 +219,7 @@ def _close(ours: Any, theirs: Any, tolerance: float) -> bool:
 
 
 def _recorded(reference: DVCFileSystem, path: str) -> bytes | None:
-    """The bytes that dvc.lock means, or None where neither the cache nor a remote has them, but only the hash."""
+    """Read the bytes that dvc.lock names; None where neither the cache nor a remote has them."""
     try:
         content: bytes = reference.read_bytes(path)
     except (FileNotFoundError, DataIndexError):
@@ -230,7 +236,7 @@ def _floats(content: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _sides(root: Path, revision: str) -> str:
-    """Hardware and versions that the recorded results were made with, and those of this machine."""
+    """Set the hardware and versions of the recorded results beside those of this machine, as a table."""
     here = environment()
     there = _recorded_environment(root, revision)
     rows = [(name, there.get(name, "not known"), value) for name, value in here.items()]
@@ -238,11 +244,11 @@ def _sides(root: Path, revision: str) -> str:
 
 
 def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
-    """What git has beside the results of that revision, if it belongs to them."""
-    shown = _shown(root, revision, f"data/results/{MACHINE}")
+    """Read what the results of a revision were made with, if git has that beside them."""
+    shown = _shown(root, revision, (RESULTS / MACHINE).as_posix())
     recorded: dict[str, str] = json.loads(shown.stdout) if shown.returncode == 0 else {}
-    metrics = _outputs(_lock_at(root, revision)).get(("evaluate", METRICS))
-    return recorded if recorded.pop(Path(METRICS).name, None) == metrics else {}
+    metrics = _outputs(_lock_at(root, revision)).get(("evaluate", _METRICS))
+    return recorded if recorded.pop(METRICS.name, None) == metrics else {}
 
 
 @click.command(cls=Tool)

@@ -1,1 +1,1 @@
-"""MLflow, git and the machine: where a result comes from, and its record."""
+"""Record in MLflow what was trained, from which commit and on which machine."""

@@ -12,45 +12,44 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.comparison.costs import costs, for_verdict
-from pipeline.comparison.verdict import Told, tell
+from pipeline.comparison.costs import costs
+from pipeline.comparison.times import tell_times, training_times
 from pipeline.core.command import InputError
 from pipeline.core.hashes import md5
-from pipeline.reporting.report import Provenance, summary, write_page
-from pipeline.reporting.results import STATISTICS, read_differences
-from pipeline.reporting.stamp import fingerprint
-from pipeline.tracking.lineage import environment, state
+from pipeline.reporting.report import Provenance, write_page
+from pipeline.reporting.results import STATISTICS, SUMMARY
+from pipeline.reporting.stamp import VERDICT, fingerprint
+from pipeline.tracking.git import state
+from pipeline.tracking.machine import environment
 from pipeline.tracking.record import complete, record_comparison, record_machine
-from pipeline.tracking.tracker import RunRecord, Tracker, environment_of
-from pipeline.trained.trained import BASELINE, Trained
+from pipeline.tracking.run_record import RunRecord, environment_of
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.trained import Trained
 
 _KINDS = {"dataset": "data set", "digest": "reviews.parquet with the MD5", "runs": "models"}
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The results of a comparison on disk, and what MLflow knows of the models in it.
+    """A comparison on disk with MLflow's runs of its models.
 
     Attributes:
         statistics: the content of statistics.json.
         costs: `costs.costs`, with the times that MLflow knows.
-        told: the verdict and its warnings, with these times.
+        times: `times.tell_times` of these.
         runs: name of each model to MLflow's run of it, of those that there are.
     """
 
     statistics: dict[str, Any]
     costs: pd.DataFrame
-    told: Told
+    times: str
     runs: dict[str, Any]
 
     @classmethod
     def read(cls, results: Path, trained: Sequence[Trained], runs: Mapping[str, Any]) -> "Compared":
-        """Read what `results.write_results` wrote, and tell the verdict with the times that are known."""
+        """Read what `results.write_results` wrote, with the times that MLflow knows."""
         statistics = json.loads((results / STATISTICS).read_text(encoding="utf-8"))
-        times = {name: run.data.metrics for name, run in runs.items()}
-        table = costs(trained, times, {name: environment_of(run) for name, run in runs.items()})
-        told = tell(statistics["dataset"], read_differences(statistics), BASELINE, for_verdict(table))
-        return cls(statistics, table, told, dict(runs))
+        return cls(statistics, *known_costs(trained, runs), dict(runs))
 
     @property
     def is_complete(self) -> bool:
@@ -58,8 +57,26 @@ class Compared:
         return set(self.statistics["runs"]) <= set(self.runs)
 
 
+def known_costs(trained: Sequence[Trained], runs: Mapping[str, Any]) -> tuple[pd.DataFrame, str]:
+    """Gather the costs of models, and the sentence on their times.
+
+    Args:
+        trained: the models.
+        runs: name to MLflow's run, of those that there are.
+    """
+    timings = {name: run.data.metrics for name, run in runs.items()}
+    environments = {name: environment_of(run) for name, run in runs.items()}
+    return costs(trained, timings), tell_times(training_times(trained, timings, environments))
+
+
+def summary_with_times(results: Path, times: str) -> str:
+    """Add the sentence on times, if there is one, to the summary that DVC keeps."""
+    summary = (results / SUMMARY).read_text(encoding="utf-8")
+    return f"{summary}\n{times}" if times else summary.rstrip()
+
+
 def publish(dataset: str, trained: Sequence[Trained], data: Path, results: Path) -> None:
-    """Complete MLflow's runs, write the report with the times that MLflow knows, log the comparison, and say it all.
+    """Complete MLflow's runs, write the report with the times that MLflow knows, log the comparison, and print it all.
 
     Args:
         dataset: its name.
@@ -97,7 +114,7 @@ def _publish(tracker: Tracker, compared: Compared, data: Path, results: Path, ol
     record = tracker.record_of(old) if old else None
     commit, machine = (record.commit_and_state, record.environment) if record else (state(), environment())
     write_report(tracker, compared, data, results, commit, machine)
-    text = summary(results, compared.told)
+    text = summary_with_times(results, compared.times)
     if compared.is_complete:
         ids = {name: run.info.run_id for name, run in compared.runs.items()}
         record_machine(compared.runs, results)
@@ -123,7 +140,7 @@ def write_report(
     description = json.loads((data / "data.json").read_text(encoding="utf-8"))
     origins = {name: origin_of(tracker.record_of(run)) for name, run in compared.runs.items()}
     provenance = Provenance(tracker.dataset, digest, commit, description, origins, machine)
-    return write_page(results, compared.told, compared.costs, provenance)
+    return write_page(results, compared.times, compared.costs, provenance)
 
 
 def origin_of(record: RunRecord) -> str:
@@ -147,7 +164,7 @@ def renew_report(
         record_machine(compared.runs, results)
     evaluated = tracker.find(fingerprint(results))
     record = tracker.record_of(evaluated) if evaluated else None
-    commit = record.commit_and_state if record else "not known: MLflow has no comparison with these results"
+    commit = record.commit_and_state if record else "not known: MLflow has no run of this comparison"
     return write_report(tracker, compared, data, results, commit, record.environment if record else {})
 
 
@@ -157,8 +174,9 @@ def check_results(dataset: str, trained: Sequence[Trained], data: Path, results:
     Raises:
         InputError: they are not, or there are none.
     """
-    if not (results / STATISTICS).exists():
-        raise InputError(f"{results / STATISTICS} does not exist: there are no results yet; run `make repro`")
+    for name in (STATISTICS, VERDICT):
+        if not (results / name).exists():
+            raise InputError(f"{results / name} does not exist: there are no results yet; run `make repro`")
     statistics = json.loads((results / STATISTICS).read_text(encoding="utf-8"))
     here = {model.name: model.fingerprint for model in trained}
     check_origin(statistics, dataset, md5(data / "reviews.parquet"), here, results)

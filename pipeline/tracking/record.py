@@ -1,4 +1,4 @@
-"""What MLflow is told about a trained model, whether by the stage that trains it or from its files afterwards."""
+"""Tell MLflow about a trained model: from the stage that trains it, or from its files afterwards."""
 
 import json
 import math
@@ -8,20 +8,25 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.comparison.titles import colour_of, title_of
 from pipeline.core.hashes import md5
 from pipeline.reporting import figures
 from pipeline.reporting.stamp import fingerprint
-from pipeline.tracking.lineage import MACHINE, locked_dependencies
+from pipeline.tracking.locked import locked_dependencies
+from pipeline.tracking.machine import MACHINE
+from pipeline.tracking.run_record import environment_of
 from pipeline.tracking.store import FINGERPRINT
-from pipeline.tracking.tracker import COMPARISON, TrackedRun, Tracker, environment_of
-from pipeline.trained.trained import CARD, HISTORY, Trained
+from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracker import COMPARISON, Tracker
+from pipeline.trained.names import ModelName
+from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
 _NUMBERS = (_METRICS, "statistics.json", "memory.json")
 
 
 def run_params(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a run: what was asked for."""
+    """Name the parameters of a run: what was asked for."""
     return {"dataset": card["dataset"], "model": card["model"], "seed": card["seed"], **card["settings"]}
 
 
@@ -36,7 +41,7 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     card = trained.card
     tracked.params(run_params(card))
     tracked.tags({"model": card["model"], "seed": str(card["seed"])})
-    tracked.colour(figures.colour_of(card["model"]))
+    tracked.colour(colour_of(card["model"]))
     tracked.metrics({f"validation/{name}": value for name, value in card["validation"].items()})
     tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
     if "best_epoch" in card:
@@ -63,8 +68,8 @@ def restore(tracker: Tracker, trained: Trained, tokenizer: Path) -> None:
 
     Where it comes from is said only if dvc.lock has just these files, and the tree has all that they were made from.
     """
-    stage = "baseline" if trained.history.empty else "train"
-    read = locked_dependencies(stage if stage == trained.name else f"{stage}@{trained.name}", trained.folder)
+    stage = BASELINE if trained.history.empty else "train"
+    read = locked_dependencies(ModelName.parse(trained.name).stage, trained.folder)
     made_from = read if trained.card["inputs"].items() <= read.items() else {}
     with tracker.run(trained.name, stage, {"restored": "true"}, made_from) as tracked:
         _write(tracked, trained, tokenizer)
@@ -115,7 +120,11 @@ def _runs_of(tracker: Tracker, runs: Sequence[Trained]) -> dict[str, Any]:
 
 
 def run_of(tracker: Tracker, trained: Trained) -> Any:
-    """MLflow's run that wrote a model with the settings in its card, or None."""
+    """Find MLflow's run of a model: the latest one of this content with the settings of its card. None: there is none.
+
+    This is the one rule, for all that asks for the run of a model. The settings count, because others may give the same
+    bytes (more epochs after an early stop), and a run tells how its model was made.
+    """
     return tracker.find(trained.fingerprint, run_params(trained.card))
 
 
@@ -174,7 +183,7 @@ def record_comparison(
 
 
 def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
-    """What was compared."""
+    """Name what was compared."""
     models = statistics["models"]
     seeds = dict.fromkeys(seed for model in models.values() for seed in model["seeds"])
     settings = {
@@ -188,7 +197,7 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
 def _comparison_metrics(
     metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
 ) -> dict[str, float]:
-    """What came out and is known.
+    """Name the numbers of a comparison that are known.
 
     The part before the slash is a section of MLflow's page. Sections are sorted by name: these come after the curves.
     """
@@ -218,4 +227,4 @@ def _description(trained: Trained) -> str:
     if "best_epoch" in card:
         score += f" at epoch {card['best_epoch']} of {len(trained.history)}"
     seed = f", seed {card['seed']}" if card["seed"] is not None else ""
-    return f"{card['model'].upper()} on **{card['dataset']}**{seed}: {score}."
+    return f"{title_of(card['model'])} on **{card['dataset']}**{seed}: {score}."

@@ -1,4 +1,4 @@
-"""Everything MLflow: where the store is, how runs are written, found again and completed.
+"""Open a data set's experiment in MLflow: begin runs, and find them again.
 
 A training run is found by the hash of the model it wrote (tag `gatewise.fingerprint`), never by an id kept in a
 file: so the record is complete for whatever is on disk, whether this machine trained it or DVC restored it.
@@ -16,57 +16,30 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
 from filelock import FileLock
-from matplotlib.figure import Figure
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, ViewType
+from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from pipeline.core.command import InputError, did_you_mean
-from pipeline.packaging.package import log_text_model
-from pipeline.tracking.lineage import PATCH, commit, dependencies, environment, state_of, uncommitted_changes
+from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
+from pipeline.tracking.git import PATCH, commit, uncommitted_changes
+from pipeline.tracking.locked import dependencies
+from pipeline.tracking.machine import environment
+from pipeline.tracking.run_record import RunRecord
 from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, sqlite_file, store_uri
-from pipeline.trained.trained import Trained
+from pipeline.tracking.tracked_run import TrackedRun
 
 COMPARISON = "comparison"
-CURVES = "epochs/"  # the part before the slash is a section of the UI; sections are sorted by name
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
 DEPENDENCIES = "dependencies.json"
 
 SUPERSEDED = "gatewise.superseded"  # on a run that was written again: the id of the one that stands for it
 TIMES = "time/"  # metrics that nobody could measure again without training
-
-_EXPERIMENT_NOTE = (
-    "LSTM against GRU on one data set. One run per trained model and seed (`lstm-1`, `gru-3`, `baseline`) with its"
-    " learning curves, test scores and model; each `comparison` run links the runs it compares, and holds the report."
-    " [The table of runs with their scores]({page})."
-)
-_MODE = "workflowType=machine_learning"  # otherwise the UI opens in its GenAI mode, which shows no runs
-# By itself the UI's table shows neither models nor scores. A view that is shared is a tag of the experiment, which the
-# address names: the columns, with their widths in pixels.
-_VIEW = "gatewise"
-_COLUMNS = {
-    "params.`model`": 90,
-    "params.`seed`": 70,
-    "metrics.`test_accuracy`": 130,
-    "metrics.`validation/accuracy`": 150,
-}
-_EXPERIMENT_TAGS = {
-    # Without the kind, the UI takes us for a GenAI project and hides metrics and curves.
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.experiment.primaryMetric.name": "test_accuracy",
-    f"mlflow.sharedViewState.{_VIEW}": json.dumps(
-        {"selectedColumns": [*_COLUMNS], "columnOrder": [*_COLUMNS], "columnWidths": _COLUMNS}
-    ),
-}
-
 # A server that does not answer is given up after seconds, not after MLflow's four minutes: the first time after five.
 _FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _SETTINGS = {
@@ -92,55 +65,6 @@ def connect() -> str:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
     return uri
-
-
-def environment_of(run: Run) -> dict[str, str]:
-    """Versions and processor that a run was made with; empty for a run that was restored."""
-    tags = {name.removeprefix("gatewise."): value for name, value in run.data.tags.items()}
-    return {name: value for name, value in tags.items() if name.startswith("version.") or name == "cpu"}
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """Where a run comes from, as MLflow knows it.
-
-    Attributes:
-        stage: the stage of dvc.yaml that makes its files again, such as `train@lstm-1`.
-        restored: written from the files, after the model was trained.
-        known: what made the files is known. It is not for files that dvc.lock, or the tree, did not agree with when
-            they were recorded.
-        commit: what git had checked out; empty outside of git.
-        dirty: the working tree differed from the commit; the artifact `PATCH` has the changes.
-        left_out: changed files that the patch lacks, because they are large or may hold secrets.
-        datasets: name, digest and context of what was read.
-        dependencies: path to MD5 of every file that the stage depends on.
-        environment: versions and processor.
-    """
-
-    name: str
-    run_id: str
-    store: str
-    experiment: str
-    status: str
-    started: str
-    stage: str
-    restored: bool
-    known: bool
-    fingerprint: str
-    commit: str
-    dirty: bool
-    left_out: str
-    datasets: list[tuple[str, str, str]]
-    params: dict[str, str]
-    dependencies: dict[str, str]
-    environment: dict[str, str]
-
-    @property
-    def commit_and_state(self) -> str:
-        """For a table: the commit, and whether that was all."""
-        if not self.known:
-            return "not known"
-        return state_of(self.commit, self.dirty, self.left_out)
 
 
 class Tracker:
@@ -205,7 +129,7 @@ class Tracker:
             )
         )
         status = "FAILED"
-        tracked = TrackedRun(self, run.info.run_id if run else "")
+        tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try)
         try:
             tracked.text(
                 json.dumps(dependencies(stage, item or {}) if made_from is None else made_from, indent=2), DEPENDENCIES
@@ -238,7 +162,7 @@ class Tracker:
             )
         )
         status = "FAILED"
-        tracked = TrackedRun(self, run.info.run_id if run else "")
+        tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try)
         try:
             self._try(lambda: mlflow.start_run(run_id=tracked.run_id))
             self._try(lambda: self._copy(old, tracked.run_id))
@@ -272,7 +196,7 @@ class Tracker:
         return next((run for run in runs if wanted.items() <= run.data.params.items()), None)
 
     def named(self, text: str) -> Run:
-        """The latest run with this name, or the run whose id begins with this; a whole id may be of another data set.
+        """Find the latest run with this name, or the run whose id begins so; a whole id may be of another data set.
 
         Raises:
             InputError: there is none, or MLflow is out of reach.
@@ -291,7 +215,7 @@ class Tracker:
         raise InputError(f"the experiment {experiment} has no run {text!r}; {did_you_mean(text, names)}")
 
     def must_answer(self) -> None:
-        """For what is of no use without MLflow.
+        """Refuse to go on without MLflow.
 
         Raises:
             InputError: MLflow is out of reach.
@@ -320,35 +244,10 @@ class Tracker:
                 self._try(partial(self._client.set_terminated, run.info.run_id, "FAILED"))
 
     def record_of(self, run: Run) -> RunRecord:
-        """Where a run comes from."""
-        tags = {name.removeprefix("gatewise."): value for name, value in run.data.tags.items()}
-        stage = tags.get("stage", "")
-        inputs = run.inputs.dataset_inputs if run.inputs else []
-        started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
-        return RunRecord(
-            name=str(run.info.run_name),
-            run_id=run.info.run_id,
-            store=self.uri,
-            experiment=EXPERIMENT.format(dataset=tags.get("dataset", self.dataset)),
-            status=run.info.status,
-            started=f"{started:%Y-%m-%d %H:%M} UTC",
-            stage=f"train@{run.info.run_name}" if stage == "train" else stage,
-            restored=tags.get("restored") == "true",
-            known=tags.get("provenance") != "unknown",
-            fingerprint=tags.get("fingerprint", ""),
-            commit=tags.get("git_commit", ""),
-            dirty=tags.get("git_dirty") == "true",
-            left_out=tags.get("left_out_of_patch", ""),
-            datasets=[
-                (used.dataset.name, used.dataset.digest, ", ".join(tag.value for tag in used.tags)) for used in inputs
-            ],
-            params=dict(run.data.params),
-            dependencies=self._try(
-                lambda: json.loads(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{DEPENDENCIES}"))
-            )
-            or {},
-            environment=environment_of(run),
-        )
+        """Read where a run comes from."""
+        artifact = f"{run.info.artifact_uri}/{DEPENDENCIES}"
+        dependencies = self._try(lambda: json.loads(mlflow.artifacts.load_text(artifact)))
+        return RunRecord.of(run, self.uri, self.dataset, dependencies or {})
 
     def record_scores(self, run: Run, scores: dict[str, float], dataset: tuple[str, str]) -> None:
         """Add numbers to a finished run and to the model it logged, unless they are there already for these data.
@@ -374,15 +273,15 @@ class Tracker:
 
     @property
     def page(self) -> str:
-        """The runs of the experiment in the UI with their models and scores, below its address."""
-        return _page(str(self._experiment_id))
+        """Name the page of the runs with their models and scores, below the address of the UI."""
+        return page_of(str(self._experiment_id))
 
     def link(self, name: str, run_id: str) -> str:
-        """A link to a run, in Markdown for the UI."""
-        return f"[{name}](#/experiments/{self._experiment_id}/runs/{run_id}?{_MODE})"
+        """Make a link to a run, in Markdown for the UI."""
+        return f"[{name}](#/experiments/{self._experiment_id}/runs/{run_id}?{MODE})"
 
     def where_to_look(self) -> str:
-        """One line for the terminal: how to see the runs."""
+        """Tell in one line how to see the runs."""
         if self.problem:
             return f"not recorded in MLflow ({self.uri}); run `dvc repro -f -s evaluate` once it is back"
         name = EXPERIMENT.format(dataset=self.dataset)
@@ -414,14 +313,14 @@ class Tracker:
                 f"the experiment {name} is deleted; `mlflow experiments restore -x {experiment.experiment_id}`"
                 " brings it back"
             )
-        note = _EXPERIMENT_NOTE.format(page=_page(experiment.experiment_id).removeprefix("/"))
-        for tag, value in {**_EXPERIMENT_TAGS, "mlflow.note.content": note}.items():
+        note = NOTE.format(page=page_of(experiment.experiment_id).removeprefix("/"))
+        for tag, value in {**TAGS, "mlflow.note.content": note}.items():
             if tag not in experiment.tags:  # what people have changed stays as it is
                 self._client.set_experiment_tag(experiment.experiment_id, tag, value)
         return str(experiment.experiment_id)
 
     def _search(self, condition: str = "", at_most: int = 1000) -> list[Run]:
-        """The runs of the experiment for which a condition holds, the latest first."""
+        """List the runs of the experiment for which a condition holds, the latest first."""
         runs = self._try(
             lambda: self._client.search_runs(
                 [str(self._experiment_id)],
@@ -462,90 +361,12 @@ def _live(runs: list[Run]) -> list[Run]:
     return [run for run in runs if SUPERSEDED not in run.data.tags]
 
 
-def _page(experiment_id: str) -> str:
-    return f"/#/experiments/{experiment_id}/runs?{_MODE}&viewStateShareKey={_VIEW}"
-
-
-class TrackedRun:
-    """A run that is being written."""
-
-    def __init__(self, tracker: Tracker, run_id: str) -> None:
-        self.run_id = run_id
-        self._tracker = tracker
-        self._client = tracker._client
-        self._try = tracker._try
-
-    def tags(self, tags: dict[str, str]) -> None:
-        """Set tags; `gatewise.` is put before their names."""
-        self._try(lambda: [self._client.set_tag(self.run_id, f"gatewise.{k}", v) for k, v in tags.items()])
-
-    def colour(self, colour: str) -> None:
-        """Set the colour (`#rrggbb`) of the run's dots and curves in the UI."""
-        self._try(lambda: self._client.set_tag(self.run_id, "mlflow.runColor", colour))
-
-    def describe(self, markdown: str) -> None:
-        """Set the text that the UI shows above the run."""
-        self._try(lambda: self._client.set_tag(self.run_id, "mlflow.note.content", markdown))
-
-    def text(self, text: str, name: str) -> None:
-        """Log a text as an artifact."""
-        self._try(lambda: self._client.log_text(self.run_id, text, name))
-
-    def params(self, params: dict[str, Any]) -> None:
-        """Log parameters."""
-        entities = [Param(name, str(value)) for name, value in params.items()]
-        self._try(lambda: self._client.log_batch(self.run_id, params=entities))
-
-    def epoch(self, epoch: int, values: dict[str, float]) -> None:
-        """Log the losses and accuracies of one epoch, from 1: the curves, which the UI shows first."""
-        self.metrics({f"{CURVES}{name}": value for name, value in values.items()}, epoch)
-
-    def metrics(self, values: dict[str, float], step: int = 0) -> None:
-        """Log numbers of one epoch (`step`, from 1) or of the whole run (0)."""
-        now = get_current_time_millis()
-        entities = [Metric(name, value, now, step) for name, value in values.items()]
-        self._try(lambda: self._client.log_batch(self.run_id, metrics=entities))
-
-    def dataset(self, name: str, digest: str, source: Path, context: str) -> None:
-        """Say what data the run used; the digest is the hash in dvc.lock.
-
-        Args:
-            name: the data set.
-            digest: MD5 of the file.
-            source: the file.
-            context: `training` or `test`.
-        """
-        used = Dataset(name=name, digest=digest, source_type="dvc", source=f'{{"path": "{source.as_posix()}"}}')
-        inputs = [DatasetInput(used, [InputTag("mlflow.data.context", context)])]
-        self._try(lambda: self._client.log_inputs(self.run_id, inputs))
-
-    def files(self, *paths: Path, folder: str | None = None) -> None:
-        """Copy files, or the content of folders, to the run's artifacts."""
-
-        def copy(path: Path) -> None:
-            log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-            log(self.run_id, str(path), folder)
-
-        for path in paths:
-            self._try(partial(copy, path))
-
-    def figure(self, figure: Figure, name: str) -> None:
-        """Log a picture as an artifact."""
-        self._try(lambda: self._client.log_figure(self.run_id, figure, name))
-
-    def model(self, trained: Trained, tokenizer: Path) -> None:
-        """Log a model that takes raw text, and mark the run with the model's fingerprint."""
-        self._try(lambda: log_text_model(trained, tokenizer))
-        # The tag comes last: a run that has it is complete.
-        self.tags({FINGERPRINT.removeprefix("gatewise."): trained.fingerprint})
-
-
 def _process(number: int | str) -> str:
     return f"{platform.node()}/{number}"
 
 
 def _is_alive(process: str) -> bool:
-    """Whether a process of this machine is still there."""
+    """Tell if a process of this machine is still there."""
     try:
         os.kill(int(process.rpartition("/")[2]), 0)
     except ProcessLookupError:

@@ -15,9 +15,11 @@ from pipeline.comparison.latency import TRAINING_SECONDS, latency
 from pipeline.core.command import progress, waiting
 from pipeline.corpus.reviews import read_split
 from pipeline.packaging.classifier import Classifier
-from pipeline.tokens.tokens import TokenizedSplits, decode
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import decode
 from pipeline.tracking.record import finish, run_params
-from pipeline.tracking.tracker import TrackedRun, Tracker
+from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import CARD, Trained
 from pipeline.trained.watching import Watcher
 

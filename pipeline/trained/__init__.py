@@ -1,1 +1,1 @@
-"""The folder that every training stage leaves, and how its predictions are scored."""
+"""Write and read the folder of a trained model, and score its predictions."""

@@ -1,4 +1,4 @@
-"""Numbers that say how good predictions are, and how they vary over seeds."""
+"""Score predictions, and say how the scores vary over seeds."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         (macro, one class against the rest, where there are more than two); log loss in nats; Brier score, the mean
         squared distance between the probabilities and the truth as a one-hot vector, halved so that two classes
         give the usual score of one probability (Brier 1950); expected calibration error (see `calibration`). Averages
-        are over the classes that `labels` have: of another one, nothing is known. ROC AUC is NaN when that is one.
+        are over the classes that occur in `labels`. If only one occurs, ROC AUC is NaN.
     """
     classes = probabilities.shape[1]
     probabilities = probabilities.astype(np.float64)
@@ -57,7 +57,7 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def roc(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """The ROC curve at evenly spaced false-positive rates.
+    """Compute the ROC curve at evenly spaced false-positive rates.
 
     With two classes, of the second one; with more, the mean over the classes that `labels` have, one against the rest
     (macro).
@@ -76,7 +76,7 @@ def roc(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
 
 
 def precision_recall(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """The precision-recall curve at evenly spaced recalls; the classes as for `roc`.
+    """Compute the precision-recall curve at evenly spaced recalls; the classes as for `roc`.
 
     The precision at a recall is the highest that any threshold gives at this recall or a higher one (Manning,
     Raghavan & Schütze 2008, Introduction to Information Retrieval, section 8.4).
@@ -97,7 +97,7 @@ def precision_recall(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFr
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """How often predictions of some confidence are right, in bins of equal width (Guo et al. 2017, arXiv:1706.04599).
+    """Compare confidence with accuracy, in bins of equal width (Guo et al. 2017, arXiv:1706.04599).
 
     The confidence of a prediction is the probability of the predicted class.
 
@@ -113,12 +113,12 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
 
 
 def _calibration_error(bins: pd.DataFrame) -> float:
-    """The mean over all texts of how far the accuracy of their bin is from its confidence."""
+    """Average over all texts the distance between accuracy and confidence in their bin."""
     return float(np.average((bins["accuracy"] - bins["confidence"]).abs(), weights=bins["texts"]))
 
 
 def _curve_classes(labels: np.ndarray, probabilities: np.ndarray) -> Sequence[int]:
-    """The classes that have a curve each; none where all texts have one label, which nothing tells apart."""
+    """Choose the classes that get a curve; none if all texts have one label."""
     present = np.unique(labels)
     if len(present) == 1:
         return []
@@ -130,7 +130,7 @@ def _mean_curve(curves: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def over_seeds(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | None]]:
-    """Mean and sample standard deviation of each number over runs; None where there is none (a NaN, a single run)."""
+    """Compute mean and sample standard deviation of each number over runs; None for NaN and for a single run."""
     summary: dict[str, dict[str, float | None]] = {}
     for name in runs[0]:
         values = np.array([run[name] for run in runs])

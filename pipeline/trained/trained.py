@@ -1,4 +1,4 @@
-"""The folder that a training stage leaves: enough to compare, serve and record the model without training again.
+"""Write and read the folder of a trained model: enough to compare, serve and record it without training again.
 
 card.json         what was trained on what: model, seed, data set, settings, labels, hashes of the inputs
 history.csv       per epoch, loss and accuracy on train and validation (networks only)
@@ -25,14 +25,9 @@ LINEAR = "model.npz"
 FILES = (CARD, HISTORY, NETWORK, LINEAR, PREDICTIONS)
 
 
-def kind_of(model: str) -> str:
-    """`lstm` of `lstm (A)`, as models of two revisions are called where they stand side by side."""
-    return model.partition(" ")[0]
-
-
 @dataclass(frozen=True)
 class Trained:
-    """A trained model as its files tell it.
+    """Hold a trained model as its files tell it.
 
     Attributes:
         folder: where the files lie; its name is the name of the run.
@@ -48,20 +43,22 @@ class Trained:
 
     @property
     def name(self) -> str:
+        """Get the name of the run, such as `lstm-1`."""
         return self.folder.name
 
     @property
     def model(self) -> str:
+        """Get the kind of the model, such as `lstm`."""
         return str(self.card["model"])
 
     @property
     def weights(self) -> Path:
-        """The file with what was learnt."""
+        """Get the path of the file with the weights."""
         return self.folder / (LINEAR if self.model == BASELINE else NETWORK)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the file with what was learnt, by which MLflow's run of this model is found."""
+        """Hash the file with the weights (SHA-256). MLflow's run of this model is found by it."""
         return sha256(self.weights)
 
     def save(self) -> None:
@@ -78,7 +75,7 @@ class Trained:
         """Read the folder.
 
         Raises:
-            InputError: the folder is missing or not complete.
+            InputError: the folder is missing or is not complete.
         """
         _must_have(folder, CARD)
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
@@ -94,4 +91,4 @@ class Trained:
 
 def _must_have(folder: Path, name: str) -> None:
     if not (folder / name).exists():
-        raise InputError(f"{folder} holds no trained model ({name} is missing); train it with: dvc repro")
+        raise InputError(f"{folder} holds no trained model ({name} is missing). Train it with: dvc repro")

@@ -1,4 +1,4 @@
-"""Being told how training goes, without a hand in it."""
+"""Tell others how training goes, so that they cannot change it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Watcher:
-    """Is told how the training of a model goes; this one does nothing with it.
+    """Hear how the training of a model goes, and do nothing with it.
 
     A watcher is given copies and returns nothing, so whatever it does, the model has the same bytes. It may log, draw
     a bar or take the time. Training knows nothing of that: `pipeline.tracking.watching` has the watcher of the stages.

@@ -1,0 +1,180 @@
+"""Whoever watches training cannot change it: the same bytes, and no retraining when only what watches has changed."""
+
+import gc
+import inspect
+import json
+import random
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conftest import TINY_PARAMS, Project, train_params
+
+from pipeline import train as stage
+from pipeline.core.command import run
+from pipeline.core.hashes import folder_md5
+from pipeline.networks import building, networks
+from pipeline.networks.fitting import fit
+from pipeline.tokens.ragged import from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import train_tokenizer
+from pipeline.tokens.wordvectors import WordVectors
+from pipeline.trained.watching import Watcher
+
+EVENTS = ["started", "batch", "epoch", "finished"]
+
+
+class Hostile(Watcher):
+    """Reseeds every generator that it can reach at every event, draws from them, and spoils what it is given."""
+
+    def __init__(self) -> None:
+        self.heard: set[str] = set()
+
+    def _spoil(self, event: str) -> None:
+        self.heard.add(event)
+        keras.utils.set_random_seed(len(event))
+        random.seed(0)
+        np.random.seed(0)
+        random.random()
+        keras.random.normal((3,))
+
+    def started(self, asked: Mapping[str, Any]) -> None:
+        self._spoil("started")
+
+    def batch(self, batch: int, batches: int) -> None:
+        self._spoil("batch")
+
+    def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        self._spoil("epoch")
+        for name in list(numbers):
+            numbers[name] = 0.0  # type: ignore[index]
+
+    def finished(self, folder: Path) -> None:
+        self._spoil("finished")
+
+
+class Saboteur(Watcher):
+    """Reaches for the network itself, which no watcher is given, to show that the test would see a difference."""
+
+    def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        for thing in gc.get_objects():
+            if isinstance(thing, keras.layers.Embedding) and thing.built:
+                thing.set_weights([weight + 0.01 for weight in thing.get_weights()])
+
+
+@pytest.fixture
+def train_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Watcher | None], str]:
+    """Train the tiny LSTM with the command of the stage, watched as told, and give the hash of its whole folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(TINY_PARAMS)
+    train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
+    tokens = from_lists([[4] * (i % 9) + [1 + i % 3] for i in range(90)])
+    labels = {split: np.array([i % 3 for i in range(90)], np.int32) for split in ("train", "validation")}
+    splits = dict.fromkeys(("train", "validation", "test"), tokens)
+    TokenizedSplits(splits, labels, ["bad", "fair", "good"], 5).save(Path("tokens.npz"))
+    WordVectors.none(5).save(Path("embeddings.npz"))
+    words = ["train", "--model", "lstm", "--seed", "1", "--output", "lstm-1"]
+    words += ["--tokens", "tokens.npz", "--tokenizer", "tokenizer.json", "--embeddings", "embeddings.npz"]
+    monkeypatch.setattr("sys.argv", words)
+
+    def train(watcher: Watcher | None) -> str:
+        with monkeypatch.context() as patch:
+            if watcher is not None:
+                patch.setattr(stage, "watching", lambda *_: _context(watcher))
+            run(stage.main)
+        return folder_md5(Path("lstm-1"))
+
+    return train
+
+
+class _context:  # noqa: N801 (a context manager of a given value, as contextlib's are)
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def __enter__(self) -> Watcher:
+        return self._watcher
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_the_model_folder_has_the_same_bytes_whoever_watches(
+    train_again: Callable[[Watcher | None], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = train_again(Watcher())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert train_again(None) == nobody  # MLflow
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert train_again(None) == nobody  # a dead server
+    hostile = Hostile()
+    assert train_again(hostile) == nobody
+    assert hostile.heard == set(EVENTS)
+    assert train_again(Saboteur()) != nobody
+
+
+@pytest.mark.parametrize("options", [{"averaging": 0.9}, {"adversarial": 0.4, "output_dropout": 0.3}, {"layers": 2}])
+def test_no_option_lets_a_watcher_in(options: dict[str, object]) -> None:
+    settings = train_params(**options, epochs=3, patience=0)
+    rng = np.random.default_rng(1)
+    texts = from_lists([rng.integers(1, 20, rng.integers(1, 30)).tolist() for _ in range(60)])
+    labels = rng.integers(0, 2, 60).astype(np.int32)
+
+    def weights(watcher: Watcher) -> list[np.ndarray]:
+        networks.seed_everything(3)
+        model = building.build("gru", 20, 2, settings)
+        fit(model, (texts, labels), (texts, labels), settings, 8, 3, watcher)
+        return list(model.get_weights())
+
+    for one, other in zip(weights(Watcher()), weights(Hostile()), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_watcher_returns_nothing() -> None:
+    methods = {name: method for name, method in inspect.getmembers(Watcher, inspect.isfunction) if name[0] != "_"}
+    assert sorted(methods) == sorted(EVENTS)
+    assert {inspect.signature(method).return_annotation for method in methods.values()} == {None}
+
+
+def stale(project: Project) -> set[str]:
+    """Name the stages of models that DVC would run because of what they depend on."""
+    told = json.loads(project.run("dvc", "status", "--json").stdout)
+    return {name for name in told if name.partition("@")[0] in ("train", "memory", "baseline", "embed", "preprocess")}
+
+
+NETWORKS = ["lstm-1", "lstm-2", "gru-1", "gru-2"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "trained_anew"),
+    [
+        (["tracking/tracker.py", "reporting/figures.py", "comparison/verdict.py", "serving/registry.py"], set()),
+        (["packaging/modelcard.py", "tools/promote.py", "explaining/gatepage.py", "cells/new.py"], set()),
+        (["inside/memory.py"], {f"memory@{name}" for name in NETWORKS}),
+        (["cells/gru.py"], {"train@gru-1", "train@gru-2", "memory@gru-1", "memory@gru-2"}),
+        (["networks/fitting.py"], {f"{stage}@{name}" for stage in ("train", "memory") for name in NETWORKS}),
+        (["linear/ngrams.py"], {"baseline"}),
+    ],
+)
+def test_only_what_can_change_a_model_trains_it_anew(
+    own_project: Project, changed: list[str], trained_anew: set[str]
+) -> None:
+    files = [own_project.root / "pipeline" / name for name in changed]
+    before = {file: file.read_text() if file.exists() else None for file in files}
+    for file, text in before.items():
+        file.write_text(f"{text or ''}\n# changed\n")
+    (own_project.root / "pipeline" / "core" / "__pycache__").mkdir(exist_ok=True)
+    (own_project.root / "pipeline" / "core" / "__pycache__" / "params.pyc").write_bytes(b"compiled")
+    assert stale(own_project) == trained_anew
+    for file, text in before.items():
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+    assert stale(own_project) == set()
