@@ -97,7 +97,7 @@ def test_what_is_not_asked_for_is_not_kept() -> None:
 def test_one_unit_of_a_plain_rnn_worked_out_by_hand() -> None:
     vectors = np.array([[[math.atanh(0.6)], [0.0]]])
     weights = [np.array([[1.0]]), np.array([[2.0]]), np.array([0.1])]
-    seen = rnn.run(vectors, *weights)["state"].ravel()
+    seen = rnn.run(vectors, weights[0], weights[1], weights[2])["state"].ravel()
     first = math.tanh(math.atanh(0.6) + 0.1)
     np.testing.assert_allclose(seen, [first, math.tanh(2 * first + 0.1)])
     kept = rnn.CELL.kept({"state": seen[None, :, None]}, weights).ravel()

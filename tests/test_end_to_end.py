@@ -36,8 +36,9 @@ def test_every_model_has_a_run_and_one_comparison_links_them(trained_project: Pr
     linked = {name: comparison.data.tags[f"gatewise.run.{name}"] for name in MODELS}
     assert linked == {run.info.run_name: run.info.run_id for run in runs[:-1]}
     client = mlflow.MlflowClient(trained_project.store)
-    artifacts = {file.path for file in client.list_artifacts(comparison.info.run_id)}
-    assert {"roc.png", "confusion.png", "learning_curves.png", "metrics.json", "summary.md"} <= artifacts
+    folders = (None, "pictures", "curves")
+    artifacts = {file.path for folder in folders for file in client.list_artifacts(comparison.info.run_id, folder)}
+    assert {"pictures/confusion.png", "curves/roc.csv", "metrics.json", "summary.md"} <= artifacts
 
 
 def test_a_training_run_holds_curves_parameters_picture_and_model(trained_project: Project) -> None:
@@ -119,7 +120,7 @@ def test_another_process_on_one_thread_and_without_test_labels_writes_the_same_b
     inputs += " --embeddings data/processed/embeddings.npz"
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     project.run(*command.split(), *inputs.split(), environment=threads)
-    assert len(before) == 5
+    assert len(before) == 4
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
@@ -290,6 +291,6 @@ def test_a_clone_with_a_remote_gets_files_and_runs_without_training(
     output = clone.run("python", "-m", "pipeline", "run").stdout
     assert "Running stage 'train@" not in output
     assert names(runs_of(clone)) == [*MODELS, "comparison"]
-    for name in ("metrics.json", "machine.json", "roc.png", "learning_curves.csv"):
+    for name in ("metrics.json", "machine.json", "pictures/confusion.png", "curves/learning_curves.csv"):
         ours, theirs = (root / "data/results" / name for root in (clone.root, trained_project.root))
         assert ours.read_bytes() == theirs.read_bytes()

@@ -70,7 +70,8 @@ def test_a_run_tells_all_that_it_read(trained_project: Project) -> None:
     shown = trained_project.run(*LINEAGE, "lstm-2").stdout
     tokens = md5(trained_project.root / "data/processed/tokens.npz")
     assert f"data/processed/tokens.npz = {tokens}" in shown
-    assert f"pipeline/networks = {folder_md5(trained_project.root / 'pipeline/networks')}" in shown
+    code = trained_project.root / "pipeline" / "networks"
+    assert f"pipeline/networks = {folder_md5(code)}" in shown
     assert f"tiny tokens {tokens} (training)" in shown
     assert "units = 8" in shown
     assert f"{tokens}" in (trained_project.root / "dvc.lock").read_text()

@@ -251,7 +251,7 @@ def gatewise_fits(words: list[str]) -> None:
     name, command, rest = main.resolve_command(context, [*words])
     assert command is not None
     if "--help" not in rest:
-        command.make_context(name, rest, parent=context)
+        command.make_context(name, [*rest], parent=context)
     if name == "run":
         known = {*parameter_names(ROOT / "params.yaml"), "preset"}
         known |= {known_name.rpartition(".")[2] for known_name in known}
@@ -339,9 +339,7 @@ def test_every_variable_of_make_arrives_as_it_was_typed(tmp_path: Path, given: l
     lines = re.findall(r"^override export TYPED.*", (ROOT / "Makefile").read_text(), re.MULTILINE)
     show = f"@{sys.executable} -c 'import os; print(os.environ[\"TYPED\"])'"
     (tmp_path / "Makefile").write_text("\n".join([*lines, f"show: ; {show}"]))
-    shown = make(
-        "-C", str(tmp_path), "--no-print-directory", "show", *given, UNITS="7", TYPED="SEEDS=7", MAKEOVERRIDES="A=1"
-    )
+    shown = make("-C", str(tmp_path), "--no-print-directory", "show", *given, UNITS="7", TYPED="SEEDS=7")
     assert shown.returncode == 0, shown.stderr
     assert sorted(from_make(shown.stdout.removesuffix("\n"))) == words
 
@@ -395,7 +393,7 @@ def test_every_direct_dependency_is_imported_somewhere() -> None:
     direct = re.findall(
         r'^  "([a-z-]+)[>=]', pyproject.partition("dependencies = [")[2].partition("]")[0], re.MULTILINE
     )
-    modules = {"scikit-learn": "sklearn", "ruamel-yaml": "ruamel"}
+    modules = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ruamel-yaml": "ruamel"}
     imported = {name.partition(".")[0] for file in PIPELINE_FILES for name in imported_names(file)}
     run = set(re.findall(r'"-m", "(\w+)"', "\n".join(file.read_text() for file in PIPELINE_FILES)))
     assert len(direct) > 10
