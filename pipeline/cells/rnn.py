@@ -51,8 +51,8 @@ def slopes(gates: Gates, weights: list[np.ndarray], by_outputs: np.ndarray) -> S
 
 def kept(gates: Gates, weights: list[np.ndarray]) -> np.ndarray:
     """Compute the size of the slope of each unit's state by its own state before: its weight to itself times tanh'."""
-    own: np.ndarray = np.abs(np.diag(weights[1]))
-    return own * (1 - gates[STATE] ** 2)
+    shares: np.ndarray = np.abs(np.diag(weights[1])) * (1 - gates[STATE] ** 2)
+    return shares
 
 
 CELL = Cell(
