@@ -229,7 +229,7 @@ def test_mlflow_run_nests_the_stages_under_the_projects_run(fresh_copy: Callable
         (["epoch=1"], "unknown parameter 'epoch'; did you mean epochs?", 1),
         (["units=many"], "train.units: Input should be a valid integer. Received: 'many'", 1),
         (["--dataset", "tinny"], "did you mean tiny?", 1),
-        (["VECTORS=lost.txt"], "a file in data/vectors (there is no file). Received: lost.txt", 1),
+        (["VECTORS=lost.txt"], "a file in data/vectors. Received: lost.txt", 1),
         (["units", "3"], "expected name=value, such as units=32. Received: units 3", 2),
         (["--units"], "Received: --units", 2),
         (["units="], "units= has no value", 2),
