@@ -59,8 +59,8 @@ score: $(VENV)/.spark  ## classify Parquet files with Spark: INPUT=reviews OUTPU
 demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by side (PORT=5002)
 	@$(GATEWISE) demo
 
-test: $(VENV)/.development $(if $(JAVA),$(VENV)/.spark)  ## run the tests (ALL=1: the slow ones too)
-	pytest $(if $(ALL),-m "slow or not slow")
+test: $(VENV)/.development $(if $(JAVA),$(VENV)/.spark)  ## run the tests (ALL=1: the slow ones too; COVERAGE=1: the share of lines run)
+	pytest $(if $(ALL),-m "slow or not slow") $(if $(COVERAGE),--cov=pipeline --cov-report=term:skip-covered)
 
 bench: $(VENV)/.bench  ## how fast training is: against the tutorial's way, PyTorch and the hardware (on IMDB; 20 minutes)
 	@python -m benchmarks.speed

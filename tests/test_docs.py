@@ -1,7 +1,9 @@
 """The documentation agrees with the code: what it links exists, what it names is there, what it counts is counted."""
 
+import doctest
 import re
 import xml.etree.ElementTree as ET
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,12 @@ def test_diagrams_are_whole_titled_and_made_for_light_and_dark(picture: Path) ->
     root = ET.parse(picture).getroot()
     assert root.findtext("{http://www.w3.org/2000/svg}title")
     assert "prefers-color-scheme: dark" in picture.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "file", sorted(file for file in (ROOT / "pipeline").rglob("*.py") if ">>>" in file.read_text())
+)
+def test_the_examples_in_docstrings_give_what_they_say(file: Path) -> None:
+    module = import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+    assert doctest.testmod(module).attempted > 0
+    assert doctest.testmod(module).failed == 0

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from pipeline.core.command import did_you_mean
 
-_OF_MAKE = ("ALL", "GPU", "PYTHON", "UV", "VENV")  # variables that are for make itself
+_OF_MAKE = ("ALL", "COVERAGE", "GPU", "PYTHON", "UV", "VENV")  # variables that are for make itself
 _WORD = re.compile(r"(?:\\.|[^\\ ])+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)|\$\$", re.DOTALL)
 _CAPITALS = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)

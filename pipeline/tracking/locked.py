@@ -65,7 +65,7 @@ def _strings(path: Path) -> Any:
     """Read paths and hashes, every one as the string that stands there.
 
     With PyYAML's C reader, because programs write dvc.lock: ruamel.yaml, which reads what people write, takes 0.3
-    seconds for it, in every stage. No types are guessed: in DVC's YAML 1.2, other than in PyYAML's 1.1, 1e-05 is a number.
+    seconds for it, in every stage. No types are guessed: 1e-05 is a number in DVC's YAML 1.2 alone.
     """
     return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
 
