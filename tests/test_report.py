@@ -262,6 +262,9 @@ def test_a_lost_report_is_made_again_from_files_and_mlflow(
     assert "there are no results yet; run `make repro`" in result.stderr
 
 
+RESULTS = Path("data/results")
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -273,7 +276,7 @@ def test_a_lost_report_is_made_again_from_files_and_mlflow(
 )
 def test_results_of_other_data_or_models_are_refused(changed: dict[str, Any], said: str) -> None:
     statistics = {"dataset": "tiny", "digest": "a1", "runs": {"lstm-1": "1"}}
-    here: dict[str, Any] = {"dataset": "tiny", "digest": "a1", "fingerprints": {"lstm-1": "1"}}
+    here: dict[str, Any] = {"dataset": "tiny", "digest": "a1", "fingerprints": {"lstm-1": "1"}, "results": RESULTS}
     check_origin(statistics, **here)
     with pytest.raises(InputError, match=f"statistics.json is about {said}: run `make repro`"):
         check_origin(statistics, **here | changed)
