@@ -226,9 +226,9 @@ def test_a_page_is_current_until_the_numbers_change(trained_project: Project, tm
     assert is_current(results)
     (results / "costs.png").unlink()  # the page has it, and it is made anew with the page
     assert is_current(results)
-    (results / "roc.png").write_bytes(b"another picture")
+    (results / "pictures/roc.png").write_bytes(b"another picture")
     assert not is_current(results)
-    shutil.copyfile(trained_project.root / "data/results/roc.png", results / "roc.png")
+    shutil.copyfile(trained_project.root / "data/results/pictures/roc.png", results / "pictures/roc.png")
     assert is_current(results)
     (results / "statistics.json").write_text("{}")
     assert not is_current(results)
