@@ -227,9 +227,9 @@ def test_a_page_is_current_until_the_numbers_change(trained_project: Project, tm
     assert is_current(results)
     (results / "costs.png").unlink()  # the page has it, and it is made anew with the page
     assert is_current(results)
-    (results / "roc.png").write_bytes(b"another picture")
+    (results / "pictures/roc.png").write_bytes(b"another picture")
     assert not is_current(results)
-    shutil.copyfile(trained_project.root / "data/results/roc.png", results / "roc.png")
+    shutil.copyfile(trained_project.root / "data/results/pictures/roc.png", results / "pictures/roc.png")
     assert is_current(results)
     (results / "statistics.json").write_text("{}")
     assert not is_current(results)
@@ -263,6 +263,9 @@ def test_a_lost_report_is_made_again_from_files_and_mlflow(
     assert "there are no results yet; run `make repro`" in result.stderr
 
 
+RESULTS = Path("data/results")
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -274,7 +277,7 @@ def test_a_lost_report_is_made_again_from_files_and_mlflow(
 )
 def test_results_of_other_data_or_models_are_refused(changed: dict[str, Any], said: str) -> None:
     statistics = {"dataset": "tiny", "digest": "a1", "runs": {"lstm-1": "1"}}
-    here: dict[str, Any] = {"dataset": "tiny", "digest": "a1", "fingerprints": {"lstm-1": "1"}}
+    here: dict[str, Any] = {"dataset": "tiny", "digest": "a1", "fingerprints": {"lstm-1": "1"}, "results": RESULTS}
     check_origin(statistics, **here)
     with pytest.raises(InputError, match=f"statistics.json is about {said}: run `make repro`"):
         check_origin(statistics, **here | changed)
