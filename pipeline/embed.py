@@ -16,14 +16,14 @@ from pathlib import Path
 import click
 from tokenizers import Tokenizer
 
-from pipeline.core.command import PATH, InputError, did_you_mean, run, waiting
+from pipeline.core.command import PATH, run, waiting
 from pipeline.core.folders import check_files
 from pipeline.core.params import EmbeddingsParams, read_params
 from pipeline.corpus.reviews import read_split
 from pipeline.tokens.ragged import Tokens, concatenate
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tokens.tokenizer import encode
-from pipeline.tokens.wordvectors import WordVectors, learn, read
+from pipeline.tokens.wordvectors import WordVectors, find, learn, read
 
 
 def embed(
@@ -63,20 +63,6 @@ def embed(
     if settings.scale and vectors.known.any():
         vectors = vectors.scaled(settings.scale)
     return vectors, _coverage(vectors, train)
-
-
-def find(name: str, folder: Path) -> Path:
-    """Find the file of vectors with this name.
-
-    Raises:
-        InputError: the folder does not have it.
-    """
-    path = folder / name
-    if not path.is_file():
-        found = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
-        hint = did_you_mean(path.name, found) if found else "the folder has no file"
-        raise InputError(f"embeddings.vectors must be none, word2vec or a file in {folder}. Received: {name}; {hint}")
-    return path
 
 
 def _unlabelled(reviews: Path, tokenizer: Tokenizer) -> Tokens:

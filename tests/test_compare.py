@@ -145,6 +145,7 @@ def experiment(project: Project, name: str) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     change = ("-S", "train.units=4", "-S", "models=[gru]", "-S", "seeds=[1]")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.arrays import save_arrays
-from pipeline.core.command import InputError
+from pipeline.core.command import InputError, did_you_mean
 from pipeline.core.params import EmbeddingsParams
 from pipeline.tokens.ragged import Tokens
 
@@ -93,6 +93,20 @@ class _Sentences:
     def __iter__(self) -> Iterator[list[str]]:
         for text in range(len(self._tokens)):
             yield [str(token) for token in self._tokens[text].tolist()]
+
+
+def find(name: str, folder: Path) -> Path:
+    """Find the file of vectors with this name.
+
+    Raises:
+        InputError: the folder does not have it.
+    """
+    path = folder / name
+    if not path.is_file():
+        found = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
+        hint = did_you_mean(path.name, found) if found else "the folder has no file"
+        raise InputError(f"embeddings.vectors must be none, word2vec or a file in {folder}. Received: {name}; {hint}")
+    return path
 
 
 def read(path: Path, pieces: dict[str, int], dimension: int) -> WordVectors:

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from pipeline.core.command import InputError, run, search_path
 from pipeline.core.params import parameter_names, read_params, read_preset, set_params
-from pipeline.embed import find
 from pipeline.reporting.stamp import REPORT, fingerprint, is_current
+from pipeline.tokens.wordvectors import find
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
 from pipeline.tracking.store import is_missing
 
