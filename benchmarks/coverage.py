@@ -30,7 +30,7 @@ SHARED, OWN, SINGLE = 0.5, 0.2, 0.3
 
 @dataclass(frozen=True)
 class Case:
-    """What is simulated.
+    """Experiment that is simulated.
 
     Attributes:
         seeds: runs of each model.
@@ -48,7 +48,7 @@ class Case:
 
     @property
     def film_of_text(self) -> np.ndarray:
-        """A number per text, (texts,): the quantiles of a lognormal distribution are the sizes of the films."""
+        """Give each text the number of its film, (texts,); the sizes of the films are lognormal quantiles."""
         if not self.films:
             return np.arange(self.texts)
         sizes = np.exp(self.uneven * norm.ppf((np.arange(self.films) + 0.5) / self.films))
@@ -95,7 +95,7 @@ def simulate(case: Case, accuracies: Sequence[float], rng: np.random.Generator) 
 
 
 def measure(case: Case, repetitions: int, resamples: int = 2000) -> dict[str, float]:
-    """Shares of repetitions in which the interval covers the truth, and in which equal models differ; mean width."""
+    """Count the shares of repetitions in which the interval covers the truth and equal models differ, and its width."""
     rng = np.random.default_rng(1)
     groups = case.film_of_text if case.films else None
     covered, positives, width = 0, 0, 0.0
@@ -110,7 +110,7 @@ def measure(case: Case, repetitions: int, resamples: int = 2000) -> dict[str, fl
 
 
 def measure_plain(case: Case, repetitions: int, resamples: int = 500) -> float:
-    """The share of repetitions in which the usual hierarchical bootstrap covers the truth."""
+    """Count the share of repetitions in which the usual hierarchical bootstrap covers the truth."""
     rng = np.random.default_rng(1)
     covered = 0
     for _ in range(repetitions):
@@ -120,7 +120,7 @@ def measure_plain(case: Case, repetitions: int, resamples: int = 500) -> float:
 
 
 def plain_interval(models: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Seeds and texts drawn as they are, and percentiles: no films, and no corrections for few seeds."""
+    """Draw seeds and texts as they are, and take percentiles: no films, and no corrections for few seeds."""
     answers = np.concatenate(models)  # (runs, texts)
     # Texts with the same answers are interchangeable.
     codes = (1 << np.arange(len(answers))) @ answers
@@ -138,7 +138,7 @@ def plain_interval(models: Sequence[np.ndarray], resamples: int, rng: np.random.
 
 
 def measured(case: Case, repetitions: int, plain: bool) -> dict[str, str | int]:
-    """A row of the table."""
+    """Make a row of the table."""
     shares = measure(case, repetitions)
     row: dict[str, str | int] = {
         "seeds": "{}, {}".format(*case.seeds),

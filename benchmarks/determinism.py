@@ -20,7 +20,7 @@ TOKENS = Path("data/processed/tokens.npz")
 
 
 class Clock(Watcher):
-    """Takes the time of every epoch."""
+    """Watcher that takes the time of every epoch."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -30,7 +30,7 @@ class Clock(Watcher):
 
 
 def measure(cell: str, seeded: bool) -> float:
-    """Seconds for all epochs but the first."""
+    """Measure the seconds of all epochs but the first."""
     from pipeline.core.params import read_params
     from pipeline.networks import building, networks
     from pipeline.networks.fitting import fit

@@ -57,7 +57,7 @@ def text(words: int) -> str:
 
 
 def whole(folder: Path, words: int) -> tuple[float, float]:
-    """Seconds and MB of `explain` in this process, whose start is counted by whoever starts it."""
+    """Measure processor seconds and MB of `explain` in this process; its caller measures the time from its start."""
     from pipeline.tools import explain
 
     vars(explain).update(MODELS=folder / MODELS, TOKENIZER=folder / TOKENIZER)
@@ -66,7 +66,7 @@ def whole(folder: Path, words: int) -> tuple[float, float]:
 
 
 def passes(folder: Path, words: int, threads: int | None) -> float:
-    """Seconds of the NumPy passes of both networks."""
+    """Measure the seconds of the NumPy passes of both networks."""
     settings = json.loads((folder / MODELS / "lstm-1" / "card.json").read_text())["settings"]
     seen = split(text(words), Tokenizer.from_file(str(folder / TOKENIZER)), settings)
     models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in cells.names()]
@@ -79,7 +79,7 @@ def passes(folder: Path, words: int, threads: int | None) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How long `explain` takes, and how much memory.")
+    parser = argparse.ArgumentParser(description="Measure the time and the memory of `explain`.")
     parser.add_argument("--vocabulary", type=int, default=10_000)
     parser.add_argument("--max-tokens", type=int, default=500)
     parser.add_argument("--words", type=int, nargs="+", default=[10, 100, 2473], help="lengths of the texts")

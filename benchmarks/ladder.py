@@ -43,7 +43,7 @@ VECTORS = Path("data/ladder")
 
 
 class Data:
-    """Train and validation split in any tokens, with any word vectors; each made once."""
+    """Training and validation split in any tokens, with any word vectors; each made once."""
 
     def __init__(self, reviews: Path) -> None:
         self._reviews, self.md5 = reviews, md5(reviews)
@@ -61,7 +61,7 @@ class Data:
         return (rows["text"].tolist() for rows in read_split(self._reviews, split, ["text"]))
 
     def tokens(self, settings: dict[str, Any]) -> tuple[dict[str, Tokens], int]:
-        """The splits as tokens, and how large the vocabulary came out."""
+        """Encode the splits as tokens, and tell the size of the vocabulary."""
         key = (settings["tokenizer"], settings["vocabulary"])
         if key not in self._tokens:
             tokenizer = train_tokenizer(chain.from_iterable(self._texts("train")), *key)
@@ -72,7 +72,7 @@ class Data:
         return self._tokens[key], self._tokenizers[key].get_vocab_size()
 
     def vectors(self, settings: dict[str, Any]) -> WordVectors:
-        """Word vectors as the stage `embed` makes them; they take minutes, so a file keeps them."""
+        """Make word vectors as the stage `embed` does; they take minutes, so a file keeps them."""
         self.tokens(settings)
         wanted = EmbeddingsParams(**{name: settings[name] for name in EmbeddingsParams.model_fields})
         key = [settings[name] for name in ("tokenizer", "vocabulary", "embedding_dim")]
@@ -94,7 +94,7 @@ class Data:
 
 
 def settings_of(name: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """All parameters of a step, by their last names.
+    """Collect all parameters of a step, by their last names.
 
     Raises:
         InputError: there is no such step, or it changes what is no parameter.
@@ -150,7 +150,7 @@ def climb(model: str, seed: int, settings: dict[str, Any], data: Data) -> dict[s
 
 
 def table(results: list[dict[str, Any]], steps: dict[str, dict[str, Any]]) -> str:
-    """A row per step: its changes, and for each cell the validation accuracy of all seeds and the training time."""
+    """Make a row per step: its changes, and for each cell the validation accuracies, losses and training times."""
     shown = [cell for cell in cells.names() if any(result["model"] == cell for result in results)]
     rows = []
     for name, step in steps.items():
@@ -168,9 +168,9 @@ def table(results: list[dict[str, Any]], steps: dict[str, dict[str, Any]]) -> st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What each change of the network gives on the validation split.")
+    parser = argparse.ArgumentParser(description="Measure each change of the network on the validation split.")
     parser.add_argument("--reviews", type=Path, default=REVIEWS, help="reviews.parquet that preprocess wrote")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file to go on with (default: that of IMDB)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file to add results to (default: that of IMDB)")
     parser.add_argument("--steps", nargs="+", help="names in ladder.yaml (default: all)")
     parser.add_argument("--models", nargs="+", choices=cells.names(), default=["lstm"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])

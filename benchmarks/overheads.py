@@ -85,7 +85,9 @@ finally:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description="Where the time of a default run goes that is no work.").parse_args()
+    argparse.ArgumentParser(
+        description="Measure how much of a run is imports, MLflow and DVC, and how much is work."
+    ).parse_args()
     root = project_root()
     with tempfile.TemporaryDirectory(prefix="gatewise-overheads-") as name:
         clone, tools, clock = Path(name) / "clone", Path(name) / "bin", Path(name) / "clock.json"
@@ -100,7 +102,7 @@ def main() -> None:
         ran = subprocess.run(["dvc", "repro", "--quiet", "--force"], cwd=clone, env=environment, check=False)
         whole = time.perf_counter() - started
         if ran.returncode:
-            raise InputError("dvc repro failed; what it said stands above")
+            raise InputError("dvc repro failed; its output is above")
         lines = [json.loads(line) for line in clock.read_text().splitlines()]
     stages = [
         row | {"seconds": end["ended"] - row["started"]} for row, end in zip(lines[::2], lines[1::2], strict=True)

@@ -70,7 +70,7 @@ Way = Callable[[], object]
 
 @dataclass(frozen=True)
 class Server:
-    """One that runs.
+    """Server of one model that runs.
 
     Attributes:
         process: its id.
@@ -81,7 +81,7 @@ class Server:
     port: int
 
     def memory(self) -> int:
-        """Resident, in MB."""
+        """Read the resident memory, in MB."""
         command = ["ps", "-o", "rss=", "-p", str(self.process)]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) // 1024
 
@@ -90,21 +90,21 @@ class Server:
 
 
 def seconds_of(way: Way) -> float:
-    """Of one call."""
+    """Measure the seconds of one call."""
     started = time.perf_counter()
     way()
     return time.perf_counter() - started
 
 
 def token_ids(trained: Trained, texts: Sequence[str]) -> Tokens:
-    """As the network of a model gets them."""
+    """Encode texts as the network of a model gets them."""
     settings = trained.card["settings"]
     tokenizer = Tokenizer.from_file(str(TOKENIZER))
     return clip(encode(tokenizer, texts), settings["max_tokens"], settings["keep"])
 
 
 def batch_speed(trained: Trained, texts: list[str], rounds: int) -> dict[str, Any]:
-    """Texts per second of every way; there are fewer of the baseline."""
+    """Measure the texts per second of every way; the baseline has one way only."""
     classifier = open_trained(trained)
     ways: dict[str, Way] = {"classifier": lambda: classifier.predict(texts)}
     if trained.model != BASELINE:
@@ -127,7 +127,7 @@ def batch_speed(trained: Trained, texts: list[str], rounds: int) -> dict[str, An
 
 
 def layers(trained: Trained, texts: list[str], server: Server) -> dict[str, Any]:
-    """Milliseconds for one text, from the network alone to a request."""
+    """Measure the milliseconds for one text, from the network alone to a request."""
     dataset = trained.card["dataset"]
     classifier, pyfunc = open_trained(trained), Registry(dataset).load(served_uri(trained.name, dataset))
     connection = server.connect()
@@ -154,7 +154,7 @@ def layers(trained: Trained, texts: list[str], server: Server) -> dict[str, Any]
 
 
 def load(trained: Trained, texts: list[str], server: Server, clients: int, seconds: float) -> dict[str, Any]:
-    """What many clients at once get to see, and what they cost."""
+    """Measure the answers that many clients get at once, and the memory of the server."""
     times: list[list[float]] = [[] for _ in range(clients)]
     errors = [0] * clients
     memory = [server.memory()]
@@ -216,7 +216,7 @@ def ask(connection: http.client.HTTPConnection, text: str) -> None:
 
 @contextmanager
 def serving(trained: Trained) -> Iterator[Server]:
-    """`make serve` with a model, for the time of the block.
+    """Run `make serve` with a model, for the time of the block.
 
     Raises:
         InputError: it does not start.
@@ -256,12 +256,12 @@ def _starts(process: "subprocess.Popen[bytes]", server: Server) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How fast raw text is classified.")
-    parser.add_argument("--texts", type=int, default=2000, help="in a batch, at the most")
+    parser = argparse.ArgumentParser(description="Measure how fast raw text is classified.")
+    parser.add_argument("--texts", type=int, default=2000, help="largest number of texts in a batch")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=300, help="one at a time")
+    parser.add_argument("--requests", type=int, default=300, help="number of requests, one after the other")
     parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=60, help="of load, on the best network and on the baseline")
+    parser.add_argument("--seconds", type=float, default=60, help="duration of the load on each of two models")
     given = parser.parse_args()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it says that it compiles again for other shapes
     dataset = read_params().dataset

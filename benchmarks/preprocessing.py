@@ -33,7 +33,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def repeated(times: int, folder: Path) -> None:
-    """A data set of the user's own: all reviews so many times, in one Parquet file."""
+    """Write a data set of the user's own: all reviews so many times, in one Parquet file."""
     folder.mkdir()
     (folder / SOURCE_FILE).write_text(DESCRIPTION)
     columns = ["text", "label", "split"]
@@ -47,7 +47,7 @@ def repeated(times: int, folder: Path) -> None:
 
 
 def measure(raw: Path, output: Path) -> tuple[float, float]:
-    """Seconds and peak memory, MB, of preprocess."""
+    """Measure the seconds and the peak memory, MB, of preprocess."""
     started = time.perf_counter()
     # Through a shell, because a process begins with the peak of the one that started it.
     command = ["sh", "-c", '"$0" "$@"; exit', sys.executable, "-c", CODE, str(raw), str(output)]
@@ -56,7 +56,7 @@ def measure(raw: Path, output: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Speed and memory of preprocess as the data set grows.")
+    parser = argparse.ArgumentParser(description="Measure speed and memory of preprocess as the data set grows.")
     parser.add_argument("--times", nargs="+", type=int, default=[1, 4, 16])
     arguments = parser.parse_args()
     if not isinstance(read_source(RAW), ImdbSource):

@@ -57,7 +57,7 @@ Work = Callable[[], float]  # trains on some texts, and says when (`time.perf_co
 
 
 def preset() -> tuple[TrainParams, int, int]:
-    """The network of the preset `fast`, the longest text and the size of a batch."""
+    """Read the network of the preset `fast`, the longest text and the size of a batch."""
     fast = read_yaml(Path("presets.yaml"))["fast"]
     train = read_params().train.model_dump()
     settings = TrainParams(**{key: fast.get(key, value) for key, value in train.items()})
@@ -74,7 +74,7 @@ def preset() -> tuple[TrainParams, int, int]:
 
 
 def texts(count: int, seed: int = 1) -> tuple[Tokens, np.ndarray, int]:
-    """So many training texts at random with their labels, whole; and the size of the vocabulary."""
+    """Draw so many training texts with their labels, whole; and read the size of the vocabulary."""
     splits = TokenizedSplits.load(TOKENS)
     whole, labels = splits.tokens["train"], splits.labels["train"]
     if len(whole) < count:
@@ -91,7 +91,7 @@ def ours(
     max_tokens: int | None = None,
     units: int | None = None,
 ) -> Work:
-    """A pass over the texts as `train` makes it, with a network that is ready."""
+    """Prepare a pass over the texts as `train` makes it, with a network that is ready."""
     from pipeline.networks import building, networks
     from pipeline.networks.fitting import Epochs, compiled
 
@@ -106,7 +106,7 @@ def ours(
 
 
 def _fit(model: Any, *data: Any, **options: Any) -> float:
-    """Train for an epoch; when its last batch was done.
+    """Train for an epoch, and return when its last batch was done.
 
     The epoch can end much later, as far as the times tell because tf.data's autotuning looks up at 10, 20, 40, … ms
     only: one of 17 s lasts 20.5 s. That is waiting and no training, and how long it is depends on luck.
@@ -125,7 +125,7 @@ def _fit(model: Any, *data: Any, **options: Any) -> float:
 
 
 def tutorials(cell: str, vocabulary: int) -> Any:
-    """The tutorial's network, with the one repair that makes it run: one answer per text."""
+    """Build the tutorial's network, with the one repair that makes it run: one answer per text."""
     from pipeline.networks.backend import keras, layers
 
     model = keras.Sequential(
@@ -141,7 +141,7 @@ def tutorials(cell: str, vocabulary: int) -> Any:
 
 
 def padded(tokens: Tokens) -> np.ndarray:
-    """As pad_sequences(maxlen=500) does: the last 500 tokens, zeros before them; int32, (texts, 500)."""
+    """Pad texts as pad_sequences(maxlen=500) does: the last 500 tokens, zeros before them; int32, (texts, 500)."""
     kept = clip(tokens, TUTORIAL_TOKENS, "tail")
     filled = np.arange(TUTORIAL_TOKENS) >= TUTORIAL_TOKENS - kept.lengths[:, None]
     batch = np.zeros(filled.shape, np.int32)
@@ -150,14 +150,14 @@ def padded(tokens: Tokens) -> np.ndarray:
 
 
 def tutorial(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
-    """A pass over the texts as the tutorial makes it."""
+    """Prepare a pass over the texts as the tutorial makes it."""
     model, batch = tutorials(cell, vocabulary), padded(tokens)
 
     return lambda: _fit(model, batch, labels, batch_size=TUTORIAL_BATCH)
 
 
 def pytorch(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
-    """The network of ours in PyTorch."""
+    """Prepare a pass over the texts with the network of ours in PyTorch."""
     import torch
     from torch import nn
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -190,7 +190,7 @@ def pytorch(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> W
 
 
 def layer(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
-    """Forward and backward of the recurrent layer alone, on random vectors in the shapes of ours."""
+    """Prepare forward and backward of the recurrent layer alone, on random vectors in the shapes of ours."""
     import tensorflow as tf
 
     settings, _, _ = preset()
@@ -215,7 +215,7 @@ def layer(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Wor
 
 
 def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> Work:
-    """The matrix products of the recurrent layer of ours, forward and backward, each in the shape it has to have.
+    """Prepare the matrix products of the recurrent layer of ours, forward and backward, each in its shape.
 
     The product of all vectors with the kernel, and the three that give the slopes of vectors, kernel and recurrent
     kernel, take all tokens of a batch at once; the products of the states before and of the slopes by the states
@@ -251,7 +251,7 @@ def products(cell: str, tokens: Tokens, labels: np.ndarray, vocabulary: int) -> 
 
 
 def _steps(tf: Any, U: int, G: int) -> Any:
-    """A function that takes so many products, forward and backward, that the call itself does not count.
+    """Make a function of so many products, forward and backward, that the time of the call itself does not count.
 
     No loop, whose steps would; and every product with weights of its own, so that none is left out as known.
     """
@@ -267,7 +267,7 @@ def _steps(tf: Any, U: int, G: int) -> Any:
 
 
 def shapes(tokens: Tokens) -> list[tuple[int, int]]:
-    """How many sequences of how many tokens the recurrent layer of ours reads, batch by batch."""
+    """List the (sequences, tokens) that the recurrent layer of ours reads, batch by batch."""
     settings, longest, size = preset()
     kept = clip(tokens, longest, settings.keep)
     batches = [pad(kept, b) for b in shuffled(kept.lengths, size, np.random.default_rng(1))]
@@ -292,7 +292,7 @@ RATIOS = {  # of ours to another way
 
 
 def wait_and_measure(way: str, cell: str, asked: Connection) -> None:
-    """A process of its own: makes everything ready, then measures whenever it is asked to."""
+    """Make everything ready, then measure on each request; it runs in a process of its own."""
     work = WAYS[way](cell, *texts(TEXTS))
     work()  # compiles
     while asked.recv():
@@ -301,7 +301,7 @@ def wait_and_measure(way: str, cell: str, asked: Connection) -> None:
 
 
 def rates(cell: str) -> dict[str, list[float]]:
-    """Texts per second of every way, round by round."""
+    """Measure the texts per second of every way, round by round."""
     spawn = multiprocessing.get_context("spawn")
     found: dict[str, list[float]] = {way: [] for way in WAYS}
     asking: dict[str, Connection] = {}
@@ -315,7 +315,7 @@ def rates(cell: str) -> dict[str, list[float]]:
                 asking[way].send(True)
                 rate = asking[way].recv()
             except (EOFError, BrokenPipeError, ConnectionResetError):
-                raise InputError(f"the process that measures {way!r} has ended; what it said stands above") from None
+                raise InputError(f"the process that measures {way!r} has ended; its output is above") from None
             if number:
                 found[way].append(round(rate, 1))
                 print(f"{cell}, round {number}, {way}: {rate:,.0f} texts/s", flush=True)
@@ -325,13 +325,13 @@ def rates(cell: str) -> dict[str, list[float]]:
 
 
 def ratio(of: list[float], to: list[float]) -> dict[str, float]:
-    """The ratio of two ways in the same round: the median of the rounds, the lowest and the highest."""
+    """Compute the ratio of two ways in the same round: the median of the rounds, the lowest and the highest."""
     each = [one / other for one, other in zip(of, to, strict=True)]
     return {"median": round(statistics.median(each), 3), "low": round(min(each), 3), "high": round(max(each), 3)}
 
 
 def growth() -> dict[str, dict[str, Any]]:
-    """How the time of an epoch of the LSTM grows: seconds by what is varied, and the exponent of their line."""
+    """Measure the growth of the time of an epoch of the LSTM: seconds by size, and the exponent of their line."""
     rng = np.random.default_rng(1)
     whole, labels, vocabulary = texts(max(REVIEWS))
 
@@ -366,7 +366,7 @@ def _first(tokens: Tokens, labels: np.ndarray, count: int) -> tuple[Tokens, np.n
 
 
 def accuracies(cell: str, epochs: int) -> dict[str, Any]:
-    """Validation accuracy epoch by epoch, ours and the tutorial's way, and the seconds of training until then.
+    """Measure validation accuracy epoch by epoch, ours and the tutorial's, and the seconds of training until then.
 
     Validation is in the seconds of both. The tutorial trains for 50 epochs, of which all but the first few only
     overfit: what they would take is reckoned from those that run, all but the first, in which TensorFlow compiles.
@@ -422,7 +422,7 @@ def _reached(started: float, accuracy: float) -> dict[str, float]:
 
 
 def draw(results: dict[str, Any]) -> None:
-    """Rates as bars with every round on them, and how an epoch grows."""
+    """Draw the rates as bars with every round on them, and the growth of an epoch."""
     from matplotlib.figure import Figure
 
     from pipeline.comparison.titles import colour_of
@@ -454,7 +454,7 @@ def draw(results: dict[str, Any]) -> None:
 
 
 def keep(results: dict[str, Any]) -> None:
-    """Write what has been measured so far."""
+    """Write the results measured so far."""
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
@@ -475,9 +475,9 @@ def must_be_measurable() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How fast a network trains here, against other ways.")
+    parser = argparse.ArgumentParser(description="Measure how fast a network trains here, against other ways.")
     parser.add_argument(
-        "--epochs", type=int, default=4, help="of the tutorial's way, to see its best accuracy; 0: none"
+        "--epochs", type=int, default=4, help="epochs of the tutorial's network, to find its best accuracy; 0: none"
     )
     arguments = parser.parse_args()
     must_be_measurable()

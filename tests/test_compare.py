@@ -54,7 +54,7 @@ def test_labels_in_another_order_are_no_common_ground(tmp_path: Path) -> None:
     sides = [side(tmp_path / name, gru_1="one") for name in ("a", "b")]
     for one, labels in zip(sides, (["bad", "good"], ["good", "bad"]), strict=True):
         (one.data / "data.json").write_text(json.dumps({"labels": labels}))
-    with pytest.raises(InputError, match=r"the labels of a are bad, good, those of b good, bad$"):
+    with pytest.raises(InputError, match=r"same labels.*Received: bad, good \(a\); good, bad \(b\)$"):
         check_same_test(*sides)
 
 
@@ -95,8 +95,8 @@ def test_a_model_with_more_seeds_is_not_compared_with_itself(tmp_path: Path) -> 
     kept, (note,) = without_same_models(pairs, models, fingerprints)
     assert kept == [("gru (B)", "gru (A)")]
     assert note == (
-        "LSTM (A) and LSTM (B) are one model with other seeds, and not compared: seeds 1 and 2 gave the same network,"
-        " with the same settings."
+        "LSTM (A) and LSTM (B) are one model with other seeds, so they are not compared: seeds 1 and 2 gave the same"
+        " network, with the same settings."
     )
     with pytest.raises(InputError, match=r"^there is nothing to compare: LSTM \(A\) and LSTM \(B\) are one model"):
         without_same_models(pairs[:1], models, fingerprints)
@@ -110,7 +110,7 @@ def test_shared_runs_of_other_settings_are_said(tmp_path: Path) -> None:
     fingerprints = {name: model.fingerprint for name, model in originals.items()}
     kept, (note,) = without_same_models([("lstm (B)", "lstm (A)")], models, fingerprints)
     assert kept == [("lstm (B)", "lstm (A)")]
-    assert note.startswith("LSTM (A) and LSTM (B) have the runs of seed 1 in common: their interval")
+    assert note.startswith("LSTM (A) and LSTM (B) share the runs of seed 1. The interval")
 
 
 def test_each_pair_has_a_verdict_and_p_values_are_corrected_for_all() -> None:

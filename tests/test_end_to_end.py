@@ -272,7 +272,10 @@ def test_a_pipeline_that_fails_says_what_stays_in_params_yaml(fresh_copy: Callab
     result = project.run("python", "-m", "pipeline", "run", "--datasets.tiny.test", "0.001", check=False)
     assert result.returncode != 0
     assert "error: a test share of 0.001 needs 1000 texts or more of each label" in result.stderr
-    assert "params.yaml keeps datasets.tiny.test: 0.25 -> 0.001; `git checkout params.yaml` takes" in result.stderr
+    assert (
+        "params.yaml keeps these changes: datasets.tiny.test: 0.25 -> 0.001. `git checkout params.yaml` undoes"
+        in result.stderr
+    )
 
 
 @pytest.mark.slow

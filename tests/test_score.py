@@ -92,7 +92,10 @@ def test_a_killed_run_goes_on_and_the_answers_are_those_of_evaluate(project: Pro
 
     refused = project.run(*COMMAND, *OUTPUT, "--model", "lstm-1", check=False)
     assert refused.returncode == 1
-    assert refused.stderr == "error: answers was begun with another model; name another --output, or remove it\n"
+    assert (
+        refused.stderr
+        == "error: answers was begun with other settings (model). Choose another --output, or remove it\n"
+    )
     assert partitions(answers) == after
 
 
@@ -154,9 +157,9 @@ def test_an_output_is_about_one_thing(tmp_path: Path) -> None:
     manifest = {"model": {"weights": "1"}, "partitions": [{"a.parquet": "2"}]}
     begin(tmp_path, manifest)
     begin(tmp_path, manifest)
-    with pytest.raises(InputError, match="was begun with another partitions; name another --output, or remove it"):
+    with pytest.raises(InputError, match=r"was begun with other settings \(partitions\)\. Choose another --output"):
         begin(tmp_path, manifest | {"partitions": [{"a.parquet": "3"}]})
     (tmp_path / "full").mkdir()
     (tmp_path / "full/answers.csv").touch()
-    with pytest.raises(InputError, match="--output must be a new or empty folder, or one that this began"):
+    with pytest.raises(InputError, match="--output must be a new or empty folder, or the output of a stopped run"):
         begin(tmp_path / "full", manifest)

@@ -3,6 +3,33 @@
 A model's answers are a boolean array `correct`, (seeds, texts): did the run with this seed get this text right?
 The texts of two models are the same ones in the same order. Their seeds have nothing to do with each other: the LSTM
 of seed 1 and the GRU of seed 1 share neither weights nor batches that would make them alike.
+
+`paired_difference` is a hierarchical bootstrap. Every resample draws as many texts as there are, with replacement, the
+same for all runs of both models; of correlated texts, whole groups (cluster bootstrap: Davison & Hinkley 1997,
+Bootstrap Methods and their Application, section 3.8). On top comes the noise of the seeds. The interval holds the
+middle 95 % of the resampled differences (percentiles: Efron & Tibshirani 1993, An Introduction to the Bootstrap,
+chapter 13), and the p-value is the smallest level at which it leaves out 0.
+
+Plain resampling takes the spread that it sees for the true one. Of few seeds or few groups that is too sure of itself,
+so four things are not as in the plain hierarchical bootstrap:
+
+- The noise of the seeds is drawn from Student's t distribution, not from the seeds: half of the draws from two are
+  twice the same one. Its scale is the standard error over seeds, each model with its own standard deviation, and its
+  degrees of freedom say how little is known about it (Welch 1947, Biometrika 34:28).
+- The noise of the texts is stretched from the normal to the t distribution with (groups - 1) degrees of freedom, and by
+  the square root of groups / (groups - 1), by which resampled means vary too little. Of uneven groups, the number that
+  counts is that of even ones with the same sum of squares: (texts)² / sum of (texts per group)² (the effective sample
+  size of Kish 1965, Survey Sampling).
+- That a seed gets these texts right and those wrong shows up both in the noise of the seeds and in that of the texts
+  (resampling both counts it three times: Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics 1:386). The
+  noise of the texts is scaled down to what is left without it.
+- Of n groups on which the models differ, all speak for the same model in one case of 2^(n - 1), if the models are
+  equally good (sign test: Dixon & Mood 1946, JASA 41:557). The p-value is not below that, and where that alone is too
+  much, with n < 6, the interval reaches to 0.
+
+In simulations (`python -m benchmarks.coverage`, with the table in docs/statistics.md) the interval covers the truth in
+94 to 99 of 100 cases with 2 to 5 seeds, and p < 0.05 for equal models in 5 at most; where one model has two seeds that
+vary ten times as much as the other's five, these are 90 and 8.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,32 +128,7 @@ def paired_difference(
 ) -> Difference:
     """Compare the accuracies of two models over the noise of seeds and of test texts, by a hierarchical bootstrap.
 
-    Every resample draws as many texts as there are, with replacement, the same for all runs of both models; of
-    correlated texts, whole groups (cluster bootstrap: Davison & Hinkley 1997, Bootstrap Methods and their
-    Application, section 3.8). On top comes the noise of the seeds. The interval holds the middle 95 % of the resampled
-    differences (percentiles: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13), and the p-value
-    is the smallest level at which it leaves out 0.
-
-    Plain resampling takes the spread that it sees for the true one. Of few seeds or few groups that is too sure of
-    itself, so four things are not as in the plain hierarchical bootstrap:
-
-    - The noise of the seeds is drawn from Student's t distribution, not from the seeds: half of the draws from two are
-      twice the same one. Its scale is the standard error over seeds, each model with its own standard deviation, and
-      its degrees of freedom say how little is known about it (Welch 1947, Biometrika 34:28).
-    - The noise of the texts is stretched from the normal to the t distribution with (groups - 1) degrees of freedom,
-      and by the square root of groups / (groups - 1), by which resampled means vary too little. Of uneven groups, the
-      number that counts is that of even ones with the same sum of squares: (texts)² / sum of (texts per group)² (the
-      effective sample size of Kish 1965, Survey Sampling).
-    - That a seed gets these texts right and those wrong shows up both in the noise of the seeds and in that of the
-      texts (resampling both counts it three times: Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics
-      1:386). The noise of the texts is scaled down to what is left without it.
-    - Of n groups on which the models differ, all speak for the same model in one case of 2^(n - 1), if the models are
-      equally good (sign test: Dixon & Mood 1946, JASA 41:557). The p-value is not below that, and where that alone
-      is too much, with n < 6, the interval reaches to 0.
-
-    In simulations (`python -m benchmarks.coverage`, with the table in docs/statistics.md) the interval covers the truth
-    in 94 to 99 of 100 cases with 2 to 5 seeds, and p < 0.05 for equal models in 5 at most; where one model has two
-    seeds that vary ten times as much as the other's five, these are 90 and 8.
+    The module's docstring has the method.
 
     A model with a single run, such as the baseline, adds no noise of seeds. This is right where seeds play no part,
     and otherwise the interval is about this one run: see `Difference.seed_noise_known`.

@@ -17,7 +17,7 @@ PATH = click.Path(path_type=Path)  # of an option or argument
 
 
 class InputError(Exception):
-    """Something outside the code is wrong: a parameter, a file, the network.
+    """Error outside the code: in a parameter, a file, or the network.
 
     The message names the thing, what is allowed and what came, because it is all that the user sees.
     """
@@ -36,7 +36,7 @@ def run(main: click.Command) -> None:
 def clear_errors() -> Iterator[None]:
     """Turn an `InputError` into one line on standard error and exit code 1.
 
-    To be told to stop (`kill`) is to be interrupted: what was begun is tidied up.
+    A signal to stop (`kill`) interrupts the command, so that it tidies up.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -57,7 +57,7 @@ def clear_errors() -> Iterator[None]:
 
 
 def search_path() -> str:
-    """`PATH` with this environment's commands first, for what starts `python` or another of them by its name."""
+    """Put this environment's commands first on `PATH`, for programs that start `python` or another one by name."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
@@ -73,7 +73,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def progress(things: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any]":
-    """A progress bar (the options are tqdm's) that goes when it is done, and that only a terminal gets."""
+    """Show a progress bar (the options are tqdm's) that goes when it is done, and that only a terminal gets."""
     return tqdm(things, leave=False, disable=None, **options)
 
 

@@ -81,7 +81,9 @@ class Tool(click.Command):
         known = {_capitals(parameter): parameter for parameter in self.params}
         if name not in known:
             near = f" ({did_you_mean(name, known)})" if known else ""
-            raise click.UsageError(f"{self.name} takes no {name}={near}. Put -- before a text that begins so.", context)
+            raise click.UsageError(
+                f"{self.name} takes no {name}={near}. If a text begins with {name}=, put -- before it.", context
+            )
         return known[name]
 
     def _repeated(self, words: list[str]) -> list[str]:

@@ -110,7 +110,7 @@ def _fetch(revision: str, folder: Path, *paths: Path) -> None:
     except (FileNotFoundError, DataIndexError):
         raise InputError(
             f"{path} of {revision} is neither in DVC's cache nor at its remote;"
-            f" run it here once: commit what you have, git checkout {revision}, make repro, and git checkout - back"
+            f" to make it here, commit your changes and run: git checkout {revision}; make repro; git checkout -"
         ) from None
 
 
@@ -121,10 +121,16 @@ def check_same_test(first: Side, second: Side) -> None:
         InputError: they were not.
     """
     if first.dataset != second.dataset:
-        raise InputError(f"{first.revision} is about {first.dataset}, {second.revision} about {second.dataset}")
+        raise InputError(
+            f"both sides must have the same data set. Received: {first.dataset} ({first.revision}),"
+            f" {second.dataset} ({second.revision})"
+        )
     names = [", ".join(read_data(side)["labels"]) for side in (first, second)]
     if names[0] != names[1]:
-        raise InputError(f"the labels of {first.revision} are {names[0]}, those of {second.revision} {names[1]}")
+        raise InputError(
+            f"both sides must have the same labels in the same order. Received: {names[0]} ({first.revision});"
+            f" {names[1]} ({second.revision})"
+        )
     texts = [pd.concat(read_split(side.data / "reviews.parquet", "test", ["text"]))["text"] for side in (first, second)]
     labels = [np.load(side.data / "test_labels.npy") for side in (first, second)]
     if texts[0].tolist() != texts[1].tolist() or not np.array_equal(*labels):
@@ -188,7 +194,7 @@ def without_same_models(
         fingerprints: of each, by its name.
 
     Returns:
-        The pairs that are left, and what is to be said of runs that are on both sides.
+        The pairs that are left, and the notes about runs that are on both sides.
 
     Raises:
         InputError: none is left.
@@ -200,13 +206,13 @@ def without_same_models(
         settings = {str(run.card["settings"]) for of_model in runs.values() for run in of_model.values()}
         named = f"seed{'s' * (len(seeds) > 1)} {listed([str(seed) for seed in seeds])}" if seeds else ""
         if seeds and len(settings) == 1:
-            notes.append(f"{title_of(a)} and {title_of(b)} are one model with other seeds, and not compared: {named}"
-                         " gave the same network, with the same settings.")  # fmt: skip
+            notes.append(f"{title_of(a)} and {title_of(b)} are one model with other seeds, so they are not compared:"
+                         f" {named} gave the same network, with the same settings.")  # fmt: skip
             continue
         kept.append((b, a))
         if seeds:
-            notes.append(f"{title_of(a)} and {title_of(b)} have the runs of {named} in common: their interval, which"
-                         " takes all runs for independent, is wider than it need be.")  # fmt: skip
+            notes.append(f"{title_of(a)} and {title_of(b)} share the runs of {named}. The interval assumes that all"
+                         " runs are independent, so it is wider than necessary.")  # fmt: skip
     if not kept:
         raise InputError(f"there is nothing to compare: {' '.join(notes).removesuffix('.')}")
     return kept, notes

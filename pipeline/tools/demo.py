@@ -115,7 +115,7 @@ def make_app(dataset: str, entries: list[Entry], hosts: list[str]) -> Starlette:
             return show(request)
         text = await _text(request)
         if text is None or len(text) > LONGEST:
-            problem = f"This text is too long: {LONGEST:,} characters are the most."
+            problem = f"This text is too long: at most {LONGEST:,} characters are allowed."
             return show(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem=problem)
         answers = await asyncio.get_running_loop().run_in_executor(one_at_a_time, answers_to, text)
         return show(request, text=text, answers=answers)

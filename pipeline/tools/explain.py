@@ -80,8 +80,8 @@ def _notes(words: "Words", readings: "list[Reading]") -> list[str]:
     notes = []
     if rereading := [reading.name for reading in readings if reading.rereads]:
         notes.append(
-            f"Some networks also read from the end: {', '.join(rereading)}. For p so far, they read every beginning"
-            " again as a text of its own. Gates and states are those of the whole text."
+            f"Some networks also read from the end: {', '.join(rereading)}. For p after each token, they read the text"
+            " up to this token as a text of its own. Gates and states are those of the whole text."
         )
     if words.unread:
         read = read_ends(words.gap, len(words.ids) - words.gap)
@@ -120,7 +120,7 @@ def _table(words: "Words", readings: "list[Reading]", label: str, code: int) -> 
 
 
 def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> list[str]:
-    """For every pass, a line per token with a bar per unit in every gate and state."""
+    """Write a line per token for every pass, with a bar per unit in every gate and state."""
     lines = []
     for title, gates in reading.passes.items():
         units = reading.rankings[title][:_UNITS]
@@ -132,7 +132,10 @@ def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> lis
             f"{_title(reading)}{where}: units {', '.join(map(str, units))}, those with the largest effect first",
         ]
         scales = (f"{kinds[name].symbol} {name}" for name in gates)
-        lines.append(f"{', '.join(scales)}; gates ▁ 0 to █ 1, the rest ▁ negative, ▄ zero, █ positive up to:")
+        lines.append(
+            f"{', '.join(scales)}; gates: ▁ 0 to █ 1; others: ▁ negative, ▄ zero, █ positive,"
+            " up to the number in the heading:"
+        )
         ranges = {name: "" if kinds[name].opens else f" {limits[name]:.2f}" for name in gates}
         heads = (kinds[name].symbol + ranges[name] for name in gates)
         lines.append(f"{'':{_TOKEN_WIDTH}}" + "".join(f"  {head:<{_UNITS}}" for head in heads).rstrip())
@@ -143,13 +146,13 @@ def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> lis
 
 
 def _levels(values: np.ndarray, opens: bool, limit: float) -> str:
-    """A bar per unit: of a gate from 0 to 1, of what has a sign from -limit to limit."""
+    """Draw a bar per unit: from 0 to 1 for a gate, from -limit to limit for values with a sign."""
     shares = values if opens else (values / (limit or 1.0) + 1) / 2
     return "".join(_LEVELS[min(int(share * len(_LEVELS)), len(_LEVELS) - 1)] for share in shares)
 
 
 def _column(words: "Words", row: int) -> str:
-    """A token as wide as its column; letters of Chinese, Japanese and Korean are two wide, marks on letters none."""
+    """Fit a token into its column; letters of Chinese, Japanese and Korean are two wide, marks on letters none."""
     token = "".join(letter for letter in words.tokens[row] if letter.isprintable())
     mark = "?" if words.unknown[row] else ""
     shown = token + mark
@@ -168,14 +171,14 @@ def _title(reading: "Reading") -> str:
 
 
 def _rows_to_show(readings: "list[Reading]") -> list[int]:
-    """All tokens of a short text; of a long one those that matter most to any network, in their order."""
+    """Choose all tokens of a short text; of a long one those that matter most to any network, in their order."""
     weights = [max(abs(lost) for lost in of_token) for of_token in zip(*(r.occlusion for r in readings), strict=True)]
     count = len(weights) if len(weights) <= _SHORT else _MOST
     return sorted(sorted(range(len(weights)), key=lambda place: -weights[place])[:count])
 
 
 def _bar(p: float, classes: int) -> str:
-    """A bar to the right of the middle for the class and to the left against it, from 1 / classes."""
+    """Draw a bar from the middle (1 / classes): to the right for the class, to the left against it."""
     even = 1 / classes
     leaning = (p - even) / ((1 - even) if p > even else even)
     length = round(abs(leaning) * _HALF_BAR)

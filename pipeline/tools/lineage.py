@@ -24,14 +24,14 @@ from pipeline.tracking.tracker import COMPARISON, Tracker
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
 _UNKNOWN = (
-    "What made these files is not known, so no commands bring them back: when the run was written from them, dvc.lock"
-    " had other files, or the tree had other code or parameters than they were made with."
+    "The origin of these files is not known, so no commands bring them back. When the run was written from the files,"
+    " dvc.lock recorded other files, or the working tree had other code or parameters."
 )
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the files of a run are to be had.
+    """Origin of the files of a run.
 
     Attributes:
         repository: what to clone.
@@ -76,7 +76,7 @@ def origin(record: RunRecord) -> Origin:
 
 
 def on_disk_or_named(tracker: Tracker, text: str) -> Any:
-    """The run of what is on disk under this name, or the run that MLflow has under this name or id.
+    """Find the run of the model or results on disk with this name, or the run that MLflow has under this name or id.
 
     Raises:
         InputError: there is none, or MLflow is out of reach.
@@ -91,7 +91,7 @@ def on_disk_or_named(tracker: Tracker, text: str) -> Any:
 
 
 def on_disk(tracker: Tracker, models: Path, results: Path, compared: Collection[str]) -> str:
-    """A table of the trained models, of the results of their comparison, and of the runs of all.
+    """Make a table of the trained models, of the results of their comparison, and of the runs of all.
 
     Args:
         tracker: the experiment.
@@ -115,7 +115,7 @@ def on_disk(tracker: Tracker, models: Path, results: Path, compared: Collection[
 
 
 def _tracker_of(trained: Trained, tracker: Tracker) -> Tracker:
-    """The experiment of a model, which may be left over from another data set."""
+    """Find the experiment of a model, which may be left over from another data set."""
     tracker.must_answer()
     dataset = trained.card["dataset"]
     return tracker if dataset == tracker.dataset else Tracker(dataset)
@@ -136,7 +136,7 @@ def _row(tracker: Tracker, folder: Path, wanted: bool, digest: str, found: Any) 
 
 
 def described(record: RunRecord, origin: Origin) -> str:
-    """Everything that a run came from, and the commands that bring its files back."""
+    """Describe everything that a run came from, with the commands that bring its files back."""
     facts = {
         "run": f"{record.name} {record.run_id} ({record.status.lower()}, {record.started})",
         "experiment": record.experiment,
@@ -150,13 +150,16 @@ def described(record: RunRecord, origin: Origin) -> str:
     if not record.known:
         return "\n\n".join([*sections, _UNKNOWN])
     if origin.changed:
-        sections.append(f"{origin.source} holds other data now than this run read: only those bring its files back.")
+        sections.append(
+            f"{origin.source} holds other data now than this run read."
+            " Without the data that it read, its files will differ."
+        )
     sections.append("bring it back:\n" + "\n".join(f"  {command}" for command in commands(record, origin)))
     return "\n\n".join(sections)
 
 
 def commands(record: RunRecord, origin: Origin) -> list[str]:
-    """What to type, in an empty folder and with this environment, to have the files of a run again.
+    """List the commands that bring the files of a run back, in an empty folder and with this environment.
 
     Where a DVC remote has them, `dvc repro --pull` takes them from there; otherwise they are computed, to the
     same bytes on the same kind of processor.

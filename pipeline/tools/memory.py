@@ -32,7 +32,7 @@ def look(names: list[str], output: Path) -> str:
 
     cards = opening.cards(MODELS, names, TOKENIZER)
     if len({card["model"] for card in cards}) < len(cards):
-        raise InputError(f"one model of each cell can be set side by side. Received: {', '.join(names)}")
+        raise InputError(f"--models must name at most one model of each cell. Received: {', '.join(names)}")
     settings, dataset = cards[0]["settings"], cards[0]["dataset"]
     validation = TokenizedSplits.load(TOKENS).tokens["validation"]
     texts = clip(memory.sample(validation, memory.TEXTS), settings["max_tokens"], settings["keep"])

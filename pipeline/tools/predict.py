@@ -54,7 +54,9 @@ def read_texts(file: str, column: str, keep: list[str]) -> Iterator[pd.DataFrame
     path = Path(file)
     has_lines = file == "-" or path.suffix.lower() == ".txt"
     if keep and has_lines:
-        raise InputError(f"lines have no columns to keep. Received: --keep {' '.join(keep)}")
+        raise InputError(
+            f"--keep needs columns; .txt files and standard input have none. Received: --keep {' '.join(keep)}"
+        )
     if file == "-":
         yield from _read_lines(sys.stdin.buffer, column)
     elif path.suffix.lower() not in INPUTS:
@@ -137,7 +139,7 @@ def _parquet(path: Path, _: str) -> Iterator[Write]:
 
 
 def print_lines(texts: list[str], answers: pd.DataFrame) -> None:
-    """`label <tab> probability <tab> text`, the text on one line."""
+    """Print `label <tab> probability <tab> text`, the text on one line."""
     for text, answer in zip(texts, answers.to_dict("records"), strict=True):
         label = answer["label"]
         print(label, f"{answer[f'p_{label}']:.4f}", _as_text(" ".join(text.split())), sep="\t")
@@ -206,7 +208,7 @@ def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: 
     if bool(texts) == bool(file):
         raise InputError("expected either texts or --file; --help has examples")
     if keep and not output:
-        raise InputError("--keep needs --output, because what is printed is label, probability and text")
+        raise InputError("--keep needs --output: without it, only label, probability and text are printed")
     if output and output.suffix.lower() not in OUTPUTS:
         raise InputError(f"--output must end in {', '.join(OUTPUTS)}. Received: {output}")
     if output and file and output.resolve() == Path(file).resolve():
@@ -217,7 +219,7 @@ def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: 
 @click.argument("text", nargs=-1)
 @click.option("--file", help="CSV, TSV, JSONL or Parquet, or .txt with one text per line; - is standard input.")
 @click.option("--column", default="text", show_default=True, help="The column with the texts.")
-@click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the file to carry over.")
+@click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the file to copy to the output.")
 @click.option("--output", type=PATH, help="A .csv, .tsv, .jsonl or .parquet file. Default: print.")
 @MODEL
 def main(

@@ -61,7 +61,7 @@ class HeldOut:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over all of it: what else is in the data set, such as its training texts, has no part in it."""
+        """Compute the SHA-256 of the test split; the rest of the data set, such as training texts, does not count."""
         content = hashlib.sha256(json.dumps(self.label_names).encode())
         for text, label, group in zip(self.texts, self.labels.tolist(), self.groups.tolist(), strict=True):
             content.update(hashlib.sha256(valid_unicode(text).encode()).digest())
@@ -69,7 +69,7 @@ class HeldOut:
         return content.hexdigest()
 
     def answers(self, model: TextModel) -> np.ndarray:
-        """The probabilities that a model gives for the texts, (texts, classes).
+        """Ask a model for the probabilities of the texts, (texts, classes).
 
         Raises:
             InputError: it knows other labels.
@@ -78,15 +78,15 @@ class HeldOut:
         columns = [f"p_{name}" for name in self.label_names]
         if table.columns.tolist() != ["label", *columns]:
             known = ", ".join(name.removeprefix("p_") for name in table.columns[1:])
-            raise InputError(f"the labels are {', '.join(self.label_names)}, and the model knows {known}")
+            raise InputError(f"the model must know the labels {', '.join(self.label_names)}. Received: {known}")
         return table[columns].to_numpy()
 
     def compare(self, first: np.ndarray, second: np.ndarray) -> Difference:
-        """The accuracy of some probabilities, (texts, classes), minus that of others."""
+        """Subtract the accuracy of the second probabilities, (texts, classes), from that of the first."""
         return paired_difference(self._correct(first), self._correct(second), self.groups)
 
     def accuracy(self, probabilities: np.ndarray) -> Accuracy:
-        """Share of the texts that are right; the interval is over texts, whole groups at a time."""
+        """Compute the share of the texts that are right; the interval is over texts, whole groups at a time."""
         correct = self._correct(probabilities)
         against_nothing = paired_difference(correct, np.zeros_like(correct), self.groups)
         return Accuracy(against_nothing.mean, against_nothing.low, against_nothing.high, len(self.labels))
@@ -97,14 +97,14 @@ class HeldOut:
 
 
 def read_test_split(data: Path) -> HeldOut:
-    """Read what `preprocess` wrote."""
+    """Read the test split that `preprocess` wrote."""
     reviews = data / "reviews.parquet"
     texts = pd.concat(read_split(reviews, "test", ["text"]))["text"].tolist()
     return HeldOut(texts, np.load(data / "test_labels.npy"), read_groups(reviews), read_label_names(reviews))
 
 
 def candidate(wanted: str | None, models: Path, dataset: str, networks_only: bool) -> Trained:
-    """The model to promote: the one asked for, or the best on validation.
+    """Choose the model to promote: the one asked for, or the best on validation.
 
     Raises:
         InputError: there is none, it is of another data set, or the data changed since it was trained.
@@ -120,7 +120,7 @@ def candidate(wanted: str | None, models: Path, dataset: str, networks_only: boo
 
 
 def baseline_objection(answers: np.ndarray, trained: Trained, split: HeldOut) -> str | None:
-    """Why a candidate is not better than the baseline beside it by rule 2, or None.
+    """Say why a candidate is not better than the baseline beside it by rule 2; None if it is better.
 
     Raises:
         InputError: there is no baseline, or it learnt from other data.
@@ -147,7 +147,7 @@ def objection(
     if champion.digest != split.digest:
         digests = f"digest {champion.digest[:8] or 'unknown'}, now {split.digest[:8]}"
         why = f"the champion, {champion}, was tested on other texts ({digests}) and cannot be compared; "
-        why += "--without-comparison replaces it all the same"
+        why += "--without-comparison replaces it without a comparison"
         return why, ""
     difference = split.compare(answers, registry.test_predictions(champion))
     numbers = f"{_points(difference)} against {champion} on {len(split.labels):,} test texts"
@@ -198,7 +198,9 @@ def promote(
 
 def _fitting(trained: Trained, dataset: str) -> Trained:
     if trained.card["dataset"] != dataset:
-        raise InputError(f"{trained.folder} is of {trained.card['dataset']}, and params.yaml says {dataset}")
+        raise InputError(
+            f"{trained.folder} must be a model of {dataset}, as in params.yaml. Received: {trained.card['dataset']}"
+        )
     if changed := changed_inputs(trained):
         raise InputError(f"{', '.join(changed)} changed since {trained.folder} was trained: run `dvc repro`")
     return trained
@@ -240,7 +242,7 @@ def main(model: str | None, better_than_baseline: bool, without_comparison: bool
 def rollback() -> None:
     """Make the former champion the champion again.
 
-    Versions that were deleted or do not open any more are passed by.
+    Versions that were deleted or cannot be opened are skipped.
     """
     roll_back()
 
@@ -250,7 +252,7 @@ def roll_back() -> None:
     registry = Registry(read_params().dataset)
     with registry.locked():
         restored, deposed = registry.roll_back()
-    print(f"{registry.model}: {restored} is the champion again; {deposed} was")
+    print(f"{registry.model}: {restored} is the champion again, in place of {deposed}")
 
 
 if __name__ == "__main__":

@@ -78,12 +78,15 @@ def reproduce(given: dict[str, str]) -> int:
     if code == 0:
         print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
     elif changes:
-        print(f"params.yaml keeps {'; '.join(changes)}; `git checkout params.yaml` takes it back", file=sys.stderr)
+        print(
+            f"params.yaml keeps these changes: {'; '.join(changes)}. `git checkout params.yaml` undoes them",
+            file=sys.stderr,
+        )
     return code
 
 
 def repro(*options: str) -> int:
-    """Run `dvc repro`; its exit code."""
+    """Run `dvc repro`, and return its exit code."""
     # The stages start `python`: it has to be this one.
     command = [sys.executable, "-m", "dvc", "repro", *options]
     return subprocess.run(command, env={**os.environ, "PATH": search_path()}, check=False).returncode
@@ -101,8 +104,8 @@ def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Com
 def main(words: tuple[str, ...]) -> None:
     """Set parameters in params.yaml, then run the pipeline.
 
-    NAME is a parameter of params.yaml, by its full name (train.units) or its last one (units). `preset` sets all
-    parameters that presets.yaml has under a name. All names and values are checked before any work.
+    NAME is a parameter of params.yaml, by its full name (train.units) or its last one (units). `preset=strong` sets all
+    parameters of the preset `strong` in presets.yaml. All names and values are checked before any work.
 
     \b
     Examples:
@@ -117,7 +120,7 @@ def main(words: tuple[str, ...]) -> None:
         with FileLock(LOCK, timeout=0):
             sys.exit(reproduce(given))
     except Timeout:
-        raise InputError("a pipeline runs in this folder already; params.yaml is left to it. Wait, or clone") from None
+        raise InputError("a pipeline runs in this folder already. Wait until it ends, or use another clone") from None
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ _TEMPORARY, _LOCK = "_temporary", "_lock"
 
 
 def find_files(source: Path) -> list[Path]:
-    """The Parquet files of the input, in the order of their names.
+    """Find the Parquet files of the input, in the order of their names.
 
     Raises:
         InputError: there are none.
@@ -98,10 +98,10 @@ def begin(output: Path, manifest: dict[str, Any]) -> None:
         changed = [name for name, value in manifest.items() if before.get(name) != value]
         if changed:
             raise InputError(
-                f"{output} was begun with another {' and '.join(changed)}; name another --output, or remove it"
+                f"{output} was begun with other settings ({', '.join(changed)}). Choose another --output, or remove it"
             )
     elif any(entry.name != _LOCK for entry in output.iterdir()):
-        raise InputError(f"--output must be a new or empty folder, or one that this began. Received: {output}")
+        raise InputError(f"--output must be a new or empty folder, or the output of a stopped run. Received: {output}")
     else:
         unfinished = output / f"{_TEMPORARY}.json"
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -115,7 +115,7 @@ def check_spark() -> None:
         InputError: it, or Java, is not there.
     """
     if find_spec("pyspark") is None:
-        raise InputError("Spark is not installed; `make score` does it, from requirements-spark.lock")
+        raise InputError("Spark is not installed; `make score` installs it, from requirements-spark.lock")
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise InputError("Spark needs Java 17 or newer, and there is no java on the path")
 
@@ -173,9 +173,9 @@ def _alone(output: Path) -> Iterator[None]:
 
 @click.command(cls=Tool)
 @click.option("--input", "source", type=PATH, required=True, help="A folder of .parquet files, or one file.")
-@click.option("--output", type=PATH, required=True, help="A folder.")
+@click.option("--output", type=PATH, required=True, help="A new folder, or that of a stopped run.")
 @click.option("--column", default="text", show_default=True, help="The column with the texts.")
-@click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the input to carry over.")
+@click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the input to copy to the output.")
 @click.option("--partitions", type=int, help="Number of parts, written one by one. Default: one per file.")
 @MODEL
 @click.option("--master", default="local[*]", show_default=True, help="Address of Spark; local[*] is this machine.")

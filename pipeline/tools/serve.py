@@ -31,7 +31,7 @@ from pipeline.tools.arguments import MODEL, Tool, where
 
 
 def make_app(model: TextModel, hosts: list[str]) -> Starlette:
-    """The server as an ASGI application.
+    """Make the server as an ASGI application.
 
     Args:
         model: answers.
@@ -64,7 +64,7 @@ def make_app(model: TextModel, hosts: list[str]) -> Starlette:
 
 
 async def _body(request: Request) -> bytes:
-    """The body, or of one that is too long just as much as shows that: the rest is read and dropped.
+    """Read the body; of one that is too long, keep just enough to show that, and drop the rest.
 
     A client that was cut off while it still sends would see a broken connection, and no sentence.
     """
@@ -90,11 +90,13 @@ async def _unknown(_: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this; its log says why")
+    return _problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed to answer this request; its log has the reason"
+    )
 
 
 def _problem(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
-    """As MLflow shows what went wrong."""
+    """Answer with an error in the form that MLflow gives it."""
     return JSONResponse({"error_code": HTTPStatus(status).name, "message": sentence}, status, headers)
 
 

@@ -19,9 +19,9 @@ _NEAR = ("localhost", "127.0.0.1", "[[]::1]", "192.168.*", "10.*", *(f"172.{bloc
 
 
 def allowed_hosts(host: str) -> list[str]:
-    """What may stand in the address of a request, or MLflow says 403: its own list lacks the names of this machine.
+    """List the hosts that a request may name: MLflow answers others with 403, and does not know this machine's names.
 
-    Not every name: a page elsewhere could let its own lead here (DNS rebinding).
+    Not every host is allowed: a page elsewhere could let its own name lead here (DNS rebinding).
     """
     ours = f"[[]{host}]" if ":" in host else host  # a pattern: the bracket of an IPv6 address stands in brackets
     names = dict.fromkeys((*_NEAR, ours, socket.gethostname(), socket.getfqdn()))

@@ -51,7 +51,7 @@ _METRICS = METRICS.as_posix()  # as dvc.lock has it
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one output of one stage came out. `expected` and `came` are hashes as in dvc.lock."""
+    """Result for one output of one stage. `expected` and `came` are hashes as in dvc.lock."""
 
     stage: str
     output: str
@@ -88,7 +88,9 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
     expected = {key: digest for key, digest in _outputs(lock).items() if key[0] in ran}
     missing = sorted(ran - {name for name, _ in expected})
     if missing:
-        raise InputError(f"dvc.lock at {revision} records no results of {', '.join(missing)}: run `make repro`, commit")
+        raise InputError(
+            f"dvc.lock at {revision} records no results of {', '.join(missing)}: run `make repro` and commit"
+        )
     reference = DVCFileSystem(str(root), rev=revision)
     changed = {name for (name, output), digest in came.items() if expected.get((name, output)) != digest}
     judged = {name: _judge(name, came, clone, reference, tolerance) for name in changed}
@@ -118,7 +120,7 @@ def _check_params(lock: Any, clone: Path, revision: str) -> None:
             if now != recorded:
                 raise InputError(
                     f"dvc.lock at {revision} was made with other parameters: {name} was {recorded} for {stage}, and"
-                    f" params.yaml there says {now}; run `make repro` and commit all that it changes"
+                    f" it is {now} in params.yaml there; run `make repro` and commit all changes"
                 )
 
 
@@ -254,8 +256,10 @@ def _recorded_environment(root: Path, revision: str) -> dict[str, str]:
 @click.command(cls=Tool)
 @click.option("--stage", help="A stage of dvc.yaml, such as train@lstm-1. Default: all.")
 @click.option("--revision", default="HEAD", show_default=True, help="The commit to verify.")
-@click.option("--tolerance", default=0.005, show_default=True, help="The difference that two metrics may have.")
-@click.option("--keep", is_flag=True, help="Leave the clone for a look.")
+@click.option(
+    "--tolerance", default=0.005, show_default=True, help="Largest difference of a metric that counts as equal."
+)
+@click.option("--keep", is_flag=True, help="Keep the clone.")
 def main(stage: str | None, revision: str, tolerance: float, keep: bool) -> None:
     """Prove that a commit gives the results that its dvc.lock records.
 
@@ -276,7 +280,7 @@ def main(stage: str | None, revision: str, tolerance: float, keep: bool) -> None
         if not keep:
             shutil.rmtree(folder)
     rows = [(v.stage, v.output, v.expected[:8], v.came[:8], v.verdict) for v in verdicts]
-    table = tabulate(rows, headers=["stage", "output", "in dvc.lock", "came", ""], disable_numparse=True)
+    table = tabulate(rows, headers=["stage", "output", "in dvc.lock", "here", "result"], disable_numparse=True)
     print(f"\n{table}\n\n{_sides(root, revision)}")
     counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT, UNKNOWN)}
     summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)

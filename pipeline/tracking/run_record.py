@@ -17,7 +17,7 @@ def environment_of(run: Run) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Where a run comes from, as MLflow knows it.
+    """Origin of a run, as MLflow knows it.
 
     Attributes:
         stage: the stage of dvc.yaml that makes its files again, such as `train@lstm-1`.
@@ -59,7 +59,7 @@ class RunRecord:
 
     @classmethod
     def of(cls, run: Run, store: str, dataset: str, dependencies: dict[str, str]) -> "RunRecord":
-        """Take from a run what its tags and inputs say.
+        """Read the record of a run from its tags and inputs.
 
         Args:
             run: as MLflow gives it.
