@@ -21,6 +21,13 @@ from pipeline.trained.watching import Watcher
 
 ROOT = Path(__file__).parent.parent
 
+# The first lines of code that must not find this project, which the environment of the tests has installed.
+WITHOUT_PROJECT = """\
+import importlib.util, sys
+sys.meta_path[:] = [one for one in sys.meta_path if not getattr(one, "__module__", "").startswith("__editable__")]
+assert importlib.util.find_spec("pipeline") is None
+"""
+
 TINY_PARAMS = """\
 dataset: tiny
 models: [lstm, gru]

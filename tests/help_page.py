@@ -6,13 +6,14 @@ python -m tests.help_page > docs/commands.md
 from click.testing import CliRunner
 
 from pipeline.__main__ import COMMANDS, main
+from pipeline.core.command import HELP_OPTIONS
 
 REWRITE = "python -m tests.help_page > docs/commands.md"
 
 
 def help_of(*words: str) -> str:
     """Show the help of a command as in a terminal of 100 columns."""
-    result = CliRunner().invoke(main, [*words, "--help"], terminal_width=100, help_option_names=["-h", "--help"])
+    result = CliRunner().invoke(main, [*words, "--help"], terminal_width=100, help_option_names=HELP_OPTIONS)
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -65,11 +65,11 @@ def test_what_changes_no_word_changes_no_answer(models: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_more_praise_raises_and_more_blame_lowers_the_answer(models: Path, name: str) -> None:
+def test_a_text_that_goes_on_with_praise_is_above_the_same_with_blame(models: Path, name: str) -> None:
     """Direction: the mean over several beginnings, since one text may have its own mind."""
     beginnings = ["a story about a family.", "the second film of the year.", "it is long.", "the music fits."]
-    plain, better, worse = (
-        praised(models / name, [f"{beginning} {end}".strip() for beginning in beginnings]).mean()
-        for end in ("", "i loved it, a warm and clever film", "i hated it, a dull and clumsy film")
+    better, worse = (
+        praised(models / name, [f"{beginning} {end}" for beginning in beginnings]).mean()
+        for end in ("i loved it, a warm and clever film", "i hated it, a dull and clumsy film")
     )
-    assert worse < plain < better
+    assert worse < better - 0.1

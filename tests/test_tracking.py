@@ -20,7 +20,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import clean_environment, tiny_reviews, train_params
+from conftest import WITHOUT_PROJECT, clean_environment, tiny_reviews, train_params
 from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
@@ -590,8 +590,7 @@ def test_the_logged_model_loads_where_this_project_is_not(
 def predict_elsewhere(model: Path, afterwards: str = "pass") -> list[list[Any]]:
     """What a logged model answers to `TEXTS` in a process that cannot import this project: label, probabilities."""
     code = (
-        "import importlib.util, mlflow, pandas, sys\n"
-        "assert importlib.util.find_spec('pipeline') is None\n"
+        f"{WITHOUT_PROJECT}import mlflow, pandas\n"
         f"model = mlflow.pyfunc.load_model({str(model)!r})\n"
         f"print(model.predict(pandas.DataFrame({{'text': {TEXTS!r}}})).to_json(orient='values'))\n{afterwards}\n"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+HELP_OPTIONS = ["-h", "--help"]
 PATH = click.Path(path_type=Path)  # of an option or argument
 
 
@@ -29,7 +30,7 @@ def run(main: click.Command) -> None:
     A command line that is not understood gives exit code 2, as everywhere.
     """
     with clear_errors():
-        main.main(standalone_mode=False, help_option_names=["-h", "--help"])
+        main.main(standalone_mode=False, help_option_names=HELP_OPTIONS)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pipeline.core.command import did_you_mean
+from pipeline.core.command import HELP_OPTIONS, did_you_mean
 
 _OF_MAKE = ("ALL", "COVERAGE", "GPU", "PYTHON", "UV", "VENV")  # variables that are for make itself
 _WORD = re.compile(r"(?:\\.|[^\\ ])+", re.DOTALL)
@@ -54,6 +54,10 @@ def from_make(overrides: str) -> list[str]:
 
 class Tool(click.Command):
     """A command that takes `NAME=value` for its options, and several words behind an option that may be repeated."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("context_settings", {"help_option_names": HELP_OPTIONS})
+        super().__init__(*args, **options)
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Read the words of a command line.

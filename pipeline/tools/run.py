@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 from filelock import FileLock, Timeout
 
-from pipeline.core.command import InputError, run, search_path
+from pipeline.core.command import HELP_OPTIONS, InputError, run, search_path
 from pipeline.core.params import parameter_names, read_params, read_preset, set_params
 from pipeline.reporting.stamp import REPORT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
@@ -99,7 +99,7 @@ def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Com
     return [CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": HELP_OPTIONS})
 @click.argument("words", metavar="[NAME=VALUE]...", nargs=-1, type=click.UNPROCESSED, shell_complete=complete)
 def main(words: tuple[str, ...]) -> None:
     """Set parameters in params.yaml, then run the pipeline.
