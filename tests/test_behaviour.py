@@ -70,6 +70,6 @@ def test_a_text_that_goes_on_with_praise_is_above_the_same_with_blame(models: Pa
     beginnings = ["a story about a family.", "the second film of the year.", "it is long.", "the music fits."]
     better, worse = (
         praised(models / name, [f"{beginning} {end}" for beginning in beginnings]).mean()
-        for end in ("i loved it, a warm and clever film", "i hated it, a dull and clumsy film")
+        for end in ("i loved every minute, a warm and clever story", "i hated every minute, a cold and clumsy story")
     )
     assert worse < better - 0.1

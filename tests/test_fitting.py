@@ -97,6 +97,7 @@ def test_texts_moved_by_nothing_train_as_if_there_were_none() -> None:
         np.testing.assert_allclose(weights, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_network_trained_on_moved_texts_withstands_them() -> None:
     """Each is moved the way that is worst for it, as far as the one was trained on."""
     import tensorflow as tf
