@@ -96,7 +96,8 @@ def test_without_a_champion_the_best_on_validation_answers(trained_project: Proj
 
 def test_standard_input_is_one_text_per_line(project: Project) -> None:
     result = subprocess.run(
-        [*COMMAND, "--file", "-", "--model", "baseline"], cwd=project.root, env=clean_environment(), capture_output=True, check=True,
+        [*COMMAND, "--file", "-", "--model", "baseline"],
+        cwd=project.root, env=clean_environment(), capture_output=True, check=True,
         input="\ufeffthe acting is superb\r\n\n这部电影 😀\n".encode() + b"\xff\xfe not utf-8",
     )  # fmt: skip
     texts = [line.split("\t")[2] for line in result.stdout.decode().splitlines()]
