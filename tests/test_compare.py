@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Project, commit_all
-from test_end_to_end import MODELS, runs_of
+from runs import MODELS, runs_of
 
 from pipeline.comparison.statistics import Difference
 from pipeline.core.command import InputError

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, imports
 from ruamel.yaml import YAML
-from test_project_files import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, imports
 
 from pipeline.core.params import read_params
 from pipeline.networks import building

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from archives import imdb_archive, imdb_files
 from conftest import ROOT, TINY_PARAMS, clean_environment
-from test_sources import imdb_archive, imdb_files
 
 from pipeline.core.command import InputError
 from pipeline.corpus.sources import Reviews, content_sha256, read_source

@@ -11,18 +11,10 @@ import pytest
 from conftest import Project, commit_all
 from filelock import FileLock
 from mlflow.entities import Run
+from runs import MODELS, runs_of
 
 from pipeline.core.hashes import md5
 from pipeline.tracking.store import FINGERPRINT
-
-MODELS = ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"]
-
-
-def runs_of(project: Project) -> list[Run]:
-    client = mlflow.MlflowClient(project.store)
-    experiment = client.get_experiment_by_name("gatewise-tiny")
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
 
 
 def names(runs: list[Run]) -> list[str]:

@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from archives import backwards, imdb_archive, imdb_files
 from conftest import ROOT, clean_environment
-from test_sources import backwards, imdb_archive, imdb_files
 
 from pipeline.core.command import InputError
 from pipeline.corpus.fetching import fetch

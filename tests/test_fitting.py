@@ -3,41 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from conftest import Listener, train_params
+from conftest import Listener
+from small_texts import VOCABULARY, log_loss, praising_texts, random_texts, settings
 
 from pipeline.core.command import InputError
-from pipeline.core.params import TrainParams
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.tokens.batches import pad
-from pipeline.tokens.ragged import Tokens, from_lists
-
-VOCABULARY = 10
-
-
-def settings(**changes: object) -> TrainParams:
-    values = {"embedding_dim": 6, "dropout": 0.0, "learning_rate": 0.05, "epochs": 12, "patience": 0}
-    return train_params(**{**values, **changes})
-
-
-def random_texts(count: int, longest: int) -> tuple[Tokens, np.ndarray]:
-    """Words and labels that have nothing to do with each other."""
-    rng = np.random.default_rng(count)
-    texts = [rng.integers(1, VOCABULARY, rng.integers(1, longest + 1)).tolist() for _ in range(count)]
-    return from_lists(texts), rng.integers(0, 2, count).astype(np.int32)
-
-
-def praising_texts(longest: int) -> tuple[Tokens, np.ndarray]:
-    """Word 2 is in every text of class 1 and in no other, once and anywhere."""
-    rng = np.random.default_rng(longest)
-    texts = [rng.integers(3, VOCABULARY, rng.integers(1, longest + 1)) for _ in range(64)]
-    for text in texts[1::2]:
-        text[rng.integers(len(text))] = 2
-    return from_lists([text.tolist() for text in texts]), np.array([0, 1] * 32, np.int32)
-
-
-def log_loss(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> float:
-    return float(-np.log(networks.predict(model, tokens)[np.arange(len(labels)), labels]).mean())
 
 
 @pytest.mark.parametrize(("epochs", "patience"), [(40, 2), (6, 20)], ids=["stopped early", "out of epochs"])

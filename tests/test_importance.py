@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from samples import random_network
-from test_gates import TEXT, in_numpy, strong_network
+from strong_networks import TEXT, in_numpy, strong_network
 
 from pipeline import cells
 from pipeline.inside import numpy_network as gates

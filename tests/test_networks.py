@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from test_fitting import VOCABULARY, log_loss, praising_texts, random_texts, settings
+from small_texts import VOCABULARY, log_loss, praising_texts, random_texts, settings
 
 from pipeline import cells
 from pipeline.networks import building, networks

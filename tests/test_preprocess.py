@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from archives import backwards, imdb_archive, imdb_files
 from conftest import ROOT, TINY_PARAMS, TINY_SOURCE, clean_environment, tiny_reviews
-from test_sources import backwards, imdb_archive, imdb_files
 from tokenizers import Tokenizer
 
 from pipeline.core.command import InputError

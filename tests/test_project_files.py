@@ -6,14 +6,11 @@ import re
 import shlex
 import subprocess
 import sys
-import warnings
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-from _pytest.config import parse_warning_filter
 from conftest import ROOT, Project
+from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, all_imports, imported_names, imports
 from ruamel.yaml import YAML
 
 from pipeline.__main__ import main
@@ -21,44 +18,7 @@ from pipeline.core.params import parameter_names, read_params
 from pipeline.tools.arguments import from_make
 from pipeline.tools.run import parse
 
-DVC: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
-STAGES = list(DVC["stages"])
-PIPELINE_FILES = sorted((ROOT / "pipeline").rglob("*.py"))
 LIGHT_STAGES = ["download", "preprocess"]
-
-
-@cache
-def imports(path: Path) -> set[Path]:
-    """The files of this project that a file names in import statements."""
-    names = imported_names(path)
-    found = {ROOT / f"{name.replace('.', '/')}.py" for name in names}
-    found |= {ROOT / name.replace(".", "/") / "__init__.py" for name in names}
-    return {file for file in found if file.is_file()}
-
-
-@cache
-def imported_names(path: Path) -> set[str]:
-    """The modules, and what is taken from them, that a file names in import statements."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
-@cache
-def all_imports(path: Path, left_out: frozenset[Path] = frozenset()) -> set[Path]:
-    """The same as `imports`, with what the imported files import in turn; what is left out is not followed."""
-    found: set[Path] = set()
-    waiting = [path]
-    while waiting:
-        file = waiting.pop()
-        if file not in found and file not in left_out:
-            found.add(file)
-            waiting += imports(file)
-    return found
 
 
 def params_read(code: str) -> set[str]:
@@ -89,12 +49,6 @@ def text_commands(markdown: str) -> list[str]:
     return [command.partition("  #")[0].strip() for command in commands]
 
 
-# Who a stage tells what it does. Nothing there can change a byte of an output, so DVC need not know of it.
-WATCHING = {
-    "train": "pipeline/tracking/watching.py",
-    "baseline": "pipeline/tracking/watching.py",
-    "evaluate": "pipeline/tracking/publishing.py",
-}
 CELLS = "pipeline/cells/${item.model}.py"  # which one, the matrix says
 
 
@@ -129,21 +83,6 @@ def test_each_stage_declares_exactly_the_parameters_that_it_reads(stage: str) ->
     assert set(DVC["stages"][stage].get("params", [])) == params_read((ROOT / "pipeline" / f"{stage}.py").read_text())
 
 
-@pytest.mark.parametrize(
-    ("code", "read"),
-    [
-        ("f(params.train.units, params.dataset)", {"train.units", "dataset"}),
-        ("settings = params.data; settings.batch_size", {"datasets.${dataset}"}),
-        ("params.data.batch_size; g(params.train)", {"datasets.${dataset}.batch_size", "train"}),
-        ("for name in params.networks: name.upper()", {"models", "seeds"}),
-    ],
-)
-def test_what_a_script_reads_is_seen(code: str, read: set[str]) -> None:
-    assert params_read(code) == read
-    with pytest.raises(AssertionError, match="handed on whole"):
-        params_read(f"{code}; h(params)")
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_path_of_a_command_is_a_dep_or_leads_to_one_or_is_an_out(stage: str) -> None:
     content = DVC["stages"][stage]
@@ -166,13 +105,6 @@ def test_params_yaml_is_valid_and_has_a_folder_for_every_data_set() -> None:
     params = read_params(ROOT / "params.yaml")
     for name in params.datasets:
         assert (ROOT / "data" / "sources" / name / "source.yaml").is_file()
-
-
-# From the ground up: a folder imports from those before it, and from no other. ARCHITECTURE.md has the same order.
-FLOORS = [
-    "cells", "core", "corpus", "tokens", "trained", "networks", "linear", "inside", "comparison", "reporting",
-    "explaining", "packaging", "tracking", "serving",
-]  # fmt: skip
 
 
 def floor(file: Path) -> int:
@@ -256,28 +188,6 @@ def gatewise_fits(words: list[str]) -> None:
         known = {*parameter_names(ROOT / "params.yaml"), "preset"}
         known |= {known_name.rpartition(".")[2] for known_name in known}
         assert set(parse(rest)) <= known, rest
-
-
-@pytest.mark.parametrize(
-    ("command", "fitting"),
-    [
-        ("dvc exp run -S train.units=32", True),
-        ("dvc expo run", False),
-        ("dvc params diff --everything", False),
-        ("mlflow run . --env-manager local -P units=32", True),
-        ("mlflow run . --environment local", False),
-        ("mlflow ruin .", False),
-        ("gatewise run dataset=imdb preset=strong train.units=32", True),
-        ("gatewise run unit=32", False),
-        ("gatewise predict --fil x", False),
-        ("gatewise explain TEXT=good MODELS=lstm-1", True),
-        ("gatewise explain", False),
-        ("gatewise --help", True),
-        ("gatewise prodict", False),
-    ],
-)
-def test_commands_of_others_are_parsed_as_they_would(command: str, fitting: bool) -> None:
-    assert fits(command.split()) == fitting
 
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")]
@@ -404,12 +314,3 @@ def test_the_stages_of_mlproject_are_those_of_dvc() -> None:
     entry_points = YAML(typ="safe").load((ROOT / "MLproject").read_text())["entry_points"]
     for stage, content in DVC["stages"].items():
         assert entry_points[stage]["command"].strip() == content["cmd"].strip().replace("${item.", "{")
-
-
-def test_only_deprecated_calls_of_our_own_fail_a_test(pytestconfig: pytest.Config) -> None:
-    with warnings.catch_warnings():
-        for line in pytestconfig.getini("filterwarnings"):
-            warnings.filterwarnings(*parse_warning_filter(line, escape=False))
-        warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, module="keras.pipeline")
-        with pytest.raises(DeprecationWarning):
-            warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, module="pipeline.tokens.tokenizer")

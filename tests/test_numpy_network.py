@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 from conftest import Project, train_params
+from strong_networks import TEXT, VOCABULARY, in_numpy, strong_network
 
 from pipeline import cells
 from pipeline.core.command import InputError
@@ -15,9 +15,6 @@ from pipeline.inside.numpy_network import Network, log_odds, log_odds_slopes
 from pipeline.networks import building, networks
 from pipeline.tokens.ragged import from_lists
 from pipeline.tokens.tokenized import TokenizedSplits
-
-VOCABULARY = 12
-TEXT = np.array([3, 7, 1, 7, 9, 2, 4])
 
 # Every cell, number of layers, direction, pooling and number of classes meets every other one.
 BUILDS = [
@@ -32,27 +29,6 @@ BUILDS = [
         *([("gru", 1, False), ("lstm", 1, True)] if pooling in ("last", "attention") else []),
     ]
 ]
-
-
-def strong_network(
-    cell: str,
-    classes: int = 2,
-    pooling: str = "max",
-    layers: int = 1,
-    bidirectional: bool = False,
-) -> keras.Model:
-    """Random weights, large enough that the gates open and shut, and biases that are not zero."""
-    networks.seed_everything(3)
-    build = {"pooling": pooling, "layers": layers, "bidirectional": bidirectional}
-    settings = train_params(embedding_dim=4, units=3, **build)
-    model = building.build(cell, VOCABULARY, classes, settings)
-    rng = np.random.default_rng(4)
-    model.set_weights([3 * weight + rng.normal(0, 0.5, weight.shape) for weight in model.get_weights()])
-    return model
-
-
-def in_numpy(model: keras.Model, pooling: str = "max") -> Network:
-    return Network.from_weights(networks.weights(model), pooling)
 
 
 @pytest.mark.parametrize(("cell", "layers", "bidirectional", "pooling", "classes"), BUILDS)

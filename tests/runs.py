@@ -1,0 +1,14 @@
+"""The runs of the trained project in MLflow."""
+
+import mlflow
+from conftest import Project
+from mlflow.entities import Run
+
+MODELS = ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"]
+
+
+def runs_of(project: Project) -> list[Run]:
+    client = mlflow.MlflowClient(project.store)
+    experiment = client.get_experiment_by_name("gatewise-tiny")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
