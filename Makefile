@@ -108,7 +108,7 @@ endif
 $(VENV)/.runtime: $(RUNTIME_LOCK) pyproject.toml | $(VENV)/bin/python
 	@echo "installing $(RUNTIME_LOCK) into $(VENV) (once; $(DURATION))"
 	@$(INSTALL) -r $(RUNTIME_LOCK)
-	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
 $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime

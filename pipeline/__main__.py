@@ -106,10 +106,15 @@ def main(make: str) -> None:
     """
 
 
+def _is_ours(code: Path) -> bool:
+    """Tell if a folder `pipeline` is one of this project: others have that name, too."""
+    return (code / "cells").is_dir() or (code / "parts").is_dir()
+
+
 def gatewise() -> None:
     """Run the command with the code of the current folder, if that is another clone than the installed one."""
     code = Path.cwd() / "pipeline"
-    if (code.parent / "dvc.yaml").exists() and code.exists() and not code.samefile(Path(__file__).parent):
+    if (code.parent / "dvc.yaml").exists() and _is_ours(code) and not code.samefile(Path(__file__).parent):
         if not (code / "__main__.py").exists():
             sys.exit(f"error: {code.parent} has an older version, which has no command gatewise; use make there")
         os.execv(sys.executable, [sys.executable, "-m", "pipeline", *sys.argv[1:]])

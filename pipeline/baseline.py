@@ -105,8 +105,9 @@ def main(reviews: Path, output: Path) -> None:
     check_files(reviews)
     check_ours(output, FILES)
     params = read_params()
-    with watching(output.name, "baseline") as watcher:
-        watcher.started({"dataset": params.dataset, "model": BASELINE, "seed": None, "settings": {}})
+    asked: dict[str, Any] = {"dataset": params.dataset, "model": BASELINE, "seed": None, "settings": {}}
+    with watching(output.name, "baseline", asked) as watcher:
+        watcher.started()
         trained = fit_baseline(reviews, params.baseline, output)
         must_be_unchanged((params.dataset, params.baseline), lambda now: (now.dataset, now.baseline))
         trained.card.update(dataset=params.dataset, inputs={reviews.as_posix(): md5(reviews)})

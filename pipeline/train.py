@@ -55,7 +55,7 @@ def train(
         max_tokens: longer texts are cut.
         batch_size: texts per step of training.
         output: the folder to write.
-        watcher: is told of every batch and epoch.
+        watcher: is told when it begins, and of every batch and epoch.
 
     Returns:
         All that belongs into `output`; the network is there already, `save` writes the rest.
@@ -105,8 +105,7 @@ def main(model: str, seed: int, tokens: Path, tokenizer: Path, embeddings: Path,
     splits, vectors = TokenizedSplits.load(tokens), WordVectors.load(embeddings)
     asked = {"dataset": params.dataset, "model": model, "seed": seed}
     asked["settings"] = card_settings(settings, max_tokens, batch_size, splits.vocabulary_size)
-    with watching(output.name, "train") as watcher:
-        watcher.started(asked)
+    with watching(output.name, "train", asked) as watcher:
         trained = train(model, seed, splits, vectors, settings, max_tokens, batch_size, output, watcher)
         must_be_unchanged(
             (params.dataset, max_tokens, batch_size, settings),

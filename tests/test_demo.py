@@ -26,7 +26,7 @@ from pipeline.serving.selection import open_trained
 from pipeline.tools.demo import LONGEST, Entry, best_of_each, make_app
 from pipeline.tracking.paths import MODELS
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+BROWSER = (shutil.which("chromium") or shutil.which("google-chrome")) if shutil.which("chromedriver") else None
 
 
 class Parrot:
@@ -170,7 +170,7 @@ def browser(tmp_path: Path) -> Iterator[WebDriver]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
+@pytest.mark.skipif(BROWSER is None, reason="no chromium with its driver here")
 def test_who_types_a_review_and_clicks_reads_the_answers_of_all_three(
     demo: str, browser: WebDriver, trained_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Project
+from conftest import ROOT, Project, commit_all, make_project
 from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, all_imports, imported_names, imports
 from ruamel.yaml import YAML
 
@@ -314,3 +314,26 @@ def test_the_stages_of_mlproject_are_those_of_dvc() -> None:
     entry_points = YAML(typ="safe").load((ROOT / "MLproject").read_text())["entry_points"]
     for stage, content in DVC["stages"].items():
         assert entry_points[stage]["command"].strip() == content["cmd"].strip().replace("${item.", "{")
+
+
+def test_data_that_dvc_knows_stay_and_travel_with_plain_push_and_pull(tmp_path: Path) -> None:
+    """DVC takes `/data/*` in .gitignore for the folder itself, and would neither see nor keep what is below it."""
+    project = make_project(tmp_path / "project")
+    mine = project.root / "data" / "sources" / "mine"
+    mine.mkdir()
+    (mine / "source.yaml").write_text("format: files\n")
+    (mine / "r.csv").write_text("text,label\ngood,a\nbad,b\n")
+    assert "r.csv" not in project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
+    project.run("dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    project.run("dvc", "add", "data/sources/mine/r.csv")
+    commit_all(project, "data")
+    assert "r.csv\n" not in project.run("git", "ls-files").stdout
+    assert "1 file pushed" in project.run("dvc", "push", "data/sources/mine/r.csv.dvc").stdout
+    project.run("dvc", "checkout", "data/sources/mine/r.csv.dvc")
+    assert "Everything is up to date" in project.run("dvc", "push", check=False).stdout or (mine / "r.csv").exists()
+    project.run("dvc", "gc", "--workspace", "--force")
+    assert (mine / "r.csv").exists()
+    clone = tmp_path / "clone"
+    project.run("git", "clone", "--quiet", str(project.root), str(clone))
+    project.run("dvc", "pull", "--allow-missing", cwd=clone)
+    assert (clone / "data/sources/mine/r.csv").read_text() == (mine / "r.csv").read_text()

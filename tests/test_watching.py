@@ -5,9 +5,10 @@ import inspect
 import json
 import random
 import socket
+import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ from pipeline.tokens.ragged import from_lists
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tokens.tokenizer import train_tokenizer
 from pipeline.tokens.wordvectors import WordVectors
-from pipeline.trained.watching import Watcher
+from pipeline.trained.watching import Harmless, Watcher
 
 EVENTS = ["started", "batch", "epoch", "finished"]
 
@@ -42,8 +43,17 @@ class Hostile(Watcher):
         random.random()
         keras.random.normal((3,))
 
-    def started(self, asked: Mapping[str, Any]) -> None:
+    def started(self) -> None:
         self._spoil("started")
+        keras.config.set_floatx("float16")
+        keras.config.set_floatx("float32")
+        threading.Thread(target=self._draw, daemon=True).start()
+
+    def _draw(self) -> None:
+        """Draw all the time, as a thread of a library may do whenever its server answers."""
+        while "finished" not in self.heard:
+            random.random()
+            time.sleep(0.001)
 
     def batch(self, batch: int, batches: int) -> None:
         self._spoil("batch")
@@ -55,6 +65,7 @@ class Hostile(Watcher):
 
     def finished(self, folder: Path) -> None:
         self._spoil("finished")
+        raise RuntimeError("a bug in what watches")
 
 
 class Saboteur(Watcher):
@@ -84,7 +95,7 @@ def train_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Wa
     def train(watcher: Watcher | None) -> str:
         with monkeypatch.context() as patch:
             if watcher is not None:
-                patch.setattr(stage, "watching", lambda *_: _context(watcher))
+                patch.setattr(stage, "watching", lambda *_: _context(Harmless(watcher)))
             run(stage.main)
         return folder_md5(Path("lstm-1"))
 
@@ -103,7 +114,10 @@ class _context:  # noqa: N801 (a context manager of a given value, as contextlib
 
 
 def test_the_model_folder_has_the_same_bytes_whoever_watches(
-    train_again: Callable[[Watcher | None], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train_again: Callable[[Watcher | None], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     nobody = train_again(Watcher())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -116,6 +130,7 @@ def test_the_model_folder_has_the_same_bytes_whoever_watches(
     hostile = Hostile()
     assert train_again(hostile) == nobody
     assert hostile.heard == set(EVENTS)
+    assert "training goes on unwatched: RuntimeError: a bug in what watches" in capsys.readouterr().err
     assert train_again(Saboteur()) != nobody
 
 
@@ -132,7 +147,10 @@ def test_no_option_lets_a_watcher_in() -> None:
         fit(model, (texts, labels), (texts, labels), settings, 8, 3, watcher)
         return list(model.get_weights())
 
-    for one, other in zip(weights(Watcher()), weights(Hostile()), strict=True):
+    hostile = Hostile()
+    expected, found = weights(Watcher()), weights(hostile)
+    hostile.heard.add("finished")
+    for one, other in zip(expected, found, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

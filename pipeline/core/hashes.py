@@ -2,7 +2,12 @@
 
 import hashlib
 import json
+from fnmatch import fnmatch
 from pathlib import Path
+
+# As in .dvcignore; a test compares with DVC.
+_FOLDERS = {"__pycache__", ".ipynb_checkpoints"}
+_FILES = ("*~", ".#*", "#*#", ".*.sw?", ".DS_Store")
 
 
 def md5(path: Path) -> str:
@@ -20,11 +25,15 @@ def sha256(path: Path) -> str:
 def folder_md5(folder: Path) -> str:
     """Hash a folder as DVC does in dvc.lock: the list of its files, each with its hash.
 
-    What Python compiled is left out, as .dvcignore says.
+    What Python compiles and editors leave is left out, as .dvcignore says.
     """
-    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    files = [(path.relative_to(folder), path) for path in paths]
+    files = [(path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file()]
+    files = [(relative, path) for relative, path in files if not _is_ignored(relative)]
     listed = [{"md5": md5(path), "relpath": relative.as_posix()} for relative, path in files]
     listed.sort(key=lambda entry: entry["relpath"])
     digest = hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False)
     return f"{digest.hexdigest()}.dir"
+
+
+def _is_ignored(path: Path) -> bool:
+    return not _FOLDERS.isdisjoint(path.parts[:-1]) or any(fnmatch(path.name, pattern) for pattern in _FILES)

@@ -1,6 +1,7 @@
 """Read params.yaml into typed objects: validated here, once, for every stage and tool."""
 
 import io
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,10 @@ from pipeline.core.command import InputError, did_you_mean
 PARAMS_FILE = Path("params.yaml")
 PRESETS_FILE = Path("presets.yaml")
 # A cell is a file of this folder. Only its name counts here, so nothing of it is imported.
-CELLS = sorted(file.stem for file in (Path(__file__).parent.parent / "cells").glob("[a-z]*.py"))
+_CELL_NAME = re.compile(r"(?!baseline$)[a-z][a-z0-9_]*")
+CELLS = sorted(
+    file.stem for file in (Path(__file__).parent.parent / "cells").glob("*.py") if _CELL_NAME.fullmatch(file.stem)
+)
 # Names that pydantic puts into the location of a problem inside a union.
 _UNION_BRANCHES = ("literal['given']", "constrained-float")
 

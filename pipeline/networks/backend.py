@@ -29,7 +29,15 @@ with _without_notices():
     import keras
     from keras import layers, ops
 
-keras.config.set_floatx("float32")
-keras.config.set_epsilon(1e-7)
 
-__all__ = ["keras", "layers", "ops"]
+def set_numbers() -> None:
+    """Set what else in Keras would change a network, and comes from the home or the environment of the user."""
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_max_epochs(None)  # KERAS_MAX_EPOCHS
+    keras.config.set_max_steps_per_epoch(None)
+
+
+set_numbers()
+
+__all__ = ["keras", "layers", "ops", "set_numbers"]

@@ -11,7 +11,7 @@ from pipeline.networks.backend import keras
 from pipeline.networks.networks import PREDICTION_BATCH
 from pipeline.tokens.batches import pad, shuffled
 from pipeline.tokens.ragged import Tokens
-from pipeline.trained.watching import Watcher
+from pipeline.trained.watching import Harmless, Watcher
 
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
 
@@ -38,19 +38,22 @@ def fit(
         settings: the `train` block of params.yaml.
         batch_size: B.
         seed: decides the order of the batches.
-        watcher: is told of every batch and epoch.
+        watcher: is told when it begins, and of every batch and epoch.
 
     Returns:
         Per epoch, the numbers named in `HISTORY`.
     """
     epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
     trained = compiled(model, settings, len(epochs))
-    told = _Told(watcher or Watcher(), epochs)
+    watcher = Harmless(watcher or Watcher())
+    told = _Told(watcher, epochs)
     callbacks: list[keras.callbacks.Callback] = [told]
     if settings.patience:
         callbacks.append(KeepBest(settings.patience))
     if settings.averaging:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
+    epochs.take_generator()
+    watcher.started()  # nothing that draws from a generator of all is left to make: a thread of the watcher may do so
     trained.fit(
         epochs,
         validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
@@ -71,7 +74,7 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
         self._watcher, self._epochs = watcher, epochs
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self._epochs.take_generator()
+        self._epochs.begin()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._watcher.batch(batch + 1, len(self._epochs))
@@ -80,7 +83,7 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
         of_epoch = logs or {}
         values = (of_epoch[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
         self.history.append(dict(zip(HISTORY, map(float, values), strict=True)))
-        self._watcher.epoch(epoch + 1, dict(self.history[-1]))
+        self._watcher.epoch(epoch + 1, self.history[-1])
 
 
 def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Model:
@@ -217,22 +220,26 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
         # and goes on until its next look, at 10, 30, 70, … ms: an epoch of 1.7 s may take 2.55 s.
         super().__init__(workers=2)
         self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
-        self._generator: random.Random | None = None
+        self._generator = random.Random()
+        self._begun = False
         self.on_epoch_end()
 
     def take_generator(self) -> None:
-        """Copy Python's generator as it stands, and order the batches by the copy from now on.
+        """Copy Python's generator as it stands, to order the batches by the copy from `begin` on.
 
         It stands where `seed_everything` and the building of the network left it. A copy, and no new generator of our
         own: so the order is the one that Keras' shuffling gave before it was done here, and old results still hold.
         """
-        self._generator = random.Random()
         self._generator.setstate(random.getstate())
+
+    def begin(self) -> None:
+        """Order the batches from now on. Before, Keras has taken the shape of all batches from the first two."""
+        self._begun = True
         self._mix()
 
     def _mix(self) -> None:
         self._order = list(range(len(self._batches)))
-        if self._generator is not None:
+        if self._begun:
             self._generator.shuffle(self._order)
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.networks.backend import keras, layers
+from pipeline.networks.backend import keras, layers, set_numbers
 from pipeline.tokens.batches import in_length_order, pad
 from pipeline.tokens.ragged import Tokens, from_lists
 
@@ -20,6 +20,7 @@ PREDICTION_BATCH = 256
 
 def seed_everything(seed: int) -> None:
     """Make what follows in this process a function of `seed`: names of operations, weights, dropout, batches."""
+    set_numbers()
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
 

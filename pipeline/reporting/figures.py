@@ -19,6 +19,8 @@ from pipeline.comparison.statistics import Difference, better_first
 from pipeline.comparison.titles import colour_of, title_of
 from pipeline.trained.names import ModelName
 
+matplotlib.rcdefaults()  # a matplotlibrc of the user would draw other bytes
+
 _DPI = 130
 _WRITTEN_SHARES = 6  # classes up to which a confusion matrix has its shares written into it
 _NAMED_CLASSES = 24  # classes up to which each of them has its name at a confusion matrix

@@ -170,7 +170,7 @@ def commands(record: RunRecord, origin: Origin) -> list[str]:
     lines = [f"git clone {shlex.quote(origin.repository)} {folder}", f"cd {folder}", f"git checkout {record.commit}"]
     if record.dirty:
         lines.append(
-            f"MLFLOW_TRACKING_URI={record.store} mlflow artifacts download --run-id {record.run_id}"
+            f"MLFLOW_TRACKING_URI={shlex.quote(record.store)} mlflow artifacts download --run-id {record.run_id}"
             f" --artifact-path {PATCH} --dst-path .git"
         )
         lines.append(f"git apply .git/{PATCH}")

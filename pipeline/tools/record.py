@@ -28,10 +28,12 @@ def main() -> None:
     check_results(params.dataset, trained, PROCESSED, RESULTS)
     tracker = Tracker(params.dataset)
     tracker.must_answer()
+    tracker.end_stale()
     runs = rewrite(tracker, trained, TOKENIZER)
     tracker.must_answer()
     publish_again(tracker, trained, runs, PROCESSED, RESULTS)
     tracker.must_answer()
+    print(f"{len(runs)} runs of models and the run of their comparison were written again")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from click.shell_completion import CompletionItem
 from filelock import FileLock, Timeout
 
 from pipeline.core.command import HELP_OPTIONS, InputError, run, search_path
-from pipeline.core.params import parameter_names, read_params, read_preset, set_params
+from pipeline.core.params import PARAMS_FILE, parameter_names, read_params, read_preset, set_params
 from pipeline.reporting.stamp import REPORT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
+from pipeline.tracking.git import is_committed
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
 from pipeline.tracking.store import is_missing
 
@@ -63,6 +64,7 @@ def reproduce(given: dict[str, str]) -> int:
     vectors = wanted.get("embeddings.vectors", wanted.get("vectors", "none"))
     if vectors not in ("none", "word2vec"):
         find(vectors, VECTORS)  # or `embed` would say so, when DVC has taken away the vectors from before
+    clean = is_committed(PARAMS_FILE)
     changes = set_params(wanted)
     for change in changes:
         print(f"params.yaml: {change}", flush=True)
@@ -78,10 +80,8 @@ def reproduce(given: dict[str, str]) -> int:
     if code == 0:
         print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
     elif changes:
-        print(
-            f"params.yaml keeps these changes: {'; '.join(changes)}. `git checkout params.yaml` undoes them",
-            file=sys.stderr,
-        )
+        undo = "`git checkout params.yaml` undoes them" if clean else "Write the old values back to undo them"
+        print(f"params.yaml keeps these changes: {'; '.join(changes)}. {undo}", file=sys.stderr)
     return code
 
 
@@ -118,7 +118,7 @@ def main(words: tuple[str, ...]) -> None:
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(LOCK, timeout=0):
-            sys.exit(reproduce(given))
+            sys.exit(1 if reproduce(given) else 0)  # DVC's own codes go up to 255
     except Timeout:
         raise InputError("a pipeline runs in this folder already. Wait until it ends, or use another clone") from None
 

@@ -39,6 +39,11 @@ def commit(revision: str = "HEAD") -> str | None:
     return _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
 
 
+def is_committed(path: Path) -> bool:
+    """Tell if git has a file as it lies here."""
+    return _git("diff", "--quiet", "HEAD", "--", str(path)) is not None and _git("ls-files", str(path)) != ""
+
+
 def state() -> str:
     """Describe what is checked out, as `state_of` does."""
     changes, left_out = uncommitted_changes()

@@ -21,29 +21,31 @@ from pipeline.tracking.record import finish, run_params
 from pipeline.tracking.tracked_run import TrackedRun
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import CARD, Trained
-from pipeline.trained.watching import Watcher
+from pipeline.trained.watching import Harmless, Watcher
 
 _TOKENIZER, _TOKENS, _REVIEWS = "tokenizer.json", "tokens.npz", "reviews.parquet"
 
 
 @contextmanager
-def watching(name: str, stage: str) -> Iterator[Watcher]:
+def watching(name: str, stage: str, asked: Mapping[str, Any]) -> Iterator[Watcher]:
     """Watch the training of one model, in a run of MLflow that fails if the block does.
 
     Args:
         name: of the model, and of the run.
         stage: the stage of dvc.yaml.
+        asked: what was asked for: `model`, `seed`, `dataset`, `settings`.
     """
     with ExitStack() as stack:
-        yield _RunWatcher(name, stage, stack)
+        yield Harmless(_RunWatcher(name, stage, asked, stack))
 
 
 class _RunWatcher(Watcher):
-    def __init__(self, name: str, stage: str, stack: ExitStack) -> None:
-        self._name, self._stage, self._stack = name, stage, stack
+    def __init__(self, name: str, stage: str, asked: Mapping[str, Any], stack: ExitStack) -> None:
+        self._name, self._stage, self._asked, self._stack = name, stage, asked, stack
         self._run: TrackedRun
 
-    def started(self, asked: Mapping[str, Any]) -> None:
+    def started(self) -> None:
+        asked = self._asked
         item = {"model": asked["model"], "seed": asked["seed"]}
         run = Tracker(asked["dataset"]).run(self._name, self._stage, item=item)
         self._run = self._stack.enter_context(run)
