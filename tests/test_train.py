@@ -141,32 +141,10 @@ def test_what_cannot_be_is_refused_before_any_work(
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
 
 
-# Embedding, units, batch and length of the default data set: large enough for TensorFlow to split operations among
-# threads, which small ones are not. Prints the SHA-256 of weights and predictions of both cells.
-FULL_SIZE = """
-import hashlib
-import numpy as np
-from pipeline.networks import networks
-from pipeline.networks.fitting import fit
-from pipeline.core.params import read_params
-from pipeline.tokens.ragged import from_lists
-settings = read_params().train.model_copy(update={"epochs": 2, "patience": 0})
-rng = np.random.default_rng(1)
-texts = from_lists([rng.integers(1, 10_000, rng.integers(4, 65)).tolist() for _ in range(640)])
-labels = rng.integers(0, 2, 640).astype(np.int32)
-for cell in cells.names():
-    networks.seed_everything(1)
-    model = building.build(cell, 10_000, 2, settings)
-    fit(model, (texts, labels), (texts, labels), settings, 64, 1)
-    arrays = [*model.get_weights(), networks.predict(model, texts)]
-    print(cell, hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
-"""
-
-
 def trained_elsewhere(threads: int) -> list[str]:
     """The hashes of both cells from a process of its own, with so many threads for each kind of work."""
     limits = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), str(threads))
-    command = [sys.executable, "-c", FULL_SIZE]
+    command = [sys.executable, "-m", "tests.full_size"]
     result = subprocess.run(
         command, cwd=ROOT, env=clean_environment() | limits, capture_output=True, text=True, check=True
     )
