@@ -219,17 +219,20 @@ def _table_of_models(
 ) -> pd.DataFrame:
     """Tabulate all numbers of a comparison, a row per number and a column per model."""
     rows: dict[str, dict[str, float]] = {}
+
+    def put(name: str, model: str, number: float) -> None:
+        rows.setdefault(name.strip(), {})[model] = number
+
     for model, values in metrics.items():
         for name, value in values.items():
-            parts = value.items() if isinstance(value, dict) else [("", value)]
-            for part, number in parts:
-                rows.setdefault(f"{TEST}{name} {part}".strip(), {})[model] = number
-    for model, row in costs.select_dtypes("number").iterrows():
-        for name, number in row.items():
-            rows.setdefault(str(name), {})[str(model)] = number
+            for part, number in value.items() if isinstance(value, dict) else [("", value)]:
+                put(f"{TEST}{name} {part}" if part else name, model, number)
+    for known, row in costs.select_dtypes("number").iterrows():
+        for label, number in row.items():
+            put(str(label), str(known), number)
     for name, number in memory.items():
         model, _, rest = name.rpartition("/")[2].partition(" ")
-        rows.setdefault(f"memory {rest}", {})[model] = number
+        put(f"memory {rest}", model, number)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("number").reset_index()
 
 

@@ -37,6 +37,7 @@ _MODEL = {"params.`model`": 90, "params.`seed`": 70}
 _CHANGES = {_DIFFERS: 170, _EXPERIMENT: 170}
 _SCORES = {f"metrics.`{TEST_ACCURACY}`": 130, f"metrics.`{VALIDATION}accuracy`": 150}
 _MORE_SCORES = {f"metrics.`{TEST}log_loss`": 130, f"metrics.`{SIZE}parameters`": 150}
+_FIRST_SECTION = "gatewise-first"
 # What stands below the first charts is closed: whoever needs it opens it.
 _CLOSED = ("by_epoch/train", TEST, TIMES, SIZE, VALIDATION, VERDICT)
 
@@ -107,12 +108,17 @@ def _state(condition: str, columns: Mapping[str, int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_FIRST_SECTION = "gatewise-first"
-
-
 def _chart(kind: str, metric: str, title: str) -> dict[str, Any]:
-    of_all = {"uuid": f"gatewise-{metric}", "type": kind, "metricKey": metric, "displayName": title}
-    of_all |= {"metricSectionId": _FIRST_SECTION, "runsCountToCompare": 20, "deleted": False, "isGenerated": True}
+    of_all = {
+        "uuid": f"gatewise-{metric}",
+        "type": kind,
+        "metricKey": metric,
+        "displayName": title,
+        "metricSectionId": _FIRST_SECTION,
+        "runsCountToCompare": 20,
+        "deleted": False,
+        "isGenerated": True,
+    }
     if kind == "BAR":
         return of_all
     return of_all | {
