@@ -182,7 +182,8 @@ def logged_model(run: Run) -> LoggedModel:
 
 
 def table_of(run: Run, name: str) -> pd.DataFrame:
-    return mlflow.MlflowClient().load_table(run.info.experiment_id, name, [run.info.run_id])
+    table: pd.DataFrame = mlflow.MlflowClient().load_table(run.info.experiment_id, name, [run.info.run_id])
+    return table
 
 
 def values(uri: str, run: Run, metric: str) -> list[tuple[int, float]]:

@@ -24,6 +24,7 @@ from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
 _NUMBERS = (_METRICS, "statistics.json", "memory.json")
+_NO_MODEL = "#999999"  # a comparison has the colour of none
 # Artifacts of a comparison that MLflow shows as tables.
 _MODELS, _DIFFERENCES = "models.json", "differences.json"
 
@@ -181,6 +182,7 @@ def record_comparison(
     name = headline(accuracies, differences)
     with tracker.again(old, tags, name) if old else tracker.run(name, EVALUATE, tags) as tracked:
         tracked.params(_comparison_params(statistics))
+        tracked.colour(_NO_MODEL)
         tracked.metrics(_comparison_metrics(accuracies, differences))
         tracked.table(_table_of_models(metrics, costs, memory["metrics"]), _MODELS)
         tracked.table(pd.DataFrame(differences), _DIFFERENCES)
