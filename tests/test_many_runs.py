@@ -33,10 +33,8 @@ def test_experiments_in_temporary_folders_write_to_the_store_of_the_repository(
         project.run("dvc", "queue", "logs", "--follow", f"units-{units}", check=False)
     project.run("dvc", "exp", "run", "--temp", "--name", "units-5", *small, "-S", "train.units=5")
     new = [run for run in runs_in(project.store) if run.info.run_id not in before]
-    trained = {
-        run.data.tags["gatewise.dvc_experiment"]: run.data.params["units"] for run in new if name_of(run) == "gru-1"
-    }
-    assert trained == {"units-3": "3", "units-4": "4", "units-5": "5"}
+    trained = {run.data.tags["gatewise.dvc_experiment"]: run.info.run_name for run in new if name_of(run) == "gru-1"}
+    assert trained == {f"units-{units}": f"gru-1 units={units} epochs=1" for units in (3, 4, 5)}
     compared = {run.data.tags["gatewise.dvc_experiment"] for run in new if name_of(run) == "comparison"}
     assert compared == set(trained)
     assert project.run("git", "status", "--porcelain").stdout == ""
@@ -82,3 +80,5 @@ def test_mlflow_run_from_another_folder_nests_in_the_store_of_that_folder(
     runs = runs_in(store)
     assert [name_of(run) for run in runs] == ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline", "comparison"]
     assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {parent.info.run_id}
+    assert parent.info.run_name == runs[-1].info.run_name  # the verdict
+    assert (parent.data.params["models"], parent.data.params["seeds"]) == ("lstm, gru, baseline", "1, 2")

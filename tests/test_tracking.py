@@ -388,8 +388,13 @@ def test_under_a_project_run_every_run_is_its_child(monkeypatch: pytest.MonkeyPa
             tracked.params({"seed": 1})
         assert tracked.run_id != project
         assert client.get_run(tracked.run_id).data.tags["mlflow.parentRunId"] == project
-    assert client.get_run(project).data.params == {}
-    assert client.get_run(project).info.status == "RUNNING"
+    assert client.get_run(project).info.run_name == "gru-2"
+    tracker.project_params({"seeds": "1, 2"})
+    client.update_run(project, name="mine")
+    with tracker.run("gru-3", "train"):
+        pass
+    named = client.get_run(project)
+    assert (named.info.run_name, named.info.status, named.data.params) == ("mine", "RUNNING", {"seeds": "1, 2"})
 
 
 def test_restoring_writes_all_that_training_would_have_written(

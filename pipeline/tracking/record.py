@@ -192,6 +192,7 @@ def record_comparison(
         tracked.describe(f"{summary}\n\nRuns compared: {links}.")
         # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
         tracked.tags({FINGERPRINT.removeprefix("gatewise."): fingerprint(results)})
+    tracker.project_params(_comparison_params(statistics))
     tracker.arrange(tracked.run_id)
 
 

@@ -15,6 +15,8 @@ from pipeline.tracking.metric_names import curves
 from pipeline.tracking.store import FINGERPRINT
 from pipeline.trained.trained import Trained
 
+COLOUR = "mlflow.runColor"  # the tag by which the UI colours a run
+
 Attempt = Callable[[Callable[[], Any]], Any]
 
 
@@ -38,7 +40,7 @@ class TrackedRun:
 
     def colour(self, colour: str) -> None:
         """Set the colour (`#rrggbb`) of the run's dots and curves in the UI."""
-        self._try(lambda: self._client.set_tag(self.run_id, "mlflow.runColor", colour))
+        self._try(lambda: self._client.set_tag(self.run_id, COLOUR, colour))
 
     def describe(self, markdown: str) -> None:
         """Set the text that the UI shows above the run."""

@@ -21,10 +21,11 @@ from typing import Any, TypeVar
 
 import mlflow
 from filelock import FileLock
-from mlflow.entities import Metric, Run, ViewType
+from mlflow.entities import Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError, did_you_mean
 from pipeline.tracking.changes import changes, named
 from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
@@ -35,7 +36,7 @@ from pipeline.tracking.metric_names import TIMES
 from pipeline.tracking.run_record import SUPERSEDED, RunRecord, name_of
 from pipeline.tracking.standing import EARLIER, OUTDATED, differing, standing
 from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, sqlite_file, store_uri
-from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracked_run import COLOUR, TrackedRun
 from pipeline.tracking.views import tags_to_set
 
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
@@ -49,6 +50,8 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
 }
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
+_GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")  # a name that MLflow makes up
+_NAMED = "gatewise.named"  # the name that we gave to the run of a project
 _RUN_ID = re.compile("[0-9a-f]+")  # or the beginning of one
 # Tags of a run that say who made it and from what; all others are written anew with it.
 _ORIGIN = ("gatewise.", "mlflow.user", "mlflow.source.", "mlflow.parentRunId")
@@ -127,7 +130,10 @@ class Tracker:
         all_tags = {f"gatewise.{key}": value for key, value in gatewise.items()}
         if head:
             all_tags["mlflow.source.git.commit"] = head
+        if item:
+            all_tags[COLOUR] = colour_of(item["model"])
         all_tags |= {"mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
+        self._try(lambda: self._name_project(named(name, changed)))
         run = self._try(
             lambda: mlflow.start_run(
                 run_name=named(name, changed),
@@ -181,6 +187,23 @@ class Tracker:
             self._end(status)
         self._try(lambda: self._client.set_terminated(tracked.run_id, status, old.info.end_time))
         self._try(lambda: self._client.set_tag(old.info.run_id, SUPERSEDED, tracked.run_id))
+
+    def _name_project(self, name: str) -> None:
+        """Name the run of `mlflow run` after the latest run below it, unless a person has named it."""
+        if self._parent_run_id is None:
+            return
+        project = self._client.get_run(self._parent_run_id)
+        if project.data.tags.get(_NAMED) == project.info.run_name or _GENERATED.fullmatch(project.info.run_name):
+            self._client.update_run(self._parent_run_id, name=name)
+            self._client.set_tag(self._parent_run_id, _NAMED, name)
+
+    def project_params(self, params: Mapping[str, Any]) -> None:
+        """Log what the run of `mlflow run` was asked for, if there is one: by itself it has what was typed alone."""
+        parent = self._parent_run_id
+        if parent is not None:
+            known = self._try(lambda: self._client.get_run(parent).data.params) or {}
+            missing = [Param(name, str(value)) for name, value in params.items() if name not in known]
+            self._try(lambda: self._client.log_batch(parent, params=missing))
 
     def _copy(self, old: Run, run_id: str) -> None:
         """Copy to a run what the files on disk do not tell: what an old run was made from, and its times."""
