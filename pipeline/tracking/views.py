@@ -56,7 +56,7 @@ def tags_to_set(tags: Mapping[str, str], created: int, differing: Sequence[str] 
     shipped: dict[str, str] = json.loads(tags.get(SHIPPED, "{}"))
     found = {}
     for number, (key, (name, state)) in enumerate(_views(differing or []).items()):
-        value = _encoded(name, state, created + number)
+        value = _encoded(name, state, created - number)  # the menu has the latest first
         there = tags.get(f"{TAG}{key}")
         ours = there is not None and _digest(there) == shipped.get(key)
         if (key not in shipped and there is None) or (differing is not None and ours and there != value):
