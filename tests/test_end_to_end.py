@@ -14,11 +14,12 @@ from mlflow.entities import Run
 from runs import MODELS, runs_of
 
 from pipeline.core.hashes import md5
+from pipeline.tracking.run_record import name_of
 from pipeline.tracking.store import FINGERPRINT
 
 
 def names(runs: list[Run]) -> list[str]:
-    return [run.info.run_name for run in runs]
+    return [name_of(run) for run in runs]
 
 
 def test_every_model_has_a_run_and_one_comparison_links_them(trained_project: Project) -> None:
@@ -35,9 +36,9 @@ def test_every_model_has_a_run_and_one_comparison_links_them(trained_project: Pr
 
 def test_a_training_run_holds_curves_parameters_picture_and_model(trained_project: Project) -> None:
     client = mlflow.MlflowClient(trained_project.store)
-    run = next(run for run in runs_of(trained_project) if run.info.run_name == "gru-2")
+    run = next(run for run in runs_of(trained_project) if name_of(run) == "gru-2")
     history = pd.read_csv(trained_project.root / "data/models/gru-2/history.csv")
-    logged = client.get_metric_history(run.info.run_id, "epochs/validation_loss")
+    logged = client.get_metric_history(run.info.run_id, "by_epoch/validation/loss")
     assert [(metric.step, metric.value) for metric in logged] == list(
         zip(history["epoch"], history["validation_loss"], strict=True)
     )
@@ -46,7 +47,7 @@ def test_a_training_run_holds_curves_parameters_picture_and_model(trained_projec
     assert "learning_curves.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
     (output,) = run.outputs.model_outputs
     model = client.get_logged_model(output.model_id)
-    assert {metric.key for metric in model.metrics} >= {"test_accuracy", "test_roc_auc"}
+    assert {metric.key for metric in model.metrics} >= {"test/accuracy", "test/roc_auc"}
 
 
 def test_the_models_tested_on_exactly_these_data_are_one_call_away(trained_project: Project) -> None:
@@ -56,7 +57,7 @@ def test_the_models_tested_on_exactly_these_data_are_one_call_away(trained_proje
     def tested_on(digest: str) -> list[str]:
         models = mlflow.search_logged_models(
             experiment_ids=[experiment.experiment_id],
-            filter_string="metrics.test_accuracy > 0",
+            filter_string="metrics.`test/accuracy` > 0",
             datasets=[{"dataset_name": "tiny", "dataset_digest": digest}],
             output_format="list",
         )
@@ -81,7 +82,7 @@ def test_metrics_agree_with_the_predictions_on_disk(trained_project: Project) ->
         assert metrics[model]["accuracy"]["mean"] == pytest.approx(np.mean(hits))
         assert metrics[model]["accuracy"]["std"] == pytest.approx(np.std(hits, ddof=1))
     assert metrics["baseline"]["accuracy"]["std"] is None
-    scores = {run.info.run_name: run.data.metrics["test_accuracy"] for run in runs_of(trained_project)[:-1]}
+    scores = {run.info.run_name: run.data.metrics["test/accuracy"] for run in runs_of(trained_project)[:-1]}
     assert metrics["lstm"]["accuracy"]["mean"] == pytest.approx((scores["lstm-1"] + scores["lstm-2"]) / 2)
 
 
