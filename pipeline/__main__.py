@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": "Serve the champion over HTTP.",
     "demo": "Open a page where the models answer side by side.",
     "vectors": "Write the word vectors to a text file.",
+    "clean": "Show how much disk all this takes, and remove what can be made again.",
 }
 _ELSEWHERE = {"rollback": ("promote", "rollback")}
 

@@ -10,9 +10,11 @@ warnings and errors stay. `gatewise run` starts it as a process of its own:
 
 import json
 import logging
+import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ with waiting(_PLANNING):
 TIMES = "gatewise-times.json"  # in DVC's folder for temporary files: seconds that stages took on this machine
 
 _KEPT = 300  # times, of which the latest stay
+_START = 1.0  # seconds before a stage is told again to stop that has just begun,
+_PATIENCE = 20.0  # and before one is that may be tidying up
 _SHORT = 2  # seconds that are not worth telling
 _KILLED = re.compile(rf"exited with (-{signal.SIGKILL}|{128 + signal.SIGKILL})")
 # What DVC logs of a stage, and what is said of it.
@@ -118,10 +122,16 @@ class Teller(logging.Handler):
             self._times = {}
 
     def stop(self, _: int, __: FrameType | None) -> None:
-        """Let DVC finish what it writes, and begin no further stage; a second signal does not wait."""
-        if self.stopping:
-            raise KeyboardInterrupt
+        """Let DVC finish what it writes, and begin no further stage; say it again to a stage that goes on.
+
+        A stage may have missed the signal: its process was not there yet, or the signal met a callback of TensorFlow
+        that swallows what is raised in it.
+        """
         self.stopping = True
+        early = time.monotonic() - self._began < _START
+        again = threading.Timer(_START if early else _PATIENCE, os.killpg, (0, signal.SIGTERM))
+        again.daemon = True
+        again.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell of a stage that DVC takes up.
