@@ -49,12 +49,12 @@ def stopped_at(project: Project, words: list[str], line: str, number: int) -> tu
 def test_a_signal_ends_the_stage_and_leaves_no_lock(own_project: Project) -> None:
     """The first one arrives while the stage imports, the second one while the network learns."""
     before = (own_project.root / "dvc.lock").read_bytes()
-    words = ["units=9", "models=gru", "seeds=1"]
+    words = ["units=7", "models=gru", "seeds=1"]
     code, output, errors = stopped_at(own_project, words, "[1/3] train gru-1", signal.SIGTERM)
     assert code == 130
     first, second = errors.splitlines()
     assert first.startswith("interrupted; finished stages stay.")
-    assert second.startswith("params.yaml keeps these changes: train.units: 8 -> 9; models: lstm,gru -> gru;")
+    assert second.startswith("params.yaml keeps these changes: train.units: 8 -> 7; models: lstm,gru -> gru;")
     code, output, errors = stopped_at(own_project, [], "gru-1 epoch 1", signal.SIGINT)
     assert (code, stages_run(output)) == (130, ["train gru-1"])
     assert errors.split() == first.split()

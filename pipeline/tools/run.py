@@ -164,6 +164,9 @@ def main(words: tuple[str, ...]) -> None:
     NAME is a parameter of params.yaml, by its full name (train.units) or its last one (units). `preset=strong` sets all
     parameters of the preset `strong` in presets.yaml. All names and values are checked before any work.
 
+    Each stage is told when it begins, with the time that the rest may take. Ctrl-C ends the run. Finished stages stay,
+    and the same command goes on from there.
+
     \b
     Examples:
       gatewise run                                # params.yaml as it is
