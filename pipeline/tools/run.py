@@ -19,6 +19,7 @@ from pipeline.reporting.stamp import REPORT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
 from pipeline.tracking.git import is_committed
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
+from pipeline.tracking.recorded import compared_with_head
 from pipeline.tracking.store import is_missing
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
@@ -79,6 +80,8 @@ def reproduce(given: dict[str, str]) -> int:
         code = subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False).returncode
     if code == 0:
         print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
+        if differs := compared_with_head():
+            print(differs)
     elif changes:
         undo = "`git checkout params.yaml` undoes them" if clean else "Write the old values back to undo them"
         print(f"params.yaml keeps these changes: {'; '.join(changes)}. {undo}", file=sys.stderr)

@@ -11,9 +11,9 @@ import pandas as pd
 from pipeline.comparison.titles import colour_of, title_of
 from pipeline.core.hashes import md5
 from pipeline.reporting import figures
-from pipeline.reporting.stamp import fingerprint
+from pipeline.reporting.stamp import VERDICT, fingerprint
 from pipeline.tracking.locked import locked_dependencies
-from pipeline.tracking.machine import MACHINE
+from pipeline.tracking.machine import MACHINE, VERDICT_WORDS
 from pipeline.tracking.run_record import environment_of
 from pipeline.tracking.store import FINGERPRINT
 from pipeline.tracking.tracked_run import TrackedRun
@@ -22,7 +22,7 @@ from pipeline.trained.names import ModelName
 from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
-_NUMBERS = (_METRICS, "statistics.json", "memory.json")
+_NUMBERS = ("statistics.json", "memory.json")
 
 
 def run_params(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def run_of(tracker: Tracker, trained: Trained) -> Any:
 
 
 def record_machine(runs: Mapping[str, Any], results: Path) -> None:
-    """Write on what the compared models were trained, for whoever verifies the results elsewhere: git has this file.
+    """Write on what the compared models were trained, and the verdict, for whoever has the results from git alone.
 
     It is no output of DVC, because it is another one on another machine. Where MLflow does not know it of all models,
     because some were restored, the file is left as it is: it may have come with these results.
@@ -143,7 +143,8 @@ def record_machine(runs: Mapping[str, Any], results: Path) -> None:
         names = sorted({name for one in known for name in one})
         machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
         # By this hash, which dvc.lock has too, the file is known to belong to the results.
-        content = {_METRICS: md5(results / _METRICS), **machine}
+        verdict = json.loads((results / VERDICT).read_text(encoding="utf-8"))
+        content = {_METRICS: md5(results / _METRICS), **machine, VERDICT_WORDS: " ".join(verdict["sentences"])}
         (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -169,11 +170,11 @@ def record_comparison(
         summary: Markdown, shown above the run, with links to the runs compared.
         old: the run of the same comparison that this one supersedes, if there is one.
     """
-    metrics, statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
+    statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
     tags = {f"run.{name}": run_id for name, run_id in run_ids.items()}
     with tracker.again(old, tags) if old else tracker.run(COMPARISON, "evaluate", tags) as tracked:
         tracked.params(_comparison_params(statistics))
-        tracked.metrics(_comparison_metrics(metrics, statistics, costs) | memory["metrics"])
+        tracked.metrics(_comparison_metrics(statistics, costs) | memory["metrics"])
         tracked.dataset(*dataset, reviews, "test")
         tracked.files(results)
         links = ", ".join(tracker.link(name, run_id) for name, run_id in run_ids.items())
@@ -194,9 +195,7 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": statistics["dataset"], **lists, **settings}
 
 
-def _comparison_metrics(
-    metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
-) -> dict[str, float]:
+def _comparison_metrics(statistics: dict[str, Any], costs: pd.DataFrame) -> dict[str, float]:
     """Name the numbers of a comparison that are known.
 
     The part before the slash is a section of MLflow's page. Sections are sorted by name: these come after the curves.
@@ -213,7 +212,7 @@ def _comparison_metrics(
     }
     numbers |= {
         f"over seeds test/{model} {name} {part}": number
-        for model, values in metrics.items()
+        for model, values in statistics["over_seeds"].items()
         for name, value in values.items()
         if isinstance(value, dict)
         for part, number in value.items()
