@@ -1,14 +1,18 @@
 """What git alone has of a commit's results: held against those on disk, and compared where predictions are missing."""
 
 import json
+import re
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 import yaml
 from conftest import Project, commit_all
 from dvc.utils.serialize import dumps_yaml
 
 from pipeline.core.hashes import md5
 from pipeline.tracking.paths import METRICS, RESULTS
-from pipeline.tracking.recorded import ROUNDING_STAGES
+from pipeline.tracking.recorded import ROUNDING_STAGES, _machines, _verdicts, headline_of
 
 COMPUTED = ("data/models", "data/memory")
 
