@@ -72,7 +72,7 @@ def test_the_models_tested_on_exactly_these_data_are_one_call_away(trained_proje
 def test_metrics_agree_with_the_predictions_on_disk(trained_project: Project) -> None:
     data = trained_project.root / "data"
     labels = np.load(data / "processed/test_labels.npy")
-    metrics = json.loads((data / "results/metrics.json").read_text())
+    metrics = json.loads((data / "results/statistics.json").read_text())["over_seeds"]
     assert list(metrics) == ["lstm", "gru", "baseline"]
     for model in ("lstm", "gru"):
         hits = [
@@ -84,11 +84,18 @@ def test_metrics_agree_with_the_predictions_on_disk(trained_project: Project) ->
     assert metrics["baseline"]["accuracy"]["std"] is None
     scores = {run.info.run_name: run.data.metrics["test/accuracy"] for run in runs_of(trained_project)[:-1]}
     assert metrics["lstm"]["accuracy"]["mean"] == pytest.approx((scores["lstm-1"] + scores["lstm-2"]) / 2)
+    shown = json.loads((data / "results/metrics.json").read_text())
+    assert list(shown) == [
+        *("lstm.accuracy", "gru.accuracy", "baseline.accuracy", "gru-lstm"),
+        *("lstm.f1", "gru.f1", "lstm.log_loss", "gru.log_loss"),
+    ]
+    assert shown["gru.log_loss"] == metrics["gru"]["log_loss"]["mean"]
+    assert shown["gru-lstm"] == shown["gru.accuracy"] - metrics["lstm"]["accuracy"]["mean"]
 
 
 def test_the_models_learn_the_tiny_data_set(trained_project: Project) -> None:
     metrics = json.loads((trained_project.root / "data/results/metrics.json").read_text())
-    assert all(values["accuracy"]["mean"] > 0.9 for values in metrics.values())
+    assert all(metrics[f"{model}.accuracy"] > 0.9 for model in ("lstm", "gru", "baseline"))
 
 
 def test_a_second_repro_does_nothing_and_leaves_git_clean(trained_project: Project) -> None:
@@ -191,9 +198,9 @@ def test_dvc_shows_experiments_differences_and_plots(fresh_copy: Callable[[], Pr
     experiments = project.run("dvc", "exp", "show", "--csv", "--no-pager").stdout
     assert "small" in experiments
     assert "train.units" in experiments
-    assert "lstm.accuracy.mean" in experiments
+    assert "lstm.accuracy" in experiments
     assert "train.units" in project.run("dvc", "params", "diff").stdout
-    assert "lstm.parameters" in project.run("dvc", "metrics", "diff").stdout
+    assert "gru-lstm" in project.run("dvc", "metrics", "diff").stdout
     shown = project.run("dvc", "plots", "diff", "HEAD").stdout
     page = (
         project.root / shown.strip().removeprefix("file://").removeprefix(str(project.root)).lstrip("/")
@@ -242,13 +249,21 @@ def test_a_wrong_parameter_fails_before_any_work(
 
 
 @pytest.mark.slow
-def test_models_of_other_settings_are_named_and_not_compared(fresh_copy: Callable[[], Project]) -> None:
+def test_models_of_other_settings_are_named_and_moved_and_leave_no_trace_in_dvc_lock(
+    fresh_copy: Callable[[], Project],
+) -> None:
     project = fresh_copy()
     output = project.run("python", "-m", "pipeline", "run", "--seeds", "1").stdout
-    assert "not compared, because params.yaml does not name them: gru-2, lstm-2 (in data/models)" in output
+    moved = sorted(path.name for path in (project.root / "data/leftovers").iterdir())
+    assert [name[:6] for name in moved] == ["gru-2-", "gru-2-", "lstm-2", "lstm-2"]
+    assert all(name in output for name in ["not compared", *moved])
     shown = project.run("python", "-m", "pipeline", "lineage").stdout.splitlines()
     in_params = {line.split()[0].rpartition("/")[2]: line.split()[2] for line in shown[2:] if "data/models" in line}
-    assert in_params == {"baseline": "yes", "gru-1": "yes", "gru-2": "no", "lstm-1": "yes", "lstm-2": "no"}
+    assert in_params == {"baseline": "yes", "gru-1": "yes", "lstm-1": "yes"}
+    lock = (project.root / "dvc.lock").read_bytes()
+    shutil.copytree(project.root / "data/models/gru-1", project.root / "data/models/gru-7")
+    assert "gru-7-" in project.run("dvc", "repro").stdout
+    assert (project.root / "dvc.lock").read_bytes() == lock
 
 
 def test_a_second_pipeline_leaves_the_parameters_of_the_first_alone(fresh_copy: Callable[[], Project]) -> None:

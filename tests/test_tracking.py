@@ -503,15 +503,15 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
         "models": {"gru": {"seeds": [1, 2], "settings": {"units": 8}}, "baseline": {"seeds": [], "settings": {}}},
         "runs": {"gru-1": "1", "gru-2": "2", "baseline": "3"},
         "differences": [difference | {"holm_p_value": 0.2, "seeds": [2, 1]}],
-    }
-    metrics = {
-        "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
-        "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
+        "over_seeds": {
+            "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
+            "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
+        },
     }
     (results / "examples.json").write_text("{}")
     (results / "memory.json").write_text(json.dumps({"metrics": {"memory/gru half_life median": 2.5}, "models": {}}))
     (results / "statistics.json").write_text(json.dumps(statistics))
-    (results / "metrics.json").write_text(json.dumps(metrics))
+    (results / "metrics.json").write_text("{}")
     (results / "roc.png").write_bytes(b"\x89PNG")
     run_ids = {"gru-1": "a1", "gru-2": "b2", "baseline": "c3"}
     labels = tmp_path / "test_labels.npy"
@@ -650,6 +650,7 @@ def test_a_comparison_is_named_by_its_verdict(
 
 def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "verdict.json").write_text(json.dumps({"sentences": ["A tie.", "B wins."], "warnings": []}))
     tracker = Tracker("tiny")
     runs = {}
     for name, made_from in (("gru-1", None), ("gru-2", None), ("gru-3", {})):
@@ -660,7 +661,7 @@ def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) 
     assert not (tmp_path / MACHINE).exists()
     del runs["gru-3"]
     record_machine(runs, tmp_path)
-    content = {"metrics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment()}
+    content = {"metrics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment(), "verdict": "A tie. B wins."}
     assert json.loads((tmp_path / MACHINE).read_text()) == content
 
 

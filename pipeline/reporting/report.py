@@ -23,7 +23,7 @@ from pipeline.reporting.pages import png_address, render
 from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, VERDICT, stamp
 from pipeline.trained.names import ModelName
 
-# The scores that fit a terminal, with their headings; metrics.json has all.
+# The scores that fit a terminal, with their headings; statistics.json has all.
 _COLUMNS = {
     "accuracy": "accuracy (%)",
     "f1": "F1 (%)",
@@ -80,18 +80,18 @@ def summary(results: Path) -> str:
     """Write the verdict, the data, and the tables of scores and differences, in Markdown.
 
     Args:
-        results: the folder with verdict.json, metrics.json and statistics.json.
+        results: the folder with verdict.json and statistics.json.
     """
     verdict = _read_json(results / VERDICT)
     statistics = _read_json(results / "statistics.json")
     about = f"{statistics['dataset']}, {statistics['texts']:,} test texts; mean ± standard deviation over seeds."
-    tables = [summary_table(_read_json(results / "metrics.json")), differences_table(statistics)]
+    tables = [summary_table(statistics["over_seeds"]), differences_table(statistics)]
     trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
     return "\n\n".join([*verdict["sentences"], *verdict["warnings"], about, *tables, "\n".join(trained)])
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
-    """Turn metrics.json into a Markdown table: one row per model, mean ± standard deviation over seeds."""
+    """Turn `over_seeds` of statistics.json into a Markdown table: one row per model, mean ± standard deviation."""
     sizes = [f"{values['parameters']:,}" for values in metrics.values()]
     rows = zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)
     return _markdown([row | {"model": title_of(row["model"]), "parameters": size} for row, size in rows])
@@ -142,8 +142,8 @@ def write_page(results: Path, times: str, costs: pd.DataFrame, provenance: Prove
     Returns:
         The page.
     """
-    metrics = _read_json(results / "metrics.json")
     statistics = _read_json(results / "statistics.json")
+    metrics = statistics["over_seeds"]
     accuracy = {
         part: {model: values["accuracy"][part] for model, values in metrics.items()} for part in ("mean", "std")
     }

@@ -22,6 +22,7 @@ from pipeline.reporting.stamp import REPORT, VERDICT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
 from pipeline.tracking.git import is_committed
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
+from pipeline.tracking.recorded import compared_with_head
 from pipeline.tracking.store import is_missing
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
@@ -74,6 +75,8 @@ def reproduce(given: dict[str, str]) -> int:
     code = _reproduce()
     if code == 0:
         print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
+        if differs := compared_with_head():
+            print(differs)
         return 0
     if code == INTERRUPTED:
         print("interrupted; finished stages stay. Run the same command to go on", file=sys.stderr)

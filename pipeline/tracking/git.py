@@ -49,6 +49,11 @@ def is_committed(path: Path) -> bool:
     return _git("diff", "--quiet", "HEAD", "--", str(path)) is not None and _git("ls-files", str(path)) != ""
 
 
+def content(revision: str, path: Path) -> str | None:
+    """Read a text file as a commit has it; None where it has none."""
+    return _git("show", f"{revision}:./{path.as_posix()}")
+
+
 def state() -> str:
     """Describe what is checked out, as `state_of` does."""
     changes, left_out = uncommitted_changes()

@@ -11,4 +11,4 @@ MODELS, MEMORY, RESULTS = Path("data/models"), Path("data/memory"), Path("data/r
 REVIEWS, DESCRIPTION = PROCESSED / "reviews.parquet", PROCESSED / "data.json"
 TOKENIZER, TOKENS = PROCESSED / "tokenizer.json", PROCESSED / "tokens.npz"
 EMBEDDINGS, TEST_LABELS = PROCESSED / "embeddings.npz", PROCESSED / "test_labels.npy"
-METRICS, SUMMARY = RESULTS / "metrics.json", RESULTS / "summary.md"
+METRICS, STATISTICS, SUMMARY = RESULTS / "metrics.json", RESULTS / "statistics.json", RESULTS / "summary.md"

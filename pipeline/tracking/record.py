@@ -9,11 +9,11 @@ import pandas as pd
 
 from pipeline.comparison.titles import colour_of, title_of
 from pipeline.core.hashes import md5
-from pipeline.reporting import figures
+from pipeline.reporting import figures, stamp
 from pipeline.reporting.stamp import fingerprint
 from pipeline.tracking.headline import headline
 from pipeline.tracking.locked import locked_dependencies
-from pipeline.tracking.machine import MACHINE
+from pipeline.tracking.machine import MACHINE, VERDICT_WORDS
 from pipeline.tracking.metric_names import SIZE, TEST, VALIDATION, VERDICT
 from pipeline.tracking.run_record import EVALUATE, environment_of
 from pipeline.tracking.store import FINGERPRINT
@@ -23,7 +23,7 @@ from pipeline.trained.names import ModelName
 from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
-_NUMBERS = (_METRICS, "statistics.json", "memory.json")
+_NUMBERS = ("statistics.json", "memory.json")
 _NO_MODEL = "#999999"  # a comparison has the colour of none
 # Artifacts of a comparison that MLflow shows as tables.
 _MODELS, _DIFFERENCES = "models.json", "differences.json"
@@ -133,7 +133,7 @@ def run_of(tracker: Tracker, trained: Trained) -> Any:
 
 
 def record_machine(runs: Mapping[str, Any], results: Path) -> None:
-    """Write on what the compared models were trained, for whoever verifies the results elsewhere: git has this file.
+    """Write on what the compared models were trained, and the verdict, for whoever has the results from git alone.
 
     It is no output of DVC, because it is another one on another machine. Where MLflow does not know it of all models,
     because some were restored, the file is left as it is: it may have come with these results.
@@ -147,7 +147,8 @@ def record_machine(runs: Mapping[str, Any], results: Path) -> None:
         names = sorted({name for one in known for name in one})
         machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
         # By this hash, which dvc.lock has too, the file is known to belong to the results.
-        content = {_METRICS: md5(results / _METRICS), **machine}
+        verdict = json.loads((results / stamp.VERDICT).read_text(encoding="utf-8"))
+        content = {_METRICS: md5(results / _METRICS), **machine, VERDICT_WORDS: " ".join(verdict["sentences"])}
         (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -175,8 +176,9 @@ def record_comparison(
         summary: Markdown, shown above the run, with links to the runs compared.
         old: the run of the same comparison that this one supersedes, if there is one.
     """
-    metrics, statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
+    statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
     tags = {f"run.{name}": run_id for name, run_id in run_ids.items()}
+    metrics = statistics["over_seeds"]
     accuracies = {model: values["accuracy"]["mean"] for model, values in metrics.items()}
     differences = statistics["differences"]
     name = headline(accuracies, differences)
