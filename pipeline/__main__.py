@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": "Serve the champion over HTTP.",
     "demo": "Open a page where the models answer side by side.",
     "vectors": "Write the word vectors to a text file.",
+    "clean": "Show how much disk all this takes, and free some.",
 }
 _ELSEWHERE = {"rollback": ("promote", "rollback")}
 
@@ -102,7 +103,7 @@ def main(make: str) -> None:
 
     \b
     Exit codes: 0 done, 1 an error, 2 a command line that is not understood,
-    3 refused (promote).
+    3 refused (promote), 130 interrupted.
     """
 
 

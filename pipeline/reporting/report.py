@@ -199,17 +199,24 @@ def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     corrected = [row["holm_p_value"] for row in statistics["differences"]]
     for (pair, seen), p_value in zip(read_differences(statistics).items(), corrected, strict=True):
         models, difference = better_first(pair, seen)
+        moves = (difference.low, difference.high) != (0, 0)
         rows.append(
             {
                 "models": models,
-                "difference (points)": f"{100 * difference.mean:+.2f}",
-                "95 % interval": f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}",
+                "difference (points)": _signed(difference.mean),
+                "95 % interval": f"{_signed(difference.low)} to {_signed(difference.high)}" if moves else "–",
                 "p": f"{difference.p_value:.4f}",
                 "p (Holm)": f"{p_value:.4f}",
                 "seeds": " and ".join(map(str, difference.seeds)),
             }
         )
     return rows
+
+
+def _signed(difference: float) -> str:
+    """Write a difference in points with its sign; none has no sign."""
+    shown = f"{100 * difference:+.2f}"
+    return shown if float(shown) else "0.00"
 
 
 def _mcnemar_rows(statistics: dict[str, Any]) -> list[dict[str, str]]:

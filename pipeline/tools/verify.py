@@ -283,8 +283,8 @@ def main(stage: str | None, revision: str, tolerance: float, keep: bool) -> None
     table = tabulate(rows, headers=["stage", "output", "in dvc.lock", "here", "result"], disable_numparse=True)
     print(f"\n{table}\n\n{_sides(root, revision)}")
     counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT, UNKNOWN)}
-    summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    print(f"\n{revision}: {summary} (tolerance {tolerance})")
+    summary = ", ".join(f"{kind}: {count}" for kind, count in counts.items() if count)
+    print(f"\n{revision}: {len(verdicts)} outputs ({summary}; tolerance {tolerance})")
     if keep:
         print(f"the clone: {folder / 'clone'}")
     sys.exit(1 if counts[DIFFERENT] or counts[UNKNOWN] else 0)

@@ -23,6 +23,7 @@ FINGERPRINT = "gatewise.fingerprint"  # the tag by which a run is found
 
 _SQLITE = "sqlite:///"
 _SECONDS = 5  # that a server may take to answer
+_DELETED = "SELECT artifact_uri FROM runs WHERE lifecycle_stage = 'deleted'"
 _QUERY = """
     SELECT 1 FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
     WHERE tags.key = ? AND tags.value = ? AND experiments.name = ?
@@ -56,6 +57,17 @@ def is_missing(dataset: str, fingerprint: str) -> bool:
     if (file := sqlite_file(uri)) is not None:
         return not file.exists() or _file_misses(file, experiment, fingerprint)
     return uri.startswith("http") and _server_misses(uri.rstrip("/"), experiment, fingerprint)
+
+
+def deleted_artifacts() -> list[Path]:
+    """List the folders of the runs that were deleted in MLflow, of a SQLite store with artifacts on this machine."""
+    file = sqlite_file(store_uri())
+    if file is None or not file.exists():
+        return []
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
+        places = [row[0] for row in store.execute(_DELETED)]
+    found = [Path(urllib.parse.unquote(urllib.parse.urlparse(place).path)) for place in places]
+    return [folder for folder in found if folder.is_dir()]
 
 
 def _file_misses(file: Path, experiment: str, fingerprint: str) -> bool:
