@@ -263,8 +263,9 @@ def test_a_second_pipeline_leaves_the_parameters_of_the_first_alone(fresh_copy: 
 def test_a_pipeline_that_fails_says_what_stays_in_params_yaml(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     result = project.run("python", "-m", "pipeline", "run", "--datasets.tiny.test", "0.001", check=False)
-    assert result.returncode != 0
+    assert result.returncode == 1
     assert "error: a test share of 0.001 needs 1000 texts or more of each label" in result.stderr
+    assert "\nerror: preprocess failed, and said why above\n" in result.stderr
     assert (
         "params.yaml keeps these changes: datasets.tiny.test: 0.25 -> 0.001. `git checkout params.yaml` undoes"
         in result.stderr

@@ -154,6 +154,9 @@ def test_another_python_goes_on_with_the_one_of_the_environment(trained_project:
     assert "lacks click" in refused.stderr
     assert "make repro" in refused.stderr
     assert run("python", "-c", "import pipeline").returncode == 0  # nobody asked it to do anything
+    alone["DVC_STAGE"] = "download"  # as DVC has it, which removes what a stage makes before it starts it
+    assert "`dvc checkout download` brings the last ones back" in run("python", "-m", "pipeline.download").stderr
+    del alone["DVC_STAGE"]
 
     (folder / ".venv").symlink_to(sys.prefix)
     shown = run("python", "-m", "pipeline", "--help")

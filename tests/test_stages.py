@@ -1,7 +1,6 @@
 """`gatewise run` while it runs: what it says of stages and times, and how a signal ends it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -68,15 +67,3 @@ def test_a_signal_ends_the_stage_and_leaves_no_lock(own_project: Project) -> Non
     assert "[1/3] train gru-1: the result comes from DVC's cache" in back.stdout
     assert back.stderr == ""
     assert own_project.run("git", "status", "--porcelain").stdout == ""
-
-
-def test_a_stage_that_fails_ends_the_run_with_its_own_words(own_project: Project) -> None:
-    reviews = own_project.root / "data/sources/tiny/reviews.csv"
-    reviews.write_text(reviews.read_text() + "a text without a label,,\n")
-    failed = own_project.run("python", "-m", "pipeline", "run", check=False)
-    assert failed.returncode == 1
-    assert stages_run(failed.stdout) == ["download", "preprocess"]
-    *_, why, last = failed.stderr.splitlines()
-    assert why.startswith("error: ")
-    assert last == "error: preprocess failed, and said why above"
-    assert os.fspath(own_project.root) not in failed.stderr
