@@ -42,7 +42,7 @@ TIMES = "gatewise-times.json"  # in DVC's folder for temporary files: seconds th
 
 _KEPT = 300  # times, of which the latest stay
 _START = 1.0  # seconds before a stage is told again to stop that has just begun,
-_PATIENCE = 20.0  # and before one is that may be tidying up
+_PATIENCE = 30.0  # and before one is that may be tidying up
 _SHORT = 2  # seconds that are not worth telling
 _KILLED = re.compile(rf"exited with (-{signal.SIGKILL}|{128 + signal.SIGKILL})")
 # What DVC logs of a stage, and what is said of it.
