@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, Project, commit_all, make_project
@@ -14,6 +15,7 @@ from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, all_imports, im
 from ruamel.yaml import YAML
 
 from pipeline.__main__ import main
+from pipeline.core.command import HELP_OPTIONS
 from pipeline.core.params import parameter_names, read_params
 from pipeline.tools.arguments import from_make
 from pipeline.tools.run import parse
@@ -177,7 +179,9 @@ def gatewise_fits(words: list[str]) -> None:
     Raises:
         Exception: it does not fit.
     """
-    context = main.make_context("gatewise", [*words], resilient_parsing=words[0].startswith("-"))
+    # With the options for help that it always has: click keeps those of the first time.
+    options: dict[str, Any] = {"help_option_names": HELP_OPTIONS, "resilient_parsing": words[0].startswith("-")}
+    context = main.make_context("gatewise", [*words], **options)
     if words[0].startswith("-"):
         return
     name, command, rest = main.resolve_command(context, [*words])

@@ -19,7 +19,7 @@ from pipeline.core.folders import project_root
 from pipeline.core.params import read_params
 from pipeline.tools.arguments import Tool
 from pipeline.tools.run import LOCK
-from pipeline.tracking.paths import MEMORY, MODELS
+from pipeline.tracking.paths import LEFTOVERS, MEMORY, MODELS
 from pipeline.tracking.store import deleted_artifacts, sqlite_file, store_uri
 from pipeline.trained.trained import BASELINE
 
@@ -65,6 +65,7 @@ def parts() -> dict[str, Part]:
     params = read_params()
     named = {*params.networks, BASELINE}
     models = [path for folder in (MODELS, MEMORY) for path in folder.glob("*") if path.stem not in named]
+    models += sorted(LEFTOVERS.glob("*"))
     pages = [path for path in _PAGES if path.exists()]
     unused, runs = unused_cache(), deleted_artifacts()
     downloads = sorted(_DOWNLOADS.glob("*"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 RAW, PROCESSED, VECTORS = Path("data/raw"), Path("data/processed"), Path("data/vectors")
 MODELS, MEMORY, RESULTS = Path("data/models"), Path("data/memory"), Path("data/results")
+LEFTOVERS = Path("data/leftovers")
 
 REVIEWS, DESCRIPTION = PROCESSED / "reviews.parquet", PROCESSED / "data.json"
 TOKENIZER, TOKENS = PROCESSED / "tokenizer.json", PROCESSED / "tokens.npz"
