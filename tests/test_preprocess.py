@@ -192,10 +192,10 @@ def test_every_row_is_learnt_or_listed(tmp_path: Path) -> None:
     assert learnt + sum(report["dropped"].values()) + sum(report["set aside"].values()) == report["rows"]
     listed = pd.read_parquet(tmp_path / "out" / "rejected.parquet")
     assert listed.to_numpy().tolist() == [
-        [f"{raw}/reviews.csv", 23, "empty text", " ,good,train\n"],
-        [f"{raw}/reviews.csv", 24, "empty text", ",bad,test\n"],
-        [f"{raw}/reviews.csv", 25, "too many fields", "one, two, three,good,train\n"],
-        [f"{raw}/reviews.csv", 26, "unknown split", "some,bad,later\n"],
+        ["reviews.csv", 23, "empty text", " ,good,train\n"],
+        ["reviews.csv", 24, "empty text", ",bad,test\n"],
+        ["reviews.csv", 25, "too many fields", "one, two, three,good,train\n"],
+        ["reviews.csv", 26, "unknown split", "some,bad,later\n"],
     ]
     told = summary(report)
     assert "set aside, in rejected.parquet: 2 (empty text), 1 (too many fields), 1 (unknown split), of 25 rows" in told

@@ -14,6 +14,8 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -245,7 +247,7 @@ class Reviews:
         self._source, self._folder = source, folder
         self._films: dict[str, list[str]] = {}
         set_aside = isinstance(source, FilesSource) and source.bad_rows == "set_aside"
-        self._problems = Problems(set_aside, keep)
+        self._problems = Problems(set_aside, keep and partial(_keep_below, folder, keep))
         self.set_aside = self._problems.counts
         self.notes: list[str] = []
 
@@ -291,6 +293,11 @@ class Reviews:
                     " again"
                 ) from None
         return pd.Series(films, index=reviews.index, dtype="str")
+
+
+def _keep_below(folder: Path, keep: Callable[[Problem], None], problem: Problem) -> None:
+    """Hand a problem on with the name of its file below the folder, which is the same on every machine."""
+    keep(replace(problem, file=problem.file.removeprefix(f"{folder}/")))
 
 
 def content_sha256(archive: Path) -> str:
