@@ -1,65 +1,81 @@
 """Fetch the verbatim bytes of a data set and check them.
 
 Reads   data/sources/<dataset>/source.yaml (and the user's own files beside it)
-Writes  data/raw/: source.yaml and the archive, or a copy of the user's files
+Writes  data/raw/: source.yaml and the archive, or a copy of the user's data
 
     python -m pipeline.download --sources data/sources --downloads data/downloads --output data/raw
 """
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from pipeline.core.command import PATH, InputError, run
+from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling, project_root
 from pipeline.core.params import read_params
 from pipeline.corpus.fetching import MIRROR_VARIABLE, fetch
-from pipeline.corpus.sources import SOURCE_FILE, FilesSource, find_files, read_source
+from pipeline.corpus.files import find_data
+from pipeline.corpus.sources import SOURCE_FILE, FilesSource, Reviews, read_source
 
 
-def download(source_folder: Path, downloads: Path, mirror: str | None, output: Path) -> None:
+def download(source_folder: Path, downloads: Path, mirror: str | None, output: Path) -> list[str]:
     """Put the files that `sources.Reviews` needs into `output`, and no others.
 
+    Returns:
+        Sentences about what was not used of the user's own files.
+
     Raises:
-        InputError: source.yaml is wrong; or the bytes cannot be fetched, or are not those that it pins; or `output`
-            is a folder that no earlier run has written.
+        InputError: source.yaml is wrong; or the bytes cannot be fetched, or are not those that it pins; or `output` is
+            a folder that no earlier run has written.
+        BadRowsError: the user's own files hold what cannot be read.
     """
     source = read_source(source_folder)
-    if isinstance(source, FilesSource):
-        _check_files(source_folder)  # or the error would name the copy
+    data = _find(source_folder, source.files) if isinstance(source, FilesSource) else []
     _check_output(output, source_folder, downloads)
+    reviews = Reviews(source, source_folder)
+    if data:  # all of it is read, before anything is copied: or the report would name the copy
+        for _ in progress(reviews, desc="check files", unit=" tables"):
+            pass
     try:
         with filling(output) as folder:
             if isinstance(source, FilesSource):
-                shutil.copytree(source_folder, folder, dirs_exist_ok=True)
+                _copy(data, source_folder, folder)
             else:
                 fetch(source, downloads, mirror, folder / source.file)
-                shutil.copyfile(source_folder / SOURCE_FILE, folder / SOURCE_FILE)
+            shutil.copyfile(source_folder / SOURCE_FILE, folder / SOURCE_FILE)
             shutil.rmtree(output, ignore_errors=True)
     except OSError as error:  # shutil.Error is one too
         raise InputError(f"{source_folder} could not be copied to {output}: {error}") from None
+    return reviews.notes
 
 
-def _check_files(source_folder: Path) -> None:
-    """Check that there are data. In the copy in which `dvc exp run --temp` works, those that git ignores are missing.
+def _copy(files: list[Path], source: Path, target: Path) -> None:
+    for path in progress(files, desc="copy", unit=" files"):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def _find(source_folder: Path, patterns: Sequence[str] | None) -> list[Path]:
+    """Find the data. In the copy in which `dvc exp run --temp` works, those that git ignores are missing.
 
     Raises:
         InputError: there are none; with what brings them into the copy, where it is one.
     """
     try:
-        find_files(source_folder)
+        return find_data(source_folder, patterns).files
     except InputError as error:
         root = project_root()
         if root.resolve() == Path.cwd() or not (root / source_folder).is_dir():
             raise
-        named = [
-            f"--copy-paths {path.relative_to(root)}" for files in find_files(root / source_folder) for path in files
-        ]
+        there = [path.relative_to(root) for path in find_data(root / source_folder, patterns).files]
+        named = [f"--copy-paths {path}" for path in there[:5]]
         raise InputError(
             f"{error}. This is DVC's copy of the project, without what git ignores. Add to the command:"
-            f" {' '.join(named[:5])}; or make the files known to DVC once: dvc add {source_folder}/<file>, then commit"
+            f" {' '.join(named)}; or make the files known to DVC once: dvc add {source_folder}/<file>, then commit"
         ) from None
 
 
@@ -81,7 +97,8 @@ def _check_output(output: Path, source_folder: Path, downloads: Path) -> None:
 def main(sources: Path, downloads: Path, output: Path) -> None:
     params = read_params()
     source_folder = sources / params.dataset
-    download(source_folder, downloads, os.environ.get(MIRROR_VARIABLE), output)
+    for note in download(source_folder, downloads, os.environ.get(MIRROR_VARIABLE), output):
+        print(note)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ Writes  reviews.parquet   every review with its split; test labels are blank
         test_labels.npy   int32 codes of the test split, in the order of the table: for evaluate alone
         tokenizer.json    Hugging Face tokenizer, trained on the train split alone
         tokens.npz        token ids per split, labels of train and validation
+        rejected.parquet  the rows that are not learnt: file, line, kind of problem, what stands there
         data.json         what the data are like: counts, lengths, unknown words, duplicates
 
     python -m pipeline.preprocess --raw data/raw --output data/processed
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling
 from pipeline.core.hashes import sha256
 from pipeline.core.params import read_params
+from pipeline.corpus.problems import EMPTY, Problem, Rejected
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
 from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits
@@ -47,7 +50,7 @@ def preprocess(
     vocabulary: int,
     output: Path,
 ) -> dict[str, Any]:
-    """Write the five files.
+    """Write the six files.
 
     Args:
         raw: the folder that `download` wrote.
@@ -66,11 +69,17 @@ def preprocess(
     """
     source = read_source(raw)
     output.resolve().parent.mkdir(parents=True, exist_ok=True)
-    with Staging(output.resolve().parent) as staging:
-        reviews = _read(Reviews(source, raw), staging)
-        empty = reviews["digest"] == 0
+    with Staging(output.resolve().parent) as staging, Rejected(output.resolve().parent) as rejected:
+        given = Reviews(source, raw, rejected.add)
+        reviews = _read(given, staging)
+        empty = reviews["digest"] == 0  # of an archive: the user's own files do not get so far with them
+        for name in reviews.loc[empty, "name"]:
+            rejected.add(Problem(name, None, EMPTY, ""))
+        set_aside = given.set_aside + Counter({EMPTY: int(empty.sum())})
+        rows = len(reviews) + given.set_aside.total()
         # By name from here on: what goes into which split must not depend on the order of the archive.
         reviews = reviews[~empty].sort_values("name", kind="stable")
+        without_label = int((reviews["label"].isna() & (reviews["split"] != "unlabelled")).sum())
         reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
         label_names = _label_names(source, reviews)
         reviews["split"] = assign_splits(reviews, test, validation, seed)
@@ -80,14 +89,18 @@ def preprocess(
         reviews = _in_order(reviews[~leaks])
         codes = _codes(reviews, label_names)
         with filling(output) as folder:
+            rejected.write(folder / "rejected.parquet")
             size, encoded = _write(reviews, codes, label_names, staging, kind, vocabulary, folder)
             report = {
                 "labels": label_names,
                 "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
                 "vocabulary": size,
+                "rows": rows,
                 "splits": {split: _described(split, reviews, label_names, encoded) for split in SPLITS},
+                "set aside": dict(sorted(set_aside.items())),
+                "without a label": without_label,
+                "notes": given.notes,
                 "dropped": {
-                    "empty": int(empty.sum()),
                     "train, text also held out": int(leaked.get("train", 0)),
                     "validation, text also in test": int(leaked.get("validation", 0)),
                 },
@@ -114,6 +127,12 @@ def summary(report: dict[str, Any]) -> str:
     ]
     dropped = ", ".join(f"{count} ({reason})" for reason, count in report["dropped"].items())
     lines = [tabulate(rows, headers="keys"), f"dropped: {dropped}"]
+    if report["set aside"]:
+        kinds = ", ".join(f"{count:,} ({kind})" for kind, count in report["set aside"].items())
+        lines.append(f"set aside, in rejected.parquet: {kinds}, of {report['rows']:,} rows")
+    if report["without a label"]:
+        lines.append(f"without a label: {report['without a label']:,} rows, kept as unlabelled texts")
+    lines += report["notes"]
     if straddling := report["groups in two splits"]:
         # Only splits that the data bring can do that; ours are made of whole groups.
         lines.append(f"warning: {straddling:,} groups have texts in several splits, because the data came so split")
@@ -137,7 +156,7 @@ def _read(given: Reviews, staging: Staging) -> pd.DataFrame:
 def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
     labels = reviews["label"]
     found = sorted(labels.dropna().unique())
-    names = source.labels or found
+    names = source.label_names or found
     unknown = sorted(set(found) - set(names))
     if unknown:
         where = reviews.loc[labels == unknown[0], "name"].iloc[0]

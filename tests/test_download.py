@@ -43,10 +43,12 @@ def run_stage(source: Path, output: Path, **environment: str) -> subprocess.Comp
 
 def test_the_users_files_are_copied_with_their_folders(tmp_path: Path) -> None:
     mine = tmp_path / "sources" / "mine"
-    (mine / "good").mkdir(parents=True)
+    for folder in ("good", ".cache"):
+        (mine / folder).mkdir(parents=True)
+        (mine / folder / "1.txt").write_text("fine")
     (mine / "source.yaml").write_text("format: files\n")
-    (mine / "good" / "1.txt").write_text("fine")
-    download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    (mine / "README.md").write_text("Ours.")
+    assert download(mine, tmp_path / "downloads", None, tmp_path / "raw") == ["not read: README.md"]
     assert names(tmp_path / "raw") == ["good/1.txt", "source.yaml"]
     (table,) = Reviews(read_source(tmp_path / "raw"), tmp_path / "raw")
     assert table[["text", "label"]].to_numpy().tolist() == [["fine", "good"]]
@@ -95,9 +97,27 @@ def test_files_that_cannot_be_copied_do_not_cost_those_of_the_last_run(tmp_path:
     (mine / "a.csv").write_text("text,label\nfine,good\n")
     download(mine, tmp_path / "downloads", None, tmp_path / "raw")
     (mine / "b.csv").symlink_to(tmp_path / "gone")
-    with pytest.raises(InputError, match=r"could not be copied to .*b\.csv"):
+    with pytest.raises(InputError, match=r"b\.csv is a link that leads nowhere"):
         download(mine, tmp_path / "downloads", None, tmp_path / "raw")
     assert names(tmp_path) == ["raw/a.csv", "raw/source.yaml", "sources/mine/a.csv", "sources/mine/source.yaml"]
+
+
+def test_a_bad_row_is_told_with_the_users_own_file_before_anything_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "source.yaml").write_text("format: files\n")
+    mine = tmp_path / "sources" / "tiny"
+    mine.mkdir(parents=True)
+    (mine / "source.yaml").write_text("format: files\n")
+    (mine / "a.csv").write_text("text,label\nfine, I said,good\n")
+    result = run_stage(mine, tmp_path / "raw")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[0] == "error: 1 row in 1 file cannot be read as written:"
+    assert result.stderr.splitlines()[2] == f"  {mine}/a.csv, line 2: fine, I said,good"
+    assert names(tmp_path / "raw") == ["source.yaml"]
+    (mine / "source.yaml").write_text("format: files\nbad_rows: set_aside\n")
+    (mine / "b.csv").write_text("text,label\nfine,good\n")
+    download(mine, tmp_path / "downloads", None, tmp_path / "raw")
+    assert names(tmp_path / "raw") == ["a.csv", "b.csv", "source.yaml"]
 
 
 def test_a_wrong_description_does_not_cost_the_files_of_the_last_run(tmp_path: Path) -> None:
@@ -115,7 +135,9 @@ def test_a_folder_without_data_is_named_and_does_not_cost_the_files_of_the_last_
     mine.mkdir(parents=True)
     (mine / "source.yaml").write_text("format: files\n")
     (mine / "reviews.xlsx").write_text("")
-    with pytest.raises(InputError, match=r"/mine holds no data: expected \.csv.* It has: source\.yaml, reviews\.xlsx"):
+    with pytest.raises(
+        InputError, match=r"/mine holds no data: expected tables \(\.csv.* It has: source\.yaml, reviews\.xlsx"
+    ):
         download(mine, tmp_path / "downloads", None, tmp_path / "raw")
     assert names(tmp_path / "raw") == ["a.csv"]
 

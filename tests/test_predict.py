@@ -1,5 +1,6 @@
 """Texts from anywhere, answers to anywhere: the same numbers from every door, and one line for what is wrong."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -16,9 +17,10 @@ from conftest import Project, clean_environment, output_of
 from tqdm import tqdm
 
 from pipeline.core.command import InputError
+from pipeline.corpus.lines import Dialect
 from pipeline.corpus.tables import BATCH_ROWS
 from pipeline.serving.selection import choose
-from pipeline.tools.predict import joined, main, open_output, read_texts
+from pipeline.tools.predict import check, joined, main, open_output, read_texts
 
 TEXTS = ["the acting is superb", "i hated every minute", ""]
 COMMAND = ("python", "-m", "pipeline", "predict")
@@ -136,11 +138,13 @@ def test_a_file_of_any_kind_goes_in_and_out(
         ([], "expected either texts or --file"),
         (["a text", "--file", "x.csv"], "expected either texts or --file"),
         (["--file", "none.csv"], "none.csv does not exist"),
-        (["--file", "params.yaml"], "--file must end in .csv, .tsv, .jsonl, .parquet, .txt, or be -"),
+        (["--file", "params.yaml"], "--file must end in .csv, .tsv, .json, .jsonl, .ndjson, .csv.gz"),
         (
             ["--file", "data/sources/tiny/reviews.csv", "--column", "texts"],
             "no column 'texts' (see --column and --keep); did you mean text?",
         ),
+        (["--file", "params.yaml", "--encoding", "latin-99"], "--encoding must be an encoding that Python knows"),
+        (["--file", "params.yaml", "--delimiter", "::"], "--delimiter must be one character. Received: '::'"),
         (["a text", "--output", "x.xlsx"], "--output must end in .csv, .tsv, .jsonl, .parquet. Received: x.xlsx"),
         (["a text", "--keep", "id"], "--keep needs --output"),
         (["--file", "x.csv", "--output", "data/../x.csv"], "--output must be another file than --file"),
@@ -164,18 +168,32 @@ def test_what_is_wrong_is_one_line_and_exit_code_1(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "problem"),
+    ("name", "content", "problem"),
     [
-        ('{"text": "fine"}\n{"text": 3}', r"row 2 must have a text in 'text'. Received: 3"),
-        ('{"text": "fine"}\n{"text": null}', r"row 2 must have a text in 'text'. Received: None"),
-        ('{"text": "fine"}\n{"other": 1}', r"row 2 must have a text in 'text'. Received: nan"),
-        ('{"text": "fine"}\n{"text"', r"cannot be read as JSONL: line 2"),
+        ("x.jsonl", '{"text": "fine"}\n{"text": 3}', r"no string\n  .*x\.jsonl, line 2: {\"text\": 3}"),
+        ("x.jsonl", '{"text": "fine"}\n{"text": null}', r"no string\n  .*x\.jsonl, line 2: "),
+        ("x.jsonl", '{"text": "fine"}\n{"other": 1}', r"no string\n  .*x\.jsonl, line 2: "),
+        ("x.jsonl", '{"text": "fine"}\n{"text"', r"no JSON object .*\n  .*x\.jsonl, line 2: "),
+        ("x.csv", 'text,id\nfine,1\n" an inch,2\n', r"broken quote .*\n  .*x\.csv, line 3: "),
+        ("x.csv", "text,id\nfine,1\nfine, I said,2\n", r"too many fields .*\n  .*x\.csv, line 3: fine, I said,2"),
+        ("x.txt", b"fine\nna\xefve\n", r"another encoding .*\n  .*x\.txt, line 2: na\\xefve"),
     ],
 )
-def test_what_is_no_text_names_the_row(tmp_path: Path, lines: str, problem: str) -> None:
-    (tmp_path / "x.jsonl").write_text(lines)
+def test_a_file_with_bad_rows_is_refused_with_their_lines(
+    tmp_path: Path, name: str, content: str | bytes, problem: str
+) -> None:
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=problem):
-        list(read_texts(str(tmp_path / "x.jsonl"), "text", []))
+        check(str(tmp_path / name), "text", [], Dialect())
+
+
+@pytest.mark.parametrize("ending", [".csv", ".txt"])
+def test_a_text_file_is_read_as_it_is_written(tmp_path: Path, ending: str) -> None:
+    lines = ["fine", "naïve"] if ending == ".txt" else ["1;fine", "2;naïve"]
+    (tmp_path / f"x{ending}.gz").write_bytes(gzip.compress("\n".join(lines).encode("cp1252")))
+    dialect = Dialect("cp1252", ";", None, header=False)
+    (table,) = read_texts(str(tmp_path / f"x{ending}.gz"), "2", [], dialect)
+    assert table["2"].tolist() == ["fine", "naïve"]
 
 
 def test_an_empty_field_of_a_csv_file_is_an_empty_text_and_na_is_a_word(tmp_path: Path) -> None:
@@ -196,13 +214,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_text(tmp_path: Path) -> None:
     assert table["text"].tolist() == ["fine", "\ufeffword joiner"]
 
 
-def test_rows_are_counted_over_the_whole_file(tmp_path: Path) -> None:
+def test_a_bad_row_far_down_is_found_before_the_first_answer(tmp_path: Path) -> None:
     lines = ['{"text": "fine"}'] * BATCH_ROWS + ['{"text": 3}']
     (tmp_path / "x.jsonl").write_text("\n".join(lines))
-    tables = read_texts(str(tmp_path / "x.jsonl"), "text", [])
-    assert len(next(tables)) == BATCH_ROWS
-    with pytest.raises(InputError, match=f"row {BATCH_ROWS + 1} must"):
-        next(tables)
+    assert len(next(read_texts(str(tmp_path / "x.jsonl"), "text", []))) == BATCH_ROWS
+    with pytest.raises(InputError, match=rf"line {BATCH_ROWS + 1}: "):
+        check(str(tmp_path / "x.jsonl"), "text", [], Dialect())
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])

@@ -18,7 +18,7 @@ from pipeline.core.command import InputError
 from pipeline.preprocess import preprocess, summary
 from pipeline.tokens.tokenized import TokenizedSplits
 
-FILES = ["data.json", "reviews.parquet", "test_labels.npy", "tokenizer.json", "tokens.npz"]
+FILES = ["data.json", "rejected.parquet", "reviews.parquet", "test_labels.npy", "tokenizer.json", "tokens.npz"]
 
 
 def raw_csv(folder: Path, table: pd.DataFrame, description: str) -> Path:
@@ -64,7 +64,7 @@ def table(output: Path) -> pd.DataFrame:
     return pd.read_parquet(output / "reviews.parquet")
 
 
-def test_exactly_the_five_files_are_written(output: Path) -> None:
+def test_exactly_the_six_files_are_written(output: Path) -> None:
     assert sorted(path.name for path in output.iterdir()) == FILES
 
 
@@ -112,6 +112,7 @@ def test_the_report_adds_up(output: Path, table: pd.DataFrame) -> None:
         table["split"].value_counts().to_dict()
     )
     assert sum(content["reviews"] for content in splits.values()) + sum(report["dropped"].values()) == 288
+    assert (report["rows"], report["set aside"], report["without a label"], report["notes"]) == (288, {}, 0, [])
     assert all(sum(content["labels"].values()) == content["reviews"] for content in splits.values())
     assert sum(content["groups"] for content in splits.values()) == 24
     assert splits["test"]["labels"] == {"negative": 36, "positive": 36}
@@ -122,7 +123,7 @@ def test_the_report_adds_up(output: Path, table: pd.DataFrame) -> None:
 
 def test_running_twice_gives_the_same_bytes(raw: Path, output: Path, tmp_path: Path) -> None:
     preprocess(raw, 0.25, 0.25, 1, "word", 200, tmp_path)
-    assert [(tmp_path / name).read_bytes() == (output / name).read_bytes() for name in FILES] == [True] * 5
+    assert [(tmp_path / name).read_bytes() == (output / name).read_bytes() for name in FILES] == [True] * 6
 
 
 def test_the_command_takes_its_numbers_from_params_and_prints_the_counts(
@@ -135,7 +136,7 @@ def test_the_command_takes_its_numbers_from_params_and_prints_the_counts(
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.strip() == summary(json.loads((output / "data.json").read_text()))
-    assert [(tmp_path / "out" / name).read_bytes() == (output / name).read_bytes() for name in FILES] == [True] * 5
+    assert [(tmp_path / "out" / name).read_bytes() == (output / name).read_bytes() for name in FILES] == [True] * 6
 
 
 def command_on(folder: Path) -> dict[str, Any]:
@@ -170,13 +171,35 @@ def test_a_full_disk_is_one_line_and_costs_nothing_of_the_last_run(tmp_path: Pat
     assert sorted(files) == ["processed", "processed/data.json"]
 
 
-def test_half_a_character_is_one_line_that_names_the_file_and_the_text(tmp_path: Path) -> None:
-    raw_csv(tmp_path / "raw", tiny_reviews()[:0], TINY_SOURCE)
+def test_half_a_character_is_told_with_file_and_line_and_nothing_is_written(tmp_path: Path) -> None:
+    raw_csv(tmp_path / "raw", tiny_reviews(), TINY_SOURCE)
     line = json.dumps({"text": "fine \ud83d film", "label": "positive", "film": "a"})
     (tmp_path / "raw" / "more.jsonl").write_text(line)
-    with pytest.raises(InputError, match=r"more\.jsonl .* half a character.* Received: 'fine \\ud83d film'"):
+    with pytest.raises(InputError, match=r"half a character.*\n.*more\.jsonl, line 1: .*fine .*ud83d film"):
         preprocess(tmp_path / "raw", 0.25, 0.25, 1, "word", 200, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+
+
+def test_every_row_is_learnt_or_listed(tmp_path: Path) -> None:
+    table = given_splits(("who knows", "", "train"), (" ", "good", "train"), ("", "bad", "test"))
+    raw = raw_csv(tmp_path / "raw", table, "format: files\nsplit: split\nbad_rows: set_aside\n")
+    with (raw / "reviews.csv").open("a") as file:
+        file.write("one, two, three,good,train\nsome,bad,later\n")
+    report = preprocess(raw, "given", 0.25, 1, "word", 100, tmp_path / "out")
+    assert report["set aside"] == {"empty text": 2, "too many fields": 1, "unknown split": 1}
+    assert (report["rows"], report["without a label"]) == (25, 1)
+    learnt = sum(content["reviews"] for content in report["splits"].values())
+    assert learnt + sum(report["dropped"].values()) + sum(report["set aside"].values()) == report["rows"]
+    listed = pd.read_parquet(tmp_path / "out" / "rejected.parquet")
+    assert listed.to_numpy().tolist() == [
+        ["reviews.csv", 23, "empty text", " ,good,train\n"],
+        ["reviews.csv", 24, "empty text", ",bad,test\n"],
+        ["reviews.csv", 25, "too many fields", "one, two, three,good,train\n"],
+        ["reviews.csv", 26, "unknown split", "some,bad,later\n"],
+    ]
+    told = summary(report)
+    assert "set aside, in rejected.parquet: 2 (empty text), 1 (too many fields), 1 (unknown split), of 25 rows" in told
+    assert "without a label: 1 rows, kept as unlabelled texts" in told
 
 
 @pytest.mark.parametrize("prefix", ["aclImdb/", "./aclImdb/"])
@@ -205,7 +228,8 @@ def test_texts_that_are_also_held_out_are_removed_and_counted(tmp_path: Path) ->
             ("only in train", "bad", "train"), ("only in train", "bad", "train"), (" ", "bad", "train"),
         ),
     )  # fmt: skip
-    assert report["dropped"] == {"empty": 1, "train, text also held out": 2, "validation, text also in test": 1}
+    assert report["set aside"] == {"empty text": 1}
+    assert report["dropped"] == {"train, text also held out": 2, "validation, text also in test": 1}
     assert table["split"].value_counts().to_dict() == {"train": 14, "test": 6, "validation": 4}
     assert table["text"].str.lower().str.count("seen twice").sum() == 1
     assert table["text"].str.count("only in train").sum() == 2
@@ -244,7 +268,7 @@ def test_groups_that_the_data_split_are_warned_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "description", "message"),
     [
-        (slice(0, 0), "", "at least two labels are needed to learn from. Received: none"),
+        (slice(0, 0), "", "hold no reviews"),
         (slice(0, None, 2), "", "at least two labels are needed to learn from. Received: good"),
         (slice(12, None), "", "the train split has no review labelled bad, good"),
         (

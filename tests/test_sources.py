@@ -2,6 +2,7 @@
 
 import bz2
 import hashlib
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from conftest import ROOT
 
 from pipeline.core.command import InputError
 from pipeline.core.params import read_params
+from pipeline.corpus.problems import BadRowsError, Problem
 from pipeline.corpus.sources import FilesSource, ImdbSource, Reviews, RottenTomatoesSource, content_sha256, read_source
 from pipeline.corpus.tables import BATCH_ROWS
 
@@ -148,7 +150,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
 
 @pytest.mark.parametrize("ending", WRITERS)
 def test_a_table_is_read_as_text_whatever_its_format(tmp_path: Path, ending: str) -> None:
-    WRITERS[ending](TABLE, tmp_path / f"reviews.{ending}")
+    WRITERS[ending](TABLE[["film", "label", "fold", "text"]], tmp_path / f"reviews.{ending}")  # in any order
     source = FilesSource(format="files", split="fold", group="film")
     expected = TABLE[["text", "label", "fold", "film"]].astype("object")
     assert rows(source, tmp_path) == [tuple(row) for row in expected.where(expected.notna(), None).to_numpy()]
@@ -185,20 +187,20 @@ def test_a_folder_of_texts_has_its_labels_and_splits_in_the_names_of_folders(tmp
     ("name", "content", "message"),
     [
         ("a.csv", "text,verdict\nx,good\n", r"a.csv has no column 'label' \(see source.yaml\); known: text, verdict"),
-        (
-            "a.csv",
-            "text,label,split\nx,good,dev\n",
-            "must be one of train, validation, test, unlabelled. Received: dev",
-        ),
-        ("a.csv", "text,label\nfine, I said,good\n", "a.csv cannot be read as CSV: .*more fields than the header"),
-        ("a.tsv", 'text\tlabel\n"never closed\tgood\n', "a.tsv cannot be read as TSV"),
-        ("a.csv", b"text,label\nna\xefve,good\n", "a.csv cannot be read as CSV"),
-        ("a.jsonl", '{"text": "x", "label": "y"}\n\n{"text": \n', "a.jsonl cannot be read as JSONL: line 3:"),
-        ("a.jsonl", '["x", "y"]\n', "line 1 is not an object"),
+        ("a.csv", "text,label,split\nx,good,fold\n", "unknown split .*\n.*a.csv, line 2: x,good,fold"),
+        ("a.csv", "text,label\nfine, I said,good\n", "too many fields .*\n.*a.csv, line 2: fine, I said,good"),
+        ("a.tsv", 'text\tlabel\n"never closed\tgood\n', "broken quote .*\n.*a.tsv, line 2: "),
+        ("a.csv", b"text,label\nna\xefve,good\n", r"another encoding .*\n.*a.csv, line 2: na\\xefve,good"),
+        ("a.jsonl", '{"text": "x", "label": "y"}\n\n{"text": \n', "no JSON object .*\n.*a.jsonl, line 3: "),
+        ("a.jsonl", '{"text": "x", "label": ["y"]}', "no single value\n.*a.jsonl, line 1: "),
+        ("a.jsonl", '{"text": {"x": 1}, "label": "y"}', "no string\n.*a.jsonl, line 1: "),
+        ("a.jsonl", '{"text": "fine \\ud83d", "label": "y"}', "half a character .*\n.*a.jsonl, line 1: "),
+        ("a.jsonl", '{"text": "fine \\u0000", "label": "y"}', "NUL character\n.*a.jsonl, line 1: "),
         ("a.parquet", "text", "a.parquet cannot be read as PARQUET"),
-        ("readme.txt", "hello", "must lie in a folder: <label>/<name>.txt"),
-        ("good/a.txt", b"na\xefve", "is not UTF-8 text"),
-        ("notes.md", "hello", "holds no data: expected .csv, .tsv, .jsonl, .parquet or <label>/<name>.txt"),
+        ("good.txt", "fine\rbad\n", "carriage return .*\n.*good.txt, line 1: "),
+        ("good/a.txt", b"na\xefve", r"another encoding .*\n.*good/a.txt, line 1: na\\xefve"),
+        ("good/a.txt", b"nul\0", "NUL character\n.*good/a.txt, line 1: "),
+        ("table.xlsx", "hello", "holds no data: expected tables .* It has: source.yaml, table.xlsx"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
@@ -216,6 +218,14 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, content:
         ("", "`format` must be one of .* Received: no keys at all"),
         ("format: files\ntxt: body\n", "unknown key txt; did you mean text\\?"),
         ("format: files\nlabels: [good]\n", "labels: .*at least 2.*Received"),
+        ("format: files\nlabels: {a: [x], b: [x]}\n", "labels: 'x' stands for two labels"),
+        (
+            "format: files\nencoding: latin-99\n",
+            "encoding: must be an encoding .*Received: 'latin-99'",
+        ),
+        ("format: files\nquote: '<<'\n", "quote: must be one character, or none. Received: '<<'"),
+        ("format: files\ndelimiter: ', '\n", "delimiter: .*at most 1 character. Received: ', '"),
+        ("format: files\nbad_rows: drop\n", "bad_rows: .*'refuse' or 'set_aside'. Received: 'drop'"),
         ("format: imdb\nurl: http://x/y.tar.gz\n", "size: Field required"),
     ],
 )
@@ -233,3 +243,208 @@ def test_a_missing_description_is_bad_input(tmp_path: Path) -> None:
 def test_every_data_set_in_params_is_described() -> None:
     for name in read_params(ROOT / "params.yaml").datasets:
         assert read_source(ROOT / "data" / "sources" / name).format == name
+
+
+def described(folder: Path, description: str) -> Any:
+    (folder / "source.yaml").write_text(f"format: files\n{description}")
+    return read_source(folder)
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+def read(folder: Path, description: str = "") -> dict[str, tuple[Any, Any]]:
+    """`text` to label and split."""
+    return {text: (label, split) for text, label, split, _ in rows(described(folder, description), folder)}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (  # a text a line
+            {"pos.txt": "fine\nok\n", "neg.TXT": "bad\r\n", "README.md": "x", "LICENSE": "x", "readme.txt": "x"},
+            {"fine": ("pos", None), "ok": ("pos", None), "bad": ("neg", None)},
+        ),
+        (
+            {"train/pos.txt": "fine\n", "train/neg.txt": "bad\n", "dev/pos.txt": "ok\n"},
+            {"fine": ("pos", "train"), "bad": ("neg", "train"), "ok": ("pos", "validation")},
+        ),
+        (
+            {"pos_train.txt": "fine\n", "neg-train.txt": "bad\n", "pos_test.txt": "ok\n"},
+            {"fine": ("pos", "train"), "bad": ("neg", "train"), "ok": ("pos", "test")},
+        ),
+        (  # a folder per label, whatever the names
+            {"rec.autos/102994": "fine", "sci.space/a.md": "bad", "notes.txt": "x", "rec.autos/x.pdf": "x"},
+            {"fine": ("rec.autos", None), "bad": ("sci.space", None)},
+        ),
+        (  # IMDB's layout
+            {
+                "aclImdb/train/pos/0_9.txt": "fine", "aclImdb/train/neg/0_1.txt": "bad",
+                "aclImdb/test/pos/0_9.txt": "ok", "aclImdb/train/unsup/0_0.txt": "who", "aclImdb/imdb.vocab": "x",
+                "aclImdb/train/urls_pos.txt": "x", "aclImdb/train/labeledBow.feat": "x", "aclImdb/README": "x",
+            },
+            {"fine": ("pos", "train"), "bad": ("neg", "train"), "ok": ("pos", "test"), "who": (None, "unlabelled")},
+        ),
+        (  # what is never data
+            {
+                "a.csv": "text,label\nfine,good\n", ".ipynb_checkpoints/a.csv": "x", "__MACOSX/._a.csv": "x",
+                "._a.csv": "x", ".DS_Store": "x", "a.csv~": "x", "a.csv.dvc": "x", "package.json": "{}",
+            },
+            {"fine": ("good", None)},
+        ),
+        (  # splits in names, of tables
+            {"mydata-train/x.csv": "text,label\nfine,good\n", "mydata-test/x.csv": "text,label\nbad,bad\n"},
+            {"fine": ("good", "train"), "bad": ("bad", "test")},
+        ),
+        (
+            {"spam_test.csv": "text,label\nbad,bad\n", "spam.csv": "text,label\nfine,good\n"},
+            {"fine": ("good", None), "bad": ("bad", "test")},
+        ),
+        ({"latest.csv": "text,label\nbad,bad\n"}, {"bad": ("bad", None)}),
+        ({"test.csv": "text,label\nbad,bad\n"}, {"bad": ("bad", None)}),  # the same of all is none
+    ],
+)  # fmt: skip
+def test_data_are_found_as_they_come(
+    tmp_path: Path, files: dict[str, str], expected: dict[str, tuple[str | None, str | None]]
+) -> None:
+    put(tmp_path, files)
+    assert read(tmp_path) == expected
+
+
+def test_a_split_in_a_column_is_understood_in_any_case_or_mixed_where_that_is_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, {"a.csv": "text,label,Split\na,x,TRAIN\nb,x,dev\nc,y,Test\nd,y,\ne,y,unsup\n"})
+    splits = {text: split for text, (_, split) in read(tmp_path, "split: Split\n").items()}
+    assert splits == {"a": "train", "b": "validation", "c": "test", "d": None, "e": "unlabelled"}
+    mixed = {text: split for text, (_, split) in read(tmp_path, "split: Split\nignore_splits: true\n").items()}
+    assert mixed == {"a": None, "b": None, "c": None, "d": None, "e": "unlabelled"}
+    reviews = Reviews(described(tmp_path, ""), tmp_path)
+    assert sum(map(len, reviews)) == 5
+    assert reviews.notes == [
+        "the column 'Split' is not used: to take it for the split, say `split: Split` in source.yaml"
+    ]
+
+
+def test_links_are_followed_and_no_circle_is(tmp_path: Path) -> None:
+    put(tmp_path / "there", {"good/1.txt": "fine", "bad/1.txt": "dull"})
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mine").symlink_to(tmp_path / "there")
+    (tmp_path / "there" / "good" / "again").symlink_to(tmp_path / "there")
+    assert read(here) == {"fine": ("good", None), "dull": ("bad", None)}
+    (here / "gone").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="here/gone is a link that leads nowhere"):
+        read(here)
+
+
+def test_files_can_be_named_where_others_lie_beside_them(tmp_path: Path) -> None:
+    put(tmp_path, {"mine.csv": "text,label\nfine,good\n", "words.csv": "word\nfine\n"})
+    with pytest.raises(InputError, match=r"words\.csv has no column 'text'"):
+        read(tmp_path)
+    assert read(tmp_path, "files: mine*\n") == {"fine": ("good", None)}
+
+
+def test_a_file_without_a_header_has_its_columns_by_number(tmp_path: Path) -> None:
+    put(tmp_path, {"a.csv": "good;fine\nbad;dull\n"})
+    description = "header: false\ndelimiter: ';'\ntext: 2\nlabel: 1\n"
+    assert read(tmp_path, description) == {"fine": ("good", None), "dull": ("bad", None)}
+
+
+def test_what_huggingface_datasets_saved_is_read_with_the_names_of_its_labels(tmp_path: Path) -> None:
+    features = {"text": {"_type": "Value"}, "label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    for split, texts, labels in (("train", ["fine", "dull"], [1, 0]), ("test", ["ok", "who"], [1, -1])):
+        schema = pa.schema([("text", pa.string()), ("label", pa.int64())], metadata)
+        table = pa.table({"text": texts, "label": labels}, schema=schema)
+        (tmp_path / split).mkdir()
+        for name in ("data-00000-of-00001.arrow", "cache-1.arrow"):
+            with pa.ipc.new_stream(tmp_path / split / name, schema) as file:
+                file.write_table(table)
+        state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}
+        put(tmp_path / split, {"state.json": json.dumps(state), "dataset_info.json": "{}"})
+    put(tmp_path, {"dataset_dict.json": '{"splits": ["train", "test"]}'})
+    assert read(tmp_path) == {
+        "fine": ("pos", "train"), "dull": ("neg", "train"), "ok": ("pos", "test"), "who": (None, "test"),
+    }  # fmt: skip
+
+
+LABELS = 'text,label\na,pos\nb,"Pos "\nc,1\nd,1.0\ne,true\nf,neg\n'
+
+
+def test_labels_that_differ_by_blanks_case_or_the_form_of_a_number_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, {"a.csv": LABELS})
+    with pytest.raises(InputError, match="labels that differ only by") as error:
+        read(tmp_path)
+    told = str(error.value)
+    assert f"'1' (1, first in {tmp_path}/a.csv, line 4); '1.0' (1, " in told
+    assert f"'Pos ' (1, first in {tmp_path}/a.csv, line 3); 'pos' (1, first in {tmp_path}/a.csv, line 2)" in told
+    assert 'labels: {"1": ["1", "1.0", "true"], …}' in told
+
+
+def test_ways_of_writing_a_label_are_joined_where_that_is_stated(tmp_path: Path) -> None:
+    put(tmp_path, {"a.csv": LABELS})
+    source = described(tmp_path, 'labels: {good: [pos, "Pos ", 1, "1.0", true], neg: []}\n')
+    assert source.label_names == ["good", "neg"]
+    assert [label for _, label, _, _ in rows(source, tmp_path)] == ["good"] * 5 + ["neg"]
+
+
+def test_labels_that_are_stated_may_be_alike(tmp_path: Path) -> None:
+    put(tmp_path, {"a.csv": "text,label\na,A\nb,a\n"})
+    assert read(tmp_path, "labels: [A, a]\n") == {"a": ("A", None), "b": ("a", None)}
+
+
+def test_a_column_that_is_no_label_is_named(tmp_path: Path) -> None:
+    put(tmp_path, {"a.csv": "text,label\n" + "".join(f"a,{row}\n" for row in range(10_002))})
+    with pytest.raises(InputError, match=r"the label must be one of at most 10,000 values.*line 10002"):
+        read(tmp_path)
+
+
+JOINED = 'text,label\n"Great, he said,good\nwell,bad\nok,good\nhe ended",bad\nlast,good\nsecond,bad\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "learnt", "listed"),
+    [
+        # A line break in a field without quotes: which of its neighbours is the other half, nobody knows.
+        ("label,text\ngood,It starts\nbut is a joy\nbad,dull\n", ["dull"],
+         [(2, "beside a row of too few fields"), (3, "too few fields")]),
+        ("text,label\nIt starts\nbut is a joy,good\ndull,bad\n", ["dull"],
+         [(2, "too few fields"), (3, "beside a row of too few fields")]),
+        ("text,label\nIt starts\r,good\ndull,bad\n", ["dull"], [(2, "lone carriage return")]),
+        ("text,label\nfine,good\nx,bad\n\" inch,good\nok,good\n\"two,bad\n", ["fine", "x", "ok"],
+         [(4, "broken quote"), (6, "behind a broken quote")]),
+        ("text,label\nfine,good\nx,bad\n" + JOINED.partition("\n")[2], ["fine", "x", "well", "ok", "last", "second"],
+         [(4, "rows joined by a quote"), (7, "behind a broken quote")]),
+        ("text,label\nfine,good\nx,bad\n\"He said \"no\"\nand, left\nfor good\",good\nok,bad\n", ["fine", "x", "ok"],
+         [(4, "broken quote"), (5, "behind a broken quote"), (6, "behind a broken quote")]),
+        ("text,label\n,good\n  ,bad\n\n   \nfine,good\n", ["fine"], [(2, "empty text"), (3, "empty text")]),
+    ],
+)  # fmt: skip
+def test_rows_that_are_not_learnt_are_listed_where_that_is_asked_for(
+    tmp_path: Path, content: str, learnt: list[str], listed: list[tuple[int, str]]
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content.encode())
+    kept: list[Problem] = []
+    reviews = Reviews(FilesSource(format="files", bad_rows="set_aside"), tmp_path, kept.append)
+    assert pd.concat(reviews)["text"].tolist() == learnt
+    assert [(problem.line, problem.kind) for problem in kept] == listed
+    lines = content.split("\n")
+    assert [problem.row.rstrip("\n") for problem in kept] == [lines[line - 1] for line, _ in listed]
+
+
+def test_rows_in_quotes_that_show_too_late_are_always_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(JOINED)
+    source = FilesSource(format="files", bad_rows="set_aside")
+    with pytest.raises(InputError, match=r"a field in quotes holds what looks like whole rows, in line 3, line 4"):
+        rows(source, tmp_path)
+
+
+def test_everything_that_is_wrong_with_all_files_comes_in_one_report(tmp_path: Path) -> None:
+    put(tmp_path, {"a.csv": "text,label\nx\n", "b.csv": "text,label\nx,y,z\n", "c.csv": "txt,label\nx,y\n"})
+    with pytest.raises(BadRowsError) as error:
+        read(tmp_path)
+    told = str(error.value)
+    assert told.startswith("2 rows in 2 files cannot be read as written:\n")
+    assert all(part in told for part in ("a.csv, line 2: x\n", "b.csv, line 2: x,y,z\n", "c.csv has no column 'text'"))

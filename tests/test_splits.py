@@ -102,8 +102,12 @@ def test_reviews_without_a_label_are_unlabelled() -> None:
 @pytest.mark.parametrize(
     ("columns", "test", "message"),
     [
-        ({}, "given", r"brings no test split\. .*`test`.*Received: given"),
-        ({"split": ["test"] * 100}, 0.2, "brings its own test split.*`given`. Received: 0.2"),
+        ({}, "given", r"brings no test split: .*`test`.*Received: given"),
+        (
+            {"split": ["test"] * 100},
+            0.2,
+            r"brings its own test split\..*`given`, or .*`ignore_splits: true`.*Received: 0.2",
+        ),
         (
             {"group": ["a", "b", "c", "d"] * 25},
             0.2,

@@ -1,6 +1,7 @@
 """Streams of tables: parts of a bounded size, the columns that were asked for, and every row of the file."""
 
 import csv
+import gzip
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.command import InputError
-from pipeline.corpus.tables import BATCH_BYTES, BATCH_ROWS, in_batches, read_table, row_count
+from pipeline.corpus.problems import BadRowsError
+from pipeline.corpus.tables import BATCH_BYTES, BATCH_ROWS, Columns, in_batches, read_table, row_count
 
 ENDINGS = ["csv", "tsv", "jsonl", "parquet"]
 
@@ -22,13 +24,15 @@ def write(table: pd.DataFrame, path: Path) -> None:
         ".csv": lambda: table.to_csv(path, index=False),
         ".tsv": lambda: table.to_csv(path, index=False, sep="\t"),
         ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
+        ".ndjson": lambda: table.to_json(path, orient="records", lines=True),
+        ".json": lambda: table.to_json(path, orient="records"),
         ".parquet": lambda: table.to_parquet(path, index=False),
     }
     writers[path.suffix]()
 
 
 def rows(path: Path, *columns: str) -> list[list[object]]:
-    table = pd.concat(read_table(path, list(columns), "the test"))
+    table = pd.concat(read_table(path, Columns(columns[0], others=columns[1:]), "the test"))
     return table.astype(object).where(table.notna(), None).to_numpy().tolist()
 
 
@@ -42,12 +46,12 @@ def test_a_batch_is_full_at_so_many_pieces_or_bytes() -> None:
 def test_short_rows_come_by_the_thousand_and_long_ones_by_the_megabyte(tmp_path: Path, ending: str) -> None:
     short = pd.DataFrame({"text": [f"row {row}" for row in range(BATCH_ROWS + 10)]})
     write(short, tmp_path / f"short.{ending}")
-    tables = list(read_table(tmp_path / f"short.{ending}", ["text"], "the test"))
+    tables = list(read_table(tmp_path / f"short.{ending}", Columns("text"), "the test"))
     assert [len(table) for table in tables] == [BATCH_ROWS, 10]
     assert pd.concat(tables)["text"].tolist() == short["text"].tolist()
     write(pd.DataFrame({"text": [f"{row} {'x' * 100_000}" for row in range(300)]}), tmp_path / f"long.{ending}")
     numbers = []
-    for table in read_table(tmp_path / f"long.{ending}", ["text"], "the test"):
+    for table in read_table(tmp_path / f"long.{ending}", Columns("text"), "the test"):
         assert table["text"].str.len().sum() < 2 * BATCH_BYTES
         numbers += [int(text.partition(" ")[0]) for text in table["text"]]
     assert numbers == list(range(300))
@@ -56,22 +60,22 @@ def test_short_rows_come_by_the_thousand_and_long_ones_by_the_megabyte(tmp_path:
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_only_the_columns_asked_for_come_each_once_in_that_order(tmp_path: Path, ending: str) -> None:
     write(pd.DataFrame({"id": ["1", "2"], "text": ["a", "b"], "more": ["x", "y"]}), tmp_path / f"x.{ending}")
-    (table,) = read_table(tmp_path / f"x.{ending}", ["text", "id", "text"], "the test")
+    (table,) = read_table(tmp_path / f"x.{ending}", Columns("text", others=("id", "text")), "the test")
     assert table.to_dict("list") == {"text": ["a", "b"], "id": ["1", "2"]}
     with pytest.raises(InputError, match=r"has no column 'txt' \(see the test\); did you mean text\?"):
-        next(read_table(tmp_path / f"x.{ending}", ["id", "txt"], "the test"))
+        next(read_table(tmp_path / f"x.{ending}", Columns("id", others=("txt",)), "the test"))
 
 
 def test_a_column_that_nobody_asked_for_costs_no_memory(tmp_path: Path) -> None:
     blobs = pa.array([b"x" * 1_000_000] * 50)
     pq.write_table(pa.table({"text": ["a"] * 50, "blob": blobs}), tmp_path / "x.parquet", use_dictionary=False)
     before = pa.total_allocated_bytes()
-    tables = read_table(tmp_path / "x.parquet", ["text"], "the test")
+    tables = read_table(tmp_path / "x.parquet", Columns("text"), "the test")
     assert len(next(tables)) == 50
     assert pa.total_allocated_bytes() - before < 5_000_000
     tracemalloc.start()
     (tmp_path / "x.jsonl").write_text(f"{json.dumps({'text': 'a', 'blob': 'x' * 1_000_000})}\n" * 50)
-    assert sum(map(len, read_table(tmp_path / "x.jsonl", ["text"], "the test"))) == 50
+    assert sum(map(len, read_table(tmp_path / "x.jsonl", Columns("text"), "the test"))) == 50
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 120_000_000
@@ -91,25 +95,29 @@ def test_an_empty_line_is_a_row_where_there_is_one_column_and_none_where_there_a
         ("x.csv", "text,id,text\na,1,b\n", "x.csv must have one column 'text'. Received: 2"),
         ("x.csv", "", "x.csv cannot be read as CSV: the first line, which names the columns, is empty"),
         ("x.csv", "\ntext\na\n", "x.csv cannot be read as CSV: the first line, which names the columns, is empty"),
-        ("x.csv", "x" * 200_000, "x.csv cannot be read as CSV: field larger than field limit"),
-        ("x.csv", "text,id\na,1\nb,2,3\n", "x.csv cannot be read as CSV: .*Expected 2 fields in line 3, saw 3"),
-        ("x.csv", "text,id\na,1,2\n", "x.csv cannot be read as CSV: the rows have more fields than the header"),
-        ("x.jsonl", '{"text": "a"}\n{"text": ' + "[" * 100_000, "x.jsonl cannot be read as JSONL: line 2: .*recursion"),
-        ("x.jsonl", '{"text": ' + "1" * 5000 + "}", "x.jsonl cannot be read as JSONL: line 1: .*4300 digits"),
+        ("x.csv", "x" * 200_000, "x.csv has no column 'text'"),
+        ("x.csv", "text,id\na,1\nb,2,3\n", "too many fields .*\n.*x.csv, line 3: b,2,3"),
+        ("x.csv", "text,id\na,1,2\n", "too many fields .*\n.*x.csv, line 2: a,1,2"),
+        ("x.csv", 'text,id\na,1\n5",2\nb 5" c,2\n', '2 rows .*\n.*broken quote .*\n.*x.csv, line 3: 5",2'),
+        ("x.jsonl", '{"text": "a"}\n{"text": ' + "[" * 100_000, "no JSON object .*\n.*x.jsonl, line 2: "),
+        ("x.jsonl", '{"text": ' + "1" * 5000 + "}", "no JSON object .*\n.*x.jsonl, line 1: "),
+        ("x.jsonl", '{"text": "a", "text": "b"}', "no JSON object .*\n.*x.jsonl, line 1: "),
+        ("x.json", '[{"text": "a"},\n{"text": "b"', "x.json cannot be read as JSON: line 2: "),
+        ("x.json", '[{"text": "a"},\n3]', "no JSON object .*\n.*x.json, line 2: 3"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, content: str, message: str) -> None:
     csv.field_size_limit(131_072)  # Python's own; a server in this process would have raised it
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
-        list(read_table(tmp_path / name, ["text"], "the test"))
+        list(read_table(tmp_path / name, Columns("text"), "the test"))
 
 
 def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(InputError, match=r"must have one column 'text'\. Received: 2"):
-        next(read_table(tmp_path / "x.parquet", ["text"], "the test"))
+        next(read_table(tmp_path / "x.parquet", Columns("text"), "the test"))
 
 
 def test_rows_of_jsonl_may_lack_what_others_have(tmp_path: Path) -> None:
@@ -121,10 +129,57 @@ def test_rows_of_jsonl_may_lack_what_others_have(tmp_path: Path) -> None:
 
 def test_blank_lines_alone_are_no_rows(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("\n  \n")
-    assert list(read_table(tmp_path / "x.jsonl", ["text"], "the test")) == []
+    assert list(read_table(tmp_path / "x.jsonl", Columns("text"), "the test")) == []
 
 
 def test_parquet_says_how_many_rows_it_has(tmp_path: Path) -> None:
     for ending in ENDINGS:
         write(pd.DataFrame({"text": ["a"] * 7}), tmp_path / f"x.{ending}")
         assert row_count(tmp_path / f"x.{ending}") == (7 if ending == "parquet" else None)
+
+
+def test_a_json_array_is_read_piece_by_piece_and_each_object_knows_its_line(tmp_path: Path) -> None:
+    objects = [f'{{"text": "film {number} é {"x" * 3000}", "id": {number}}}' for number in range(1000)]
+    for start, between, end in (("[\n", ",\n", "\n]\n"), ("\n", "\n", "")):
+        (tmp_path / "x.json").write_text(start + between.join(objects) + end)
+        table = pd.concat(read_table(tmp_path / "x.json", Columns("text", others=("id",)), "the test"))
+        assert table["id"].tolist() == list(range(1000))
+        assert table.index.tolist() == list(range(2, 1002))
+
+
+def test_bad_rows_are_listed_by_kind_ten_of_each(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,id\n" + "short\n" * 12 + "a,b,c\n" + "fine,1\n" + "nul\0,1\n")
+    with pytest.raises(BadRowsError) as error:
+        list(read_table(tmp_path / "x.csv", Columns("text"), "the test"))
+    lines = str(error.value).splitlines()
+    assert lines[0] == "14 rows in 1 file cannot be read as written:"
+    assert lines[1].startswith("12 × too few fields")
+    assert lines[2:12] == [f"  {tmp_path}/x.csv, line {line}: short" for line in range(2, 12)]
+    assert lines[12] == "  and 2 more"
+    assert lines[14] == f"  {tmp_path}/x.csv, line 14: a,b,c"
+    assert lines[15:17] == ["1 × NUL character", f"  {tmp_path}/x.csv, line 16: nul\\x00,1"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "ndjson", "json"])
+def test_a_compressed_file_is_read_as_what_it_holds_and_a_cut_one_is_named(tmp_path: Path, ending: str) -> None:
+    table = pd.DataFrame({"text": [f"film {number}" for number in range(3000)]})
+    write(table, tmp_path / f"x.{ending}")
+    data = gzip.compress((tmp_path / f"x.{ending}").read_bytes())
+    path = tmp_path / f"X.{ending.upper()}.gz"
+    path.write_bytes(data)
+    assert [text for (text,) in rows(path, "text")] == table["text"].tolist()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=rf"X\.{ending.upper()}\.gz (is damaged|cannot be read)"):
+        rows(path, "text")
+
+
+def test_strings_of_bytes_are_texts_where_they_are_utf_8(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": [b"na\xc3\xafve", b"na\xefve"]}), tmp_path / "x.parquet")
+    with pytest.raises(BadRowsError, match=r"another encoding .*\n.*x\.parquet, line 2: .*na\\xefve"):
+        rows(tmp_path / "x.parquet", "text")
+    wrong = pa.Array.from_buffers(pa.string(), 2, pa.array([b"na\xc3\xafve", b"na\xefve"]).buffers())
+    pq.write_table(pa.table({"text": wrong}), tmp_path / "y.parquet")
+    with pytest.raises(BadRowsError, match=r"another encoding .*\n.*y\.parquet, line 2: "):
+        rows(tmp_path / "y.parquet", "text")
+    pq.write_table(pa.table({"text": [b"na\xc3\xafve", b"fine"]}), tmp_path / "z.parquet")
+    assert rows(tmp_path / "z.parquet", "text") == [["naïve"], ["fine"]]

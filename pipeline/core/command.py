@@ -25,6 +25,8 @@ class InputError(Exception):
     The message names the thing, what is allowed and what came, because it is all that the user sees.
     """
 
+    in_lines = False  # the message is a report of several lines
+
 
 def run(main: click.Command) -> None:
     """Run a command; bad input ends it as `clear_errors` says.
@@ -52,6 +54,8 @@ def clear_errors() -> Iterator[None]:
         error.show()
         sys.exit(error.exit_code)
     except InputError as error:
+        if error.in_lines:
+            sys.exit(f"error: {error}")
         sys.exit(f"error: {' '.join(str(error).split())}")  # messages of libraries may have line breaks
     except BrokenPipeError:  # who reads our output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end

@@ -2,7 +2,7 @@
 
 A data set is a folder `data/sources/<name>` with a `source.yaml`. Its `format` is `imdb` or `rotten_tomatoes`
 (an archive that `download` fetches and checks) or `files` (the user's own tables or texts, lying in that folder).
-Archives are read as streams and never unpacked onto disk.
+Archives are read as streams and never unpacked onto disk. How the user's files are written is stated and never guessed.
 """
 
 import bz2
@@ -13,20 +13,41 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.core.command import InputError, did_you_mean, progress
 from pipeline.core.params import read_yaml
 from pipeline.core.text import LINE_BREAK
-from pipeline.corpus.tables import BATCH_ROWS, TABLE_ENDINGS, in_batches, read_table
+from pipeline.corpus.files import SOURCE_FILE, Found, find_data, label_of_lines
+from pipeline.corpus.labels import Labels
+from pipeline.corpus.lines import LONGEST, Dialect, check_encoding, fault, open_text
+from pipeline.corpus.names import SPLITS, is_unlabelled, split_named
+from pipeline.corpus.problems import (
+    EMPTY,
+    TOO_LONG,
+    Problem,
+    Problems,
+)
+from pipeline.corpus.tables import BATCH_ROWS, Columns, column_names, in_batches, read_table, read_text_lines
 
-SOURCE_FILE = "source.yaml"
-SPLITS = ("train", "validation", "test", "unlabelled")
+__all__ = ["COLUMNS", "SOURCE_FILE", "SPLITS", "Reviews", "Source", "read_source"]
+
 COLUMNS = ["name", "text", "label", "split", "group"]
 
 _IMDB_FOLDERS = ("test/neg", "test/pos", "train/neg", "train/pos", "train/unsup")
@@ -39,6 +60,11 @@ class Description(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     labels: Annotated[list[str], Field(min_length=2)] | None = None
+
+    @property
+    def label_names(self) -> list[str] | None:
+        """List the classes in order, if they are stated."""
+        return self.labels
 
 
 class ImdbSource(Description):
@@ -68,14 +94,92 @@ class RottenTomatoesSource(Description):
     labels: list[str] = ["rotten", "fresh"]
 
 
+def _as_written(value: Any) -> Any:
+    """Take numbers and truth values of YAML for the text that people mean by them."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Name = Annotated[str, BeforeValidator(_as_written)]
+LabelNames = Annotated[list[Name], Field(min_length=2)]
+LabelMap = Annotated[dict[Name, list[Name]], Field(min_length=2)]
+
+
 class FilesSource(Description):
-    """Describe the user's own files: for tables, the names of the columns; `group` and `split` are optional."""
+    """Describe the user's own files: how text files are written, and, for tables, which column is what.
+
+    Attributes:
+        labels: the classes in order, or each class with all ways in which the files write it.
+        bad_rows: `set_aside` goes on without the rows that cannot be read.
+        files: patterns of the files that are data, where others lie beside them.
+        ignore_splits: mix a split that the data bring.
+    """
 
     format: Literal["files"]
-    text: str = "text"
-    label: str = "label"
-    group: str | None = None
-    split: str | None = None
+    text: Name = "text"
+    label: Name = "label"
+    group: Name | None = None
+    split: Name | None = None
+    labels: LabelNames | LabelMap | None = None  # type: ignore[assignment]
+    encoding: str = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    quote: str | None = '"'
+    header: bool = True
+    bad_rows: Literal["refuse", "set_aside"] = "refuse"
+    files: list[str] | None = None
+    ignore_splits: bool = False
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        check_encoding(encoding)
+        return encoding
+
+    @field_validator("quote")
+    @classmethod
+    def _is_a_quote(cls, quote: str | None) -> str | None:
+        if quote in ("none", None):
+            return None
+        if len(quote) != 1 or quote in "\r\n":
+            raise ValueError("must be one character, or none")
+        return quote
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_pattern_is_a_list(cls, files: Any) -> Any:
+        return [files] if isinstance(files, str) else files
+
+    @model_validator(mode="after")
+    def _each_label_stands_once(self) -> "FilesSource":
+        written = [way for ways in self._ways().values() for way in ways]
+        repeated = sorted({way for way in written if written.count(way) > 1})
+        if repeated:
+            raise ValueError(f"labels: {repeated[0]!r} stands for two labels")
+        if self.delimiter is not None and self.delimiter in ("\r", "\n", self.quote):
+            raise ValueError(f"delimiter: must be no line end and no quote. Received: {self.delimiter!r}")
+        return self
+
+    @property
+    def label_names(self) -> list[str] | None:
+        return list(self.labels) if self.labels else None
+
+    @property
+    def label_map(self) -> dict[str, str]:
+        """Map each way of writing a label to the label."""
+        return {way: name for name, ways in self._ways().items() for way in ways}
+
+    @property
+    def dialect(self) -> Dialect:
+        """Get how text files are written."""
+        return Dialect(self.encoding, self.delimiter, self.quote, self.header)
+
+    def _ways(self) -> dict[str, list[str]]:
+        if not isinstance(self.labels, dict):
+            return {}
+        # A label stands for itself, unless it is a way of writing another one.
+        others = {way for ways in self.labels.values() for way in ways}
+        return {name: [*dict.fromkeys(ways), *({name} - others)] for name, ways in self.labels.items()}
 
 
 Source = ImdbSource | RottenTomatoesSource | FilesSource
@@ -101,11 +205,16 @@ def read_source(folder: Path) -> Source:
         return adapter.validate_python(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"][1:]) or "format"
+        branches = ("list[", "dict[", "function-", "constrained-")  # which pydantic names inside a union
+        parts = [str(part) for part in problem["loc"][1:]]
+        where = ".".join(part for part in parts if not part.startswith(branches))
         if problem["type"] == "extra_forbidden":
             known = next(kind for kind in _KINDS if _is(kind, problem["loc"][0]))
             raise InputError(f"{path}: unknown key {where}; {did_you_mean(where, known.model_fields)}") from None
-        raise InputError(f"{path}: {where}: {problem['msg']}. Received: {problem['input']!r}") from None
+        message = problem["msg"].removeprefix("Value error, ")
+        if not where:  # of the whole description
+            raise InputError(f"{path}: {message}") from None
+        raise InputError(f"{path}: {where}: {message}. Received: {problem['input']!r}") from None
 
 
 def _is(kind: type[Description], name: Any) -> bool:
@@ -118,29 +227,43 @@ class Reviews:
 
     The tables are as large as `tables.in_batches` says, with the string columns `name` (file, for people and for a
     stable order), `text`, `label` (missing: unlabelled), `split` (missing: to be decided) and `group` (missing: none,
-    or not known yet).
+    or not known yet). Where the user's files are to blame, all that is wrong with them comes in one report, at the end.
 
     Args:
         source: what `read_source` gave.
         folder: where the archive or the files lie.
+        keep: is told every row that is not learnt.
+
+    Attributes:
+        set_aside: the number of rows of the user's files that are not learnt, for each reason.
+        notes: sentences about what was not used, for people.
 
     Raises:
-        InputError: on the way, if a file is damaged, or a table lacks a column or has a split name that is not known.
+        InputError: on the way, if an archive is damaged; or a file cannot be used, or holds bad rows (`BadRowsError`),
+            or the labels are written in several ways.
     """
 
-    def __init__(self, source: Source, folder: Path) -> None:
+    def __init__(self, source: Source, folder: Path, keep: Callable[[Problem], None] | None = None) -> None:
         self._source, self._folder = source, folder
         self._films: dict[str, list[str]] = {}
+        set_aside = isinstance(source, FilesSource) and source.bad_rows == "set_aside"
+        self._problems = Problems(set_aside, keep and partial(_keep_below, folder, keep))
+        self.set_aside = self._problems.counts
+        self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         source, folder = self._source, self._folder
+        if isinstance(source, FilesSource):
+            found = find_data(folder, source.files)
+            yield from _Files(source, folder, found, self._problems).tables()
+            self._problems.check()
+            self.notes = _notes(source, folder, found)
+            return
         try:
             if isinstance(source, ImdbSource):
                 yield from _read_imdb(folder / source.file, self._films)
-            elif isinstance(source, RottenTomatoesSource):
-                yield from _read_rotten_tomatoes(folder / source.file)
             else:
-                yield from _read_files(source, folder)
+                yield from _read_rotten_tomatoes(folder / source.file)
         except (tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError, LookupError) as error:
             raise InputError(f"{folder} holds a damaged archive: {error}; delete it and run download again") from None
         except FileNotFoundError as error:
@@ -170,6 +293,11 @@ class Reviews:
                     " again"
                 ) from None
         return pd.Series(films, index=reviews.index, dtype="str")
+
+
+def _keep_below(folder: Path, keep: Callable[[Problem], None], problem: Problem) -> None:
+    """Hand a problem on with the name of its file below the folder, which is the same on every machine."""
+    keep(replace(problem, file=problem.file.removeprefix(f"{folder}/")))
 
 
 def content_sha256(archive: Path) -> str:
@@ -252,63 +380,101 @@ def _read_rotten_tomatoes(wheel: Path) -> Iterator[pd.DataFrame]:
         )
 
 
-def find_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """List the tables and the texts of a source with `format: files`, in order.
+class _Files:
+    """Read the user's own files."""
 
-    Raises:
-        InputError: the folder has none.
-    """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    tables = [path for path in files if path.name.lower().endswith(TABLE_ENDINGS)]
-    texts = [path for path in files if path.suffix == ".txt"]
-    if not tables and not texts:
-        others = [path.relative_to(folder).as_posix() for path in files if path.name != SOURCE_FILE]
-        raise InputError(
-            f"{folder} holds no data: expected {', '.join(TABLE_ENDINGS)} or <label>/<name>.txt files."
-            f" It has: {', '.join([SOURCE_FILE, *others[:5]])}{', …' if len(others) > 5 else ''}"
-        )
-    return tables, texts
+    def __init__(self, source: FilesSource, folder: Path, found: Found, problems: Problems) -> None:
+        self._source, self._folder, self._found, self._problems = source, folder, found, problems
+        self._labels = Labels(source.label_names or [], source.label_map)
+        self._known = {*(source.label_map or source.label_names or [])}
+
+    def tables(self) -> Iterator[pd.DataFrame]:
+        found = self._found
+        for path in [*found.tables, *found.lines]:
+            try:
+                yield from self._read_table(path) if path in set(found.tables) else self._read_lines(path)
+            except InputError as error:  # the other files may be wrong, too
+                self._problems.files.append(str(error))
+        yield from map(_table, in_batches(self._rows_of_texts(), _length_of_text))
+        if problem := self._labels.problem():
+            self._problems.files.append(problem)
+
+    def _read_table(self, path: Path) -> Iterator[pd.DataFrame]:
+        source = self._source
+        columns = Columns(source.text, source.label, source.split, source.group, learnt=True)
+        for rows in read_table(path, columns, SOURCE_FILE, source.dialect, self._problems, self._known):
+            yield self._with_our_columns(rows, path)
+
+    def _with_our_columns(self, rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+        source = self._source
+        table = pd.DataFrame({"name": self._name(path), "text": rows[source.text]}, index=rows.index)
+        if source.split is None:
+            table["split"] = self._found.splits.get(path)
+        else:
+            table["split"] = rows[source.split].map(split_named, na_action="ignore")
+        labels = rows[source.label].where(rows[source.label].str.strip() != "", None)
+        table["label"] = self._labels.read(labels.where(table["split"] != "unlabelled", None), str(path))
+        table["group"] = None if source.group is None else rows[source.group]
+        if source.ignore_splits:
+            table["split"] = table["split"].where(table["split"] == "unlabelled", None)
+        return table[COLUMNS].astype("str")
+
+    def _read_lines(self, path: Path) -> Iterator[pd.DataFrame]:
+        """Read a text a line, all of the label that the file is named after."""
+        split = None if self._source.ignore_splits else self._found.splits.get(path)
+        label = label_of_lines(self._found, path)
+        for table in read_text_lines(path, "text", self._source.encoding, self._problems, learnt=True):
+            labels = self._labels.read(pd.Series(label, table.index, dtype="object"), str(path))
+            full = table.assign(name=self._name(path), label=labels, split=split, group=None)
+            yield full[COLUMNS].astype("str")
+
+    def _rows_of_texts(self) -> Iterator[tuple[str | None, ...]]:
+        for path in self._found.texts:
+            text = self._text_of(path)
+            if text is not None:
+                folder = path.parent.name
+                split = self._found.splits.get(path)
+                if is_unlabelled(folder):
+                    yield self._name(path), text, None, "unlabelled", None
+                else:
+                    label = self._labels.read_one(folder, str(path))
+                    yield self._name(path), text, label, None if self._source.ignore_splits else split, None
+
+    def _text_of(self, path: Path) -> str | None:
+        """Read `positive/17.txt`, or `test/positive/17.txt` if a folder above names a split, or `unlabelled/17.txt`."""
+        try:
+            with open_text(path, self._source.encoding) as file:
+                text = file.read(LONGEST + 1).removeprefix("\ufeff")
+        except InputError as error:
+            self._problems.files.append(str(error))
+            return None
+        kind = TOO_LONG if len(text) > LONGEST else fault(text)
+        if kind is None and (not text or text.isspace()):
+            kind = EMPTY
+        if kind:
+            self._problems.add(Problem(str(path), 1, kind, text))
+            return None
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix()
 
 
-def _read_files(source: FilesSource, folder: Path) -> Iterator[pd.DataFrame]:
-    tables, texts = find_files(folder)
-    columns = [name for name in (source.text, source.label, source.split, source.group) if name is not None]
-    for path in tables:
-        for rows in read_table(path, columns, SOURCE_FILE):
-            yield _with_our_columns(source, rows, path, path.relative_to(folder).as_posix())
-    rows_of_texts = (_row_of_text(path, path.relative_to(folder)) for path in texts)
-    yield from map(_table, in_batches(rows_of_texts, _length_of_text))
-
-
-def _with_our_columns(source: FilesSource, rows: pd.DataFrame, path: Path, name: str) -> pd.DataFrame:
-    wanted = {"text": source.text, "label": source.label, "split": source.split, "group": source.group}
-    table = pd.DataFrame({"name": name}, index=rows.index)
-    try:
-        for ours, theirs in wanted.items():
-            table[ours] = None if theirs is None else rows[theirs].map(str, na_action="ignore")
-        table = table[COLUMNS].astype("str")
-    except UnicodeEncodeError as error:  # JSON can write such
-        raise InputError(
-            f"{path} has half a character (a lone UTF-16 surrogate) in a text. Received: {error.object[:60]!r}"
-        ) from None
-    unknown = set(table["split"].dropna()) - set(SPLITS)
-    if unknown:
-        raise InputError(f"{path}: split must be one of {', '.join(SPLITS)}. Received: {', '.join(sorted(unknown))}")
-    return table
-
-
-def _row_of_text(path: Path, below: Path) -> tuple[str | None, ...]:
-    """Read `positive/17.txt`, or `test/positive/17.txt` if a folder above names a split, or `unlabelled/17.txt`."""
-    if len(below.parts) < 2:
-        raise InputError(f"{path} must lie in a folder: <label>/<name>.txt or <split>/<label>/<name>.txt")
-    folders = below.parts[:-1]
-    label: str | None
-    split: str | None
-    if folders[-1] == "unlabelled":
-        label, split = None, "unlabelled"
-    else:
-        label, split = folders[-1], next((folder for folder in folders[:-1] if folder in SPLITS), None)
-    try:
-        return below.as_posix(), path.read_text(encoding="utf-8"), label, split, None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}") from None
+def _notes(source: FilesSource, folder: Path, found: Found) -> list[str]:
+    notes = []
+    if found.passed_over:
+        more = f" and {len(found.passed_over) - 5:,} more" if len(found.passed_over) > 5 else ""
+        notes.append(f"not read: {', '.join(found.passed_over[:5])}{more}")
+    named = sorted(set(found.splits.values()) - {"unlabelled"}, key=SPLITS.index)
+    if named and source.split is None:
+        used = "mixed, because source.yaml says ignore_splits" if source.ignore_splits else "used"
+        notes.append(f"splits in the names of files and folders: {', '.join(named)}; {used}")
+    elif source.split is not None and source.ignore_splits:
+        notes.append("the split that the data bring is mixed, because source.yaml says ignore_splits")
+    elif source.split is None and found.tables:
+        columns = column_names(found.tables[0], source.dialect)
+        if beside := next((name for name in columns if name.casefold() == "split"), None):
+            notes.append(
+                f"the column {beside!r} is not used: to take it for the split, say `split: {beside}` in {SOURCE_FILE}"
+            )
+    return notes

@@ -37,10 +37,16 @@ def assign_splits(reviews: pd.DataFrame, test: Literal["given"] | float, validat
     splits = splits.mask(reviews["label"].isna(), "unlabelled")
     has_test = (splits == "test").any()
     if test == "given" and not has_test:
-        raise InputError("the data set brings no test split. Set its `test` to a share such as 0.2. Received: given")
+        raise InputError(
+            "the data set brings no test split: no file, folder or column that source.yaml names as `split` speaks of"
+            " one. Set its `test` to a share such as 0.2 to hold texts out. Received: given"
+        )
     if test != "given":
         if has_test:
-            raise InputError(f"the data set brings its own test split. Set its `test` to `given`. Received: {test}")
+            raise InputError(
+                f"the data set brings its own test split. Set its `test` to `given`, or say `ignore_splits: true` in"
+                f" source.yaml to mix it. Received: {test}"
+            )
         splits = _hold_out(reviews, splits, "test", test, seed)
     if not (splits == "validation").any():
         splits = _hold_out(reviews, splits, "validation", validation, seed)

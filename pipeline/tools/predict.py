@@ -3,11 +3,11 @@
 The model is the champion of the data set (`make promote`), else the best on disk by validation accuracy; standard
 error says which. `--model` takes models:/…, runs:/…, a folder, or a name in data/models.
 
-A file is CSV, TSV, JSONL or Parquet with the texts in one column, or .txt with one text per line, as `-` (standard
-input) is. It is read and answered a few thousand texts at a time, so it may be larger than memory. The answer is one
-line per text, `label <tab> probability <tab> text`; with --output, it is a table of the text, the columns named with
---keep (as text), `label`, and `p_<label>` for every label. The file appears when it is complete: where a row holds no
-text, there is none.
+A file is a table of any form that preprocess reads, with the texts in one column, or .txt with one text per line, as
+`-` (standard input) is. It is read as strictly as by preprocess, once before the first answer: a bad row is told with
+its line, and there are no answers. Then it is answered a few thousand texts at a time, so it may be larger than memory.
+The answer is one line per text, `label <tab> probability <tab> text`; with --output, it is a table of the text, the
+columns named with --keep (as text), `label`, and `p_<label>` for every label. The file appears when it is complete.
 """
 
 import csv
@@ -26,48 +26,71 @@ import pyarrow.parquet as pq
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.params import read_params
 from pipeline.core.text import valid_unicode
-from pipeline.corpus.tables import in_batches, read_table, row_count
+from pipeline.corpus.lines import Dialect, check_encoding, ending_of
+from pipeline.corpus.problems import Problems
+from pipeline.corpus.tables import TABLE_ENDINGS, Columns, in_batches, read_table, read_text_lines, row_count
 from pipeline.serving.selection import TextModel, choose
 from pipeline.tools.arguments import MODEL, Tool
 from pipeline.tracking.paths import MODELS
 
-INPUTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
+INPUTS = (*TABLE_ENDINGS, ".txt", ".txt.gz")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")
+
+PLAIN = Dialect()
 
 Write = Callable[[pd.DataFrame], None]
 
 
-def read_texts(file: str, column: str, keep: list[str]) -> Iterator[pd.DataFrame]:
+def read_texts(
+    file: str, column: str, keep: list[str], dialect: Dialect = PLAIN, problems: Problems | None = None
+) -> Iterator[pd.DataFrame]:
     """Stream the texts of a file.
 
     Args:
         file: a path, or `-` for standard input.
         column: where the texts stand.
         keep: further columns to read.
+        dialect: how a text file is written.
+        problems: is told of bad rows. Without it, they are an error at the end.
 
     Yields:
         Tables with `column` and the columns in `keep`, of objects; every text is a string.
 
     Raises:
-        InputError: the file cannot be read, lacks a column, or holds something that is no text.
+        InputError: the file cannot be read, lacks a column, or holds rows that cannot be read (`BadRowsError`).
     """
-    path = Path(file)
-    has_lines = file == "-" or path.suffix.lower() == ".txt"
+    path, found = Path(file), Problems(of_tool=True) if problems is None else problems
+    has_lines = file == "-" or ending_of(path) == ".txt"
     if keep and has_lines:
         raise InputError(
             f"--keep needs columns; .txt files and standard input have none. Received: --keep {' '.join(keep)}"
         )
     if file == "-":
-        yield from _read_lines(sys.stdin.buffer, column)
-    elif path.suffix.lower() not in INPUTS:
+        yield from _read_standard_input(sys.stdin.buffer, column)
+    elif not path.name.lower().endswith(INPUTS):
         raise InputError(f"--file must end in {', '.join(INPUTS)}, or be -. Received: {file}")
     elif not path.is_file():
         raise InputError(f"{file} does not exist")
     elif has_lines:
-        with path.open("rb") as lines:
-            yield from _read_lines(lines, column)
+        yield from read_text_lines(path, column, dialect.encoding, found, learnt=False)
     else:
-        yield from _read_columns(path, column, keep)
+        columns = Columns(column, others=tuple(keep))
+        for table in read_table(path, columns, "--column and --keep", dialect, found):
+            yield table.assign(**{column: table[column].fillna("")})  # an empty field is an empty text
+    if problems is None:
+        found.check()
+
+
+def check(file: str, column: str, keep: list[str], dialect: Dialect) -> None:
+    """Read a whole file, before anything is answered.
+
+    Raises:
+        InputError: see `read_texts`.
+    """
+    problems = Problems(of_tool=True)
+    for _ in progress(read_texts(file, column, keep, dialect, problems), desc="check", unit=" tables"):
+        pass
+    problems.check()
 
 
 def joined(table: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +168,8 @@ def print_lines(texts: list[str], answers: pd.DataFrame) -> None:
         print(label, f"{answer[f'p_{label}']:.4f}", _as_text(" ".join(text.split())), sep="\t")
 
 
-def _read_lines(lines: Iterable[bytes], column: str) -> Iterator[pd.DataFrame]:
+def _read_standard_input(lines: Iterable[bytes], column: str) -> Iterator[pd.DataFrame]:
+    """Read what may never end: it is answered as it comes, and bytes that are no UTF-8 are shown as such."""
     for texts in in_batches(_decoded(lines), len):
         yield pd.DataFrame({column: texts}, dtype=object)
 
@@ -155,23 +179,6 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
     for line in lines:
         yield line.decode(encoding, "replace").rstrip("\r\n")
         encoding = "utf-8"
-
-
-def _read_columns(path: Path, column: str, keep: list[str]) -> Iterator[pd.DataFrame]:
-    rows = 0
-    for table in read_table(path, [column, *keep], "--column and --keep"):
-        wanted = table.astype(object)
-        if path.suffix.lower() in (".csv", ".tsv"):
-            wanted[column] = wanted[column].fillna("")  # an empty field is an empty text
-        _must_be_texts(wanted[column], path, rows)
-        rows += len(wanted)
-        yield wanted
-
-
-def _must_be_texts(texts: pd.Series, path: Path, before: int) -> None:
-    for row, text in enumerate(texts, start=before + 1):
-        if not isinstance(text, str):
-            raise InputError(f"{path}: row {row} must have a text in {texts.name!r}. Received: {repr(text)[:80]}")
 
 
 def _name_beside(taken: set[Any], name: str) -> str:
@@ -215,15 +222,39 @@ def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: 
         raise InputError(f"--output must be another file than --file. Received: {output}")
 
 
+def _dialect(encoding: str, delimiter: str | None, quote: str, no_header: bool) -> Dialect:
+    try:
+        check_encoding(encoding)
+    except ValueError as error:
+        raise InputError(f"--encoding {error}. Received: {encoding}") from None
+    for name, value in (("--delimiter", delimiter), ("--quote", None if quote == "none" else quote)):
+        if value is not None and (len(value) != 1 or value in "\r\n"):
+            raise InputError(f"{name} must be one character. Received: {value!r}")
+    return Dialect(encoding, delimiter, None if quote == "none" else quote, not no_header)
+
+
 @click.command(cls=Tool)
 @click.argument("text", nargs=-1)
-@click.option("--file", help="CSV, TSV, JSONL or Parquet, or .txt with one text per line; - is standard input.")
+@click.option("--file", help="A table, or .txt with one text per line; - is standard input.")
 @click.option("--column", default="text", show_default=True, help="The column with the texts.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Of a text file.")
+@click.option("--delimiter", help="Between the fields of a row. Default: a tab in .tsv, else a comma.")
+@click.option("--quote", default='"', show_default=True, help="Around fields; or none.")
+@click.option("--no-header", is_flag=True, help="The first row is a text, too; columns are called 1, 2, 3 ...")
 @click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the file to copy to the output.")
 @click.option("--output", type=PATH, help="A .csv, .tsv, .jsonl or .parquet file. Default: print.")
 @MODEL
 def main(
-    text: tuple[str, ...], file: str | None, column: str, keep: tuple[str, ...], output: Path | None, model: str | None
+    text: tuple[str, ...],
+    file: str | None,
+    column: str,
+    encoding: str,
+    delimiter: str | None,
+    quote: str,
+    no_header: bool,
+    keep: tuple[str, ...],
+    output: Path | None,
+    model: str | None,
 ) -> None:
     """Classify each TEXT, or the texts of a file, with a trained model.
 
@@ -238,8 +269,12 @@ def main(
       head -5 reviews.txt | gatewise predict --file -
     """
     _check(text, file, keep, output)
-    tables = read_texts(file, column, [*keep]) if file else iter([pd.DataFrame({column: text}, dtype=object)])
-    first = next(tables, None)  # what is wrong with the file should show before a model is opened, which takes seconds
+    dialect = _dialect(encoding, delimiter, quote, no_header)
+    if file and file != "-":  # what is wrong shows before a model is opened, which takes seconds, and before any answer
+        check(file, column, [*keep], dialect)
+    given = iter([pd.DataFrame({column: text}, dtype=object)])
+    tables = read_texts(file, column, [*keep], dialect) if file else given
+    first = next(tables, None)
     if first is None or first.empty:
         raise InputError(f"{file} holds no texts")
     chosen, which = choose(model, read_params().dataset, MODELS)
