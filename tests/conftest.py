@@ -41,6 +41,7 @@ datasets:
     batch_size: 16
 preprocess:
   tokenizer: word
+  min_occurrences: 1
   seed: 1
 embeddings:
   vectors: none
@@ -70,6 +71,7 @@ train:
   patience: 2
 baseline:
   ngrams: 2
+  characters: 3
   min_texts: 1
   inverse_regularisation: [1.0]
 """
