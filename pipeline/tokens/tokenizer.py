@@ -6,7 +6,7 @@ Words are cut here, and nowhere else: networks, word vectors and n-grams have th
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -54,7 +54,7 @@ def train_tokenizer(texts: Iterator[str], kind: TokenizerKind, vocabulary: int, 
         min_occurrences: words and characters that occur less often are unknown, and `bpe` joins no parts that stand
             together less often.
     """
-    limits = {"vocab_size": vocabulary, "min_frequency": min_occurrences}
+    limits: dict[str, Any] = {"vocab_size": vocabulary, "min_frequency": min_occurrences}
     if kind == "bpe":
         return _trained(Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN])), _words(marked=True), texts, limits)
     if kind == "word":
@@ -127,7 +127,7 @@ def _trained(
     tokenizer: Tokenizer,
     cutting: pre_tokenizers.PreTokenizer,
     texts: Iterator[str],
-    limits: dict[str, int],
+    limits: dict[str, Any],
     normalizer: normalizers.Normalizer | None = None,
 ) -> Tokenizer:
     """Train a tokenizer on what `cutting` makes of `texts`."""
