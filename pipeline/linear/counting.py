@@ -168,7 +168,8 @@ def _walk(part: _Part, levels: Sequence[np.ndarray], size: int) -> Iterator[tupl
     for length, codes in enumerate(levels):
         starts, wanted = _longer(part, starts, ranks, length, size)
         places = np.searchsorted(codes, wanted)
-        found = np.append(codes, -1)[places] == wanted
+        places[places == len(codes)] = 0
+        found = codes[places] == wanted if len(codes) else np.zeros(len(places), bool)
         starts, ranks = starts[found], places[found]
         yield starts, ranks
 
