@@ -62,8 +62,8 @@ def fit_baseline(reviews: Path, tokenizer: Tokenizer, settings: BaselineParams, 
     output.mkdir(parents=True)
     candidates, best = [], None
     with progress(total=_fits(settings), desc="baseline") as bar:
-        for features in _features(reviews, tokenizer, settings):
-            for candidate in _candidates(features, labels, settings.inverse_regularisation):
+        for features, matrices in _features(reviews, tokenizer, settings):
+            for candidate in _candidates(features, matrices, labels, settings.inverse_regularisation):
                 candidates.append({**candidate.settings, **candidate.scores})
                 best = candidate if best is None or candidate.rank > best.rank else best
                 bar.update()
@@ -85,21 +85,22 @@ def fit_baseline(reviews: Path, tokenizer: Tokenizer, settings: BaselineParams, 
 
 @dataclass(frozen=True)
 class _Features:
-    """Hold one way to turn texts into numbers, and what it makes of every split.
+    """Hold one way to turn texts into numbers.
 
     Attributes:
         tokens: of what the n-grams are: `words`, `sub-words` or `characters`.
         weighting: how they are weighed.
         ngrams: which ones are counted.
         weighter: fitted on the train split.
-        matrices: split to (texts, n-grams).
     """
 
     tokens: str
     weighting: Weighting
     ngrams: Ngrams
     weighter: TfidfTransformer | Binarizer
-    matrices: dict[str, sp.csr_matrix]
+
+
+_Matrices = dict[str, sp.csr_matrix]  # split to (texts, n-grams)
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _fits(settings: BaselineParams) -> int:
     return (len(WEIGHTINGS) + (settings.characters > 0)) * len(settings.inverse_regularisation)
 
 
-def _features(reviews: Path, tokenizer: Tokenizer, settings: BaselineParams) -> Iterator[_Features]:
+def _features(reviews: Path, tokenizer: Tokenizer, settings: BaselineParams) -> Iterator[tuple[_Features, _Matrices]]:
     """Count the n-grams of the tokens that the networks have, and those of characters.
 
     Words that are too rare for the networks' vocabulary count here, too.
@@ -163,28 +164,26 @@ def _weighed(
     longest: int,
     settings: BaselineParams,
     weightings: Sequence[Weighting],
-) -> Iterator[_Features]:
+) -> Iterator[tuple[_Features, _Matrices]]:
     ngrams = Ngrams.find(tokenizer, tokens["train"], longest, settings.min_texts)
     if not len(ngrams):
         raise InputError(f"no run of {name} is in {settings.min_texts} texts of the train split (baseline.min_texts)")
     counts = {split: ngrams.count(tokens[split]) for split in _SPLITS}
     for weighting in weightings:
         weights = weighter(weighting).fit(counts["train"])
-        yield _Features(name, weighting, ngrams, weights, {split: weights.transform(X) for split, X in counts.items()})
+        weighed = {split: weights.transform(X) for split, X in counts.items()}
+        yield _Features(name, weighting, ngrams, weights), weighed
 
 
 def _candidates(
-    features: _Features, labels: Mapping[str, np.ndarray], strengths: Sequence[float]
+    features: _Features, matrices: _Matrices, labels: Mapping[str, np.ndarray], strengths: Sequence[float]
 ) -> Iterator[_Candidate]:
     def fit(strength: float) -> _Candidate:
-        train = features.matrices["train"]
+        train, held_out = matrices["train"], {split: matrices[split] for split in ("validation", "test")}
         fitted = classifier(features.weighting, strength).fit(train, labels["train"])
-        predictions = {
-            split: fitted.predict_proba(features.matrices[split]).astype(np.float32) for split in ("validation", "test")
-        }
-        return _Candidate(
-            features, strength, fitted, predictions, score(labels["validation"], predictions["validation"])
-        )
+        predictions = {split: fitted.predict_proba(X).astype(np.float32) for split, X in held_out.items()}
+        scores = score(labels["validation"], predictions["validation"])
+        return _Candidate(features, strength, fitted, predictions, scores)
 
     # liblinear lets other threads of Python run, and each fit is alone with its numbers: the bits are the same.
     with ThreadPoolExecutor(_FITS_AT_A_TIME) as pool:

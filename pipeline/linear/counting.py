@@ -131,17 +131,9 @@ class _Part:
 
 def _parts(tokens: Tokens) -> Iterator[_Part]:
     """Cut many texts into some at a time."""
-    first = 0
-    while first < len(tokens):
-        limit = tokens.offsets[first] + _TOKENS_AT_A_TIME
-        last = max(first + 1, int(np.searchsorted(tokens.offsets, limit, side="right")) - 1)
-        begin, end = tokens.offsets[first], tokens.offsets[last]
-        lengths = tokens.lengths[first:last]
-        ids = tokens.ids[begin:end].astype(np.int64)
-        yield _Part(
-            ids, np.repeat(np.arange(len(lengths)), lengths), np.repeat(np.cumsum(lengths), lengths), len(lengths)
-        )
-        first = last
+    for some in tokens.parts(_TOKENS_AT_A_TIME):
+        texts, ends = (np.repeat(values, some.lengths) for values in (np.arange(len(some)), some.offsets[1:]))
+        yield _Part(some.ids.astype(np.int64), texts, ends, len(some))
 
 
 def _frequent(tokens: Tokens, levels: Sequence[np.ndarray], size: int, min_texts: int) -> np.ndarray:

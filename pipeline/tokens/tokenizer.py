@@ -34,6 +34,7 @@ WORD = f"{_LETTERS_AND_JOINERS}|{_EMOJI}"
 _MANY_UNKNOWN = 0.2
 
 _ENCODED_AT_A_TIME = 1 << 20  # characters
+_SPELT_AT_A_TIME = 1 << 18  # tokens
 _NO_LIMIT = 1 << 40  # of words
 
 TokenizerKind = Literal["word", "bpe", "char"]
@@ -95,6 +96,11 @@ def spelt(tokens: Tokens, tokenizer: Tokenizer, characters: Tokenizer) -> Tokens
     mark, ids = WORD_BEGINS if has_words(tokenizer) else "", characters.get_vocab()
     spellings = [[ids.get(letter, UNKNOWN) for letter in f"{mark}{tokenizer.id_to_token(token)}"] for token in known]
     letters = from_lists([[UNKNOWN]] * len(SPECIAL_TOKENS) + spellings)
+    return concatenate(_replaced(some, letters) for some in tokens.parts(_SPELT_AT_A_TIME))
+
+
+def _replaced(tokens: Tokens, letters: Tokens) -> Tokens:
+    """Put the letters of every token in its place."""
     lengths = letters.lengths[tokens.ids]
     ends = np.cumsum(lengths)
     places = np.arange(lengths.sum()) + np.repeat(letters.offsets[tokens.ids] - ends + lengths, lengths)
