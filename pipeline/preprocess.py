@@ -36,7 +36,7 @@ from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
 from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits
 from pipeline.tokens.ragged import UNKNOWN, offsets_of
 from pipeline.tokens.tokenized import save_tokens
-from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
+from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer, unknown_warning
 
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
 
@@ -49,6 +49,7 @@ def preprocess(
     kind: TokenizerKind,
     vocabulary: int,
     output: Path,
+    min_occurrences: int = 1,
 ) -> dict[str, Any]:
     """Write the six files.
 
@@ -60,6 +61,7 @@ def preprocess(
         kind: what a token is.
         vocabulary: the number of different tokens, at the most (`bpe` keeps every character, though).
         output: the folder to write.
+        min_occurrences: words that the train split has less often are unknown.
 
     Returns:
         The content of data.json.
@@ -90,7 +92,7 @@ def preprocess(
         codes = _codes(reviews, label_names)
         with filling(output) as folder:
             rejected.write(folder / "rejected.parquet")
-            size, encoded = _write(reviews, codes, label_names, staging, kind, vocabulary, folder)
+            size, encoded = _write(reviews, codes, label_names, staging, (kind, vocabulary, min_occurrences), folder)
             report = {
                 "labels": label_names,
                 "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
@@ -136,6 +138,8 @@ def summary(report: dict[str, Any]) -> str:
     if straddling := report["groups in two splits"]:
         # Only splits that the data bring can do that; ours are made of whole groups.
         lines.append(f"warning: {straddling:,} groups have texts in several splits, because the data came so split")
+    if warning := unknown_warning(splits["validation"].get("unknown", 0), report["settings"]["tokenizer"]):
+        lines.append(warning)
     return "\n".join(lines)
 
 
@@ -202,8 +206,7 @@ def _write(
     codes: pd.Series,
     label_names: list[str],
     staging: Staging,
-    kind: TokenizerKind,
-    vocabulary: int,
+    wanted: tuple[TokenizerKind, int, int],
     folder: Path,
 ) -> tuple[int, dict[str, Encoded]]:
     """Write all files but data.json. The table does not get the labels of the test texts.
@@ -217,7 +220,7 @@ def _write(
     table = reviews.assign(label=codes.mask(in_test))
     write_reviews(folder / "reviews.parquet", table, staging, label_names, sha256(test_labels))
     texts = (text for rows in read_split(folder / "reviews.parquet", "train", ["text"]) for text in rows["text"])
-    tokenizer = train_tokenizer(iter(progress(texts, desc="learn words", unit=" reviews")), kind, vocabulary)
+    tokenizer = train_tokenizer(iter(progress(texts, desc="learn words", unit=" reviews")), *wanted)
     # Not `tokenizer.save`, whose errors are of no class that tells a full disk from a bug.
     (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     labels = {split: codes[reviews["split"] == split].to_numpy(np.int32) for split in ("train", "validation")}
@@ -271,6 +274,7 @@ def main(raw: Path, output: Path) -> None:
             params.preprocess.tokenizer,
             params.data.vocabulary,
             output,
+            params.preprocess.min_occurrences,
         )
     except OSError as error:  # a full disk, most likely
         raise InputError(f"{output} could not be written: {error}") from None

@@ -53,6 +53,7 @@ datasets:
     batch_size: 16
 preprocess:
   tokenizer: word
+  min_occurrences: 1
   seed: 1
 embeddings:
   vectors: none
@@ -82,6 +83,7 @@ train:
   patience: 2
 baseline:
   ngrams: 2
+  characters: 3
   min_texts: 1
   inverse_regularisation: [1.0]
 """

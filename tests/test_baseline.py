@@ -14,10 +14,13 @@ from pipeline.core.command import InputError
 from pipeline.core.params import BaselineParams
 from pipeline.corpus.reviews import Staging, write_reviews
 from pipeline.linear.ngrams import NgramModel
+from pipeline.tokens.tokenizer import TokenizerKind, train_tokenizer
+from pipeline.trained.trained import Trained
 
 # With this little freedom, a model can only say what most of the training texts are.
 WEAK, STRONG = 1e-6, 100.0
 TRAIN = [("good", 1)] * 4 + [("bad", 0)] * 12
+CHOSEN = ("weighting", "inverse_regularisation")
 TEST = [("good", None), ("bad", None), ("what else", None)]
 
 
@@ -35,8 +38,16 @@ def reviews(path: Path, validation: list[tuple[str, int]], train: list[tuple[str
     return path
 
 
-def settings(*strengths: float) -> BaselineParams:
-    return BaselineParams(ngrams=1, min_texts=1, inverse_regularisation=list(strengths))
+def settings(*strengths: float, characters: int = 0) -> BaselineParams:
+    return BaselineParams(ngrams=1, characters=characters, min_texts=1, inverse_regularisation=list(strengths))
+
+
+# The networks know one word: the n-grams are not cut at their vocabulary.
+TOKENIZER = train_tokenizer(iter(["bad"]), "word", 3)
+
+
+def fit(path: Path, settings: BaselineParams, output: Path) -> Trained:
+    return fit_baseline(path, TOKENIZER, settings, output)
 
 
 @pytest.mark.parametrize("strengths", [(WEAK, STRONG), (STRONG, WEAK)])
@@ -54,9 +65,7 @@ def test_the_validation_split_chooses(
     accuracy: float,
     strengths: tuple[float, float],
 ) -> None:
-    trained = fit_baseline(
-        reviews(tmp_path / "reviews.parquet", validation), settings(*strengths), tmp_path / "baseline"
-    )
+    trained = fit(reviews(tmp_path / "reviews.parquet", validation), settings(*strengths), tmp_path / "baseline")
     assert trained.card["settings"]["inverse_regularisation"] == strength
     assert trained.card["validation"]["accuracy"] == accuracy
     assert trained.predictions["test"].argmax(axis=1)[0] == (strength == STRONG)
@@ -64,7 +73,7 @@ def test_the_validation_split_chooses(
 
 def test_equal_accuracy_goes_to_the_lower_validation_loss(tmp_path: Path) -> None:
     path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
-    trained = fit_baseline(path, settings(10.0, STRONG, 50.0), tmp_path / "baseline")
+    trained = fit(path, settings(10.0, STRONG, 50.0), tmp_path / "baseline")
     candidates = trained.card["candidates"]
     assert {candidate["accuracy"] for candidate in candidates} == {1.0}
     assert trained.card["validation"]["log_loss"] == min(candidate["log_loss"] for candidate in candidates)
@@ -73,19 +82,45 @@ def test_equal_accuracy_goes_to_the_lower_validation_loss(tmp_path: Path) -> Non
 
 def test_the_card_lists_every_candidate_and_the_size_of_the_chosen_one(tmp_path: Path) -> None:
     path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
-    card = fit_baseline(path, settings(WEAK, STRONG), tmp_path / "baseline").card
-    tried = [(candidate["weighting"], candidate["inverse_regularisation"]) for candidate in card["candidates"]]
-    assert tried == [("tfidf", WEAK), ("tfidf", STRONG), ("naive_bayes", WEAK), ("naive_bayes", STRONG)]
+    card = fit(path, settings(WEAK, STRONG, characters=2), tmp_path / "baseline").card
+    tried = [tuple(candidate[name] for name in ("tokens", *CHOSEN)) for candidate in card["candidates"]]
+    assert tried == [
+        *(("words", weighting, strength) for weighting in ("tfidf", "naive_bayes") for strength in (WEAK, STRONG)),
+        *(("characters", "tfidf", strength) for strength in (WEAK, STRONG)),
+    ]
     assert (card["model"], card["seed"], card["labels"]) == ("baseline", None, ["negative", "positive"])
     assert card["parameters"] == 3  # two words and the intercept
-    assert card["settings"].keys() == {"weighting", "inverse_regularisation", "ngrams", "min_texts"}
+    assert card["settings"].keys() == {"tokens", *CHOSEN, "ngrams", "min_texts"}
+
+
+CLAUSES = [("这部电影很精彩", 1), ("我说真精彩啊", 1), ("故事无聊得很", 0), ("真的太无聊", 0)]
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe", "char"])
+def test_where_no_blank_parts_words_characters_win(tmp_path: Path, kind: TokenizerKind) -> None:
+    path = reviews(tmp_path / "reviews.parquet", [("好无聊", 0), ("好精彩", 1), ("不无聊", 0), ("精彩吗", 1)], CLAUSES)
+    tokenizer = train_tokenizer(iter([text for text, _ in CLAUSES]), kind, 60)
+    trained = fit_baseline(path, tokenizer, settings(STRONG, characters=3), tmp_path / "baseline")
+    assert trained.card["validation"]["accuracy"] == 1
+    if kind == "word":
+        assert (trained.card["settings"]["tokens"], trained.card["settings"]["ngrams"]) == ("characters", 3)
+    assert {candidate["tokens"] for candidate in trained.card["candidates"]} == {
+        "words" if kind == "word" else "sub-words",
+        "characters",
+    }
+
+
+def test_texts_without_a_common_word_are_said_to_have_none(tmp_path: Path) -> None:
+    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)], [("!", 1), ("?", 0)])
+    with pytest.raises(InputError, match="no run of words is in 1 texts of the train split"):
+        fit(path, settings(STRONG), tmp_path / "baseline")
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_every_text_gets_a_probability_for_every_class_twice_the_same(tmp_path: Path, classes: int) -> None:
     train = TRAIN + [("neutral", 2)] * 5 * (classes - 2)
     path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0), ("neutral", classes - 1)], train)
-    first, second = (fit_baseline(path, settings(1.0, STRONG), tmp_path / str(i)) for i in range(2))
+    first, second = (fit(path, settings(1.0, STRONG), tmp_path / str(i)) for i in range(2))
     assert {split: array.shape for split, array in first.predictions.items()} == {
         "validation": (3, classes),
         "test": (3, classes),
@@ -104,10 +139,10 @@ def test_every_text_gets_a_probability_for_every_class_twice_the_same(tmp_path: 
 def test_the_model_on_disk_predicts_what_the_stage_predicted(tmp_path: Path, classes: int, strength: float) -> None:
     train = TRAIN + [("neutral, not good", 2)] * 5 * (classes - 2)
     path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0), ("neutral", classes - 1)], train)
-    trained = fit_baseline(path, settings(strength), tmp_path / "baseline")
-    model = NgramModel.load(trained.weights)
-    texts = [text for text, _ in TEST]
-    np.testing.assert_allclose(model.predict(texts), trained.predictions["test"], atol=1e-6)
+    trained = fit(path, settings(strength), tmp_path / "baseline")
+    np.testing.assert_allclose(
+        NgramModel.load(trained.weights).predict([text for text, _ in TEST]), trained.predictions["test"], atol=1e-6
+    )
 
 
 def test_a_mistyped_input_does_not_cost_the_model_of_the_last_run(tmp_path: Path) -> None:
@@ -115,7 +150,7 @@ def test_a_mistyped_input_does_not_cost_the_model_of_the_last_run(tmp_path: Path
     output.mkdir()
     (output / "card.json").touch()
     with pytest.raises(InputError, match=r"typo\.parquet cannot be read"):
-        fit_baseline(tmp_path / "typo.parquet", settings(STRONG), output)
+        fit(tmp_path / "typo.parquet", settings(STRONG), output)
     assert [path.name for path in output.iterdir()] == ["card.json"]
 
 
@@ -125,10 +160,13 @@ def test_the_command_refuses_before_any_work(
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(TINY_PARAMS)
     Path("reviews.parquet").touch()
+    Path("tokenizer.json").touch()
     Path("thesis").mkdir()
     Path("thesis", "chapter.tex").touch()
     for reviews_file, message in (("typo.parquet", "typo.parquet is missing"), ("reviews.parquet", "thesis would be")):
-        monkeypatch.setattr(sys, "argv", ["baseline", "--reviews", reviews_file, "--output", "thesis"])
+        monkeypatch.setattr(
+            sys, "argv", ["baseline", "--reviews", reviews_file, "--tokenizer", "tokenizer.json", "--output", "thesis"]
+        )
         with pytest.raises(InputError, match=message):
             stage.main()
     assert [path.name for path in Path("thesis").iterdir()] == ["chapter.tex"]
@@ -138,6 +176,6 @@ def test_an_interrupted_run_leaves_nothing_beside_the_new_files(tmp_path: Path) 
     (tmp_path / "baseline").mkdir()
     (tmp_path / "baseline" / "old.npz").touch()
     path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
-    fit_baseline(path, settings(STRONG), tmp_path / "baseline").save()
+    fit(path, settings(STRONG), tmp_path / "baseline").save()
     written = {file.name for file in (tmp_path / "baseline").iterdir()}
     assert written == {"card.json", "model.npz", "predictions.npz"}

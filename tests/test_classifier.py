@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, clean_environment, tiny_reviews, train_params
+from linear_models import fitted
 
-from pipeline.linear.ngrams import NgramModel, vectorizer
-from pipeline.linear.ngrams import classifier as ngram_classifier
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.packaging.classifier import Classifier
@@ -48,12 +47,11 @@ def linear_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of the baseline."""
     folder = tmp_path_factory.mktemp("linear")
     reviews = tiny_reviews()
-    features = vectorizer("tfidf", 2, 1)
-    matrix = features.fit_transform(reviews["text"])
-    fitted = ngram_classifier("tfidf", 10.0).fit(matrix, (reviews["label"] == "positive").to_numpy(np.int32))
-    NgramModel.of("tfidf", features, fitted).save(folder / "model.npz")
+    labels = (reviews["label"] == "positive").to_numpy(np.int32)
+    model, _, probabilities = fitted("tfidf", reviews["text"].tolist(), labels)
+    model.save(folder / "model.npz")
     (folder / "card.json").write_text(json.dumps({"model": "baseline", "labels": ["negative", "positive"]}))
-    np.save(folder / "expected.npy", fitted.predict_proba(matrix))
+    np.save(folder / "expected.npy", probabilities)
     return folder
 
 

@@ -1,5 +1,6 @@
 """Word vectors: learnt from raw text, read from files, and what starts from them."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -132,17 +133,59 @@ def test_vectors_that_are_written_are_read_again(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["vectors.txt"]
 
 
+def test_the_last_numbers_of_a_line_are_the_vector_and_the_rest_is_the_word(tmp_path: Path) -> None:
+    lines = ["\ufeffgood 1 2", "at name@domain.com 3 4", ". . . 5 6", "route 66 7 8"]
+    lines += ["new\u00a0york 9 9", "Cafe\u0301 3 5"]
+    (tmp_path / "vectors.txt").write_text("\r\n".join(lines), encoding="utf-8")
+    pieces = PIECES | {"at": 5, "new york": 6, "caf\u00e9": 7}
+    found = read(tmp_path / "vectors.txt", pieces, 2)
+    assert found.vectors[found.known].tolist() == [[1, 2], [3, 5]]
+    assert np.flatnonzero(found.known).tolist() == [2, 7]
+
+
+def binary(words: dict[str, list[float]], end: bytes) -> bytes:
+    sizes = f"{len(words)} 2\n".encode()
+    return sizes + b"".join(word.encode() + b" " + np.array(row, "<f4").tobytes() + end for word, row in words.items())
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_binary_or_compressed_file_gives_the_same_vectors(tmp_path: Path, packed: bool, end: bytes) -> None:
+    words = {"Good": [0.5, -1.0], "nowhere": [3.0, 3.0], "film": [2.0, 0.25]}
+    text = "\n".join(f"{word} {' '.join(map(str, row))}" for word, row in words.items()).encode() + end
+    for name, content in (("vectors.txt", text), ("vectors.bin", binary(words, end))):
+        path = tmp_path / (f"{name}.gz" if packed else name)
+        path.write_bytes(gzip.compress(content) if packed else content)
+        found = read(path, PIECES, 2)
+        assert found.known.tolist() == [False, False, True, False, True]
+        assert found.vectors[[2, 4]].tolist() == [[0.5, -1.0], [2.0, 0.25]]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("name", "content", "message"),
     [
-        ("good 1 2 3\n", r"line 1 must have a word and 2 numbers \(train.embedding_dim\). Received: 3 numbers"),
-        ("good 1 2\nbad 1 x\n", "line 2: could not convert string to float"),
+        (
+            "a.txt",
+            b"good 1 2 3\n",
+            r"line 1 must have a word and 2 numbers \(train.embedding_dim\). Received: 3 numbers",
+        ),
+        ("a.txt", b"2 300\ngood 1 2\n", "line 1 must have a word and 2 numbers .* Received: 300 numbers"),
+        ("a.txt", b"good 1 2\nfilm 3\n", "line 2 must have a word and 2 numbers .* Received: 1 numbers"),
+        ("a.txt", b"good 1 2\nbad 1 x\n", "line 2: could not convert string to float"),
+        ("a.txt", b"good 1 2\nbad 1 nan\n", "line 2 must have finite numbers. Received: nan"),
+        ("a.txt", b"2 2\ngood 1 2\nbad -inf 1\n", "line 3 must have finite numbers. Received: -inf"),
+        ("a.bin", binary({"good": [1, float("nan")]}, b""), "word 1 must have finite numbers. Received: nan"),
+        ("a.bin", binary({"good": [1, 2]}, b"")[:-1], "ends in word 1 of 1"),
+        ("a.bin", b"good 1 2\n", "must begin with the number of words"),
+        ("a.bin", b"1 300\n", "must have a word and 2 numbers .* Received: 300 numbers"),
+        ("a.txt.gz", b"good 1 2\n", "cannot be read: Not a gzipped file"),
+        ("a.txt.gz", gzip.compress(b"good 1 2\n" * 99)[:-12], "cannot be read: "),
     ],
 )
-def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "vectors.txt").write_text(content)
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read(tmp_path / "vectors.txt", PIECES, 2)
+        read(tmp_path / name, PIECES, 2)
 
 
 def test_every_component_gets_the_same_spread() -> None:

@@ -93,7 +93,7 @@ def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old:
         ("seeds: [1, 2]", "seeds: [2, 2]", ["seeds", "each value may occur once", "Received: [2, 2]"]),
         ("test: 0.25", "test: all", ["datasets.tiny.test:", "'given'", "valid number", "Received: 'all'"]),
         ("test: 0.25", "test: 1.5", ["datasets.tiny.test:", "'given'", "less than 1", "Received: 1.5"]),
-        ("tokenizer: word", "tokenizer: char", ["preprocess.tokenizer", "'word' or 'bpe'", "Received: 'char'"]),
+        ("tokenizer: word", "tokenizer: wort", ["preprocess.tokenizer", "'word', 'bpe' or 'char'", "Received: 'wort'"]),
         ("  units: 8  # of the cell\n", "", ["train.units is missing"]),
         ("  units: 8", "  units: 8\n  units: 9", ["not valid YAML", "duplicate key"]),
         ("[lstm, gru]", "[lstm, gru", ["not valid YAML"]),

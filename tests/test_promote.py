@@ -20,9 +20,11 @@ from conftest import Project, clean_environment
 from pipeline.core.arrays import save_arrays
 from pipeline.core.command import InputError
 from pipeline.core.hashes import md5
+from pipeline.linear.counting import Ngrams
 from pipeline.linear.ngrams import NgramModel
 from pipeline.serving.registry import Registry, Version, model_of
 from pipeline.serving.selection import choose
+from pipeline.tokens.tokenizer import train_tokenizer, with_words
 from pipeline.tools.promote import REFUSED, HeldOut, candidate, promote, read_test_split
 from pipeline.tracking.record import restore
 from pipeline.tracking.tracker import Tracker
@@ -76,7 +78,9 @@ def on_disk(
     says_good = np.where(correct, LABELS, 1 - LABELS)
     in_order = np.argsort(WORDS)  # as a vocabulary is
     weights, words = np.where(says_good, 9.0, -9.0)[in_order][:, None], [WORDS[i] for i in in_order]
-    NgramModel("naive_bayes", 1, words, np.empty(0, np.float32), weights, np.zeros(1)).save(folder / "model.npz")
+    tokenizer = with_words(train_tokenizer(iter(()), "word", 10), words)
+    ngrams = Ngrams(tokenizer, np.arange(2, TEXTS + 2, dtype=np.int32)[:, None])
+    NgramModel("naive_bayes", ngrams, np.empty(0, np.float32), weights, np.zeros(1)).save(folder / "model.npz")
     shutil.copyfile(folder / "model.npz", folder / "model.keras")
     save_arrays(root / "tokens.npz", {"train_labels": LABELS, "validation_labels": LABELS[:100]})
     card = {

@@ -11,7 +11,7 @@ from pipeline.core.text import valid_unicode
 from pipeline.tokens.clipping import Keep, clip, ends, read_ends
 from pipeline.tokens.ragged import Tokens, concatenate, from_lists
 from pipeline.tokens.tokenized import TokenizedSplits
-from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
+from pipeline.tokens.tokenizer import TokenizerKind, decode, encode, train_tokenizer, unknown_warning
 
 # the: 3, then a and é: 2 each, then 1 each: ties go by the alphabet.
 TEXTS = ["The cat's a cat, the END.", "a dog -- the dog_2 É é"]
@@ -56,20 +56,69 @@ def test_a_web_page_s_line_break_is_one_of_a_text(kind: TokenizerKind, line_brea
     assert tokenizer.encode(raw).offsets[-1][1] == len(raw)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("सूखा सुख, मेल!", ["सूखा", "सुख", "मेल"]),  # vowel signs are marks
+        ("שָׁלוֹם நன்றி", ["שָׁלוֹם", "நன்றி"]),
+        ("नि\u200dय می\u200cخواهم\u200d", ["नि\u200dय", "می\u200cخواهم"]),  # joiners inside, none at the end
+        ("film😀😀 👍🏽", ["film", "😀", "😀", "👍"]),  # the tone of the skin goes
+        ("❤️ ♥ ☺", ["❤", "♥", "☺"]),  # and so does what makes an emoji of a heart
+        ("👩\u200d👧 🇩🇪🇫🇷", ["👩", "👧", "🇩🇪", "🇫🇷"]),
+        ("©2024 ★ ½ 1", ["2024", "1"]),
+        ("a" * 250, ["a" * 100, "a" * 100, "a" * 50]),
+    ],
+)
+def test_what_a_word_is(text: str, words: list[str]) -> None:
+    cut = word_tokenizer().pre_tokenizer.pre_tokenize_str(text)
+    assert [word for word, _ in cut] == words
+
+
+def test_characters_spell_every_word_with_a_mark_before_it() -> None:
+    tokenizer = train_tokenizer(iter(["The the cat", "电影 电"]), "char", 8)
+    assert tokenizer.encode("the cat电").tokens == ["▁", "t", "h", "e", "▁", "[UNK]", "a", "t", "电"]
+    assert tokenizer.get_vocab() == {"[PAD]": 0, "[UNK]": 1, "▁": 2, "t": 3, "e": 4, "h": 5, "电": 6, "a": 7}
+    assert decode(tokenizer, encode(tokenizer, ["the 电", "He"])) == [" the 电", " he"]
+
+
+def test_a_word_as_long_as_a_book_is_learnt_in_pieces() -> None:
+    """As one word, the two would take sub-words a minute and a half."""
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("abcdefgh"), 300_000)) for _ in range(2)]
+    tokenizer = train_tokenizer(iter(texts), "bpe", 60)
+    assert sum(token.startswith("▁") for token in tokenizer.encode(texts[0]).tokens) == 3_000
+
+
+@pytest.mark.parametrize(("kind", "unknown"), [("word", ["dog", "cat"]), ("char", ["d", "g"])])
+def test_what_occurs_once_is_unknown_if_asked_for(kind: TokenizerKind, unknown: list[str]) -> None:
+    texts = ["the cat", "the hat dog", "hat hoc"]
+    known = [set(train_tokenizer(iter(texts), kind, 60, times).get_vocab()) for times in (1, 2)]
+    assert set(unknown) <= known[0] - known[1]
+    assert known[1] >= ({"the", "hat"} if kind == "word" else {"▁", "t", "h", "o", "c"})
+
+
+def test_many_unknown_tokens_bring_up_a_remedy() -> None:
+    assert unknown_warning(0.2, "word") is None
+    word = unknown_warning(0.894, "word")
+    assert word is not None
+    assert all(part in word for part in ("89%", "20%", "bpe", "char", "vocabulary"))
+    assert "min_occurrences" in str(unknown_warning(0.5, "char"))
+
+
 def test_the_vocabulary_ends_at_its_limit() -> None:
     tokenizer = word_tokenizer(4)
     assert tokenizer.get_vocab() == {"[PAD]": 0, "[UNK]": 1, "the": 2, "a": 3}
     assert ids(tokenizer, "a dog, the cat") == [[3, 1, 2, 1]]
 
 
-@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("kind", ["word", "bpe", "char"])
 def test_the_names_of_special_tokens_are_plain_words_in_a_review(kind: TokenizerKind) -> None:
     tokenizer = train_tokenizer(iter(["pad unk [PAD] [UNK]"]), kind, 60)
     assert ids(tokenizer, "[PAD] [UNK]") == ids(tokenizer, "pad unk")
     assert min(encode(tokenizer, ["[PAD] [UNK] [PAD][UNK]"]).ids) > 1
 
 
-@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("kind", ["word", "bpe", "char"])
 @pytest.mark.parametrize("text", ["", " \n", "...", "?!"])
 def test_a_text_without_words_is_one_unknown_token(kind: TokenizerKind, text: str) -> None:
     assert ids(train_tokenizer(iter(TEXTS), kind, 60), "the", text)[1] == [1]
@@ -83,7 +132,7 @@ def test_sub_words_spell_words_that_were_never_seen() -> None:
     assert ids(tokenizer, "xyz") == [[12, 1, 1, 1]]
 
 
-@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("kind", ["word", "bpe", "char"])
 def test_the_same_texts_give_the_same_tokenizer(kind: TokenizerKind) -> None:
     texts = [f"word{i % 97} other{i % 89} thing{i % 83}" for i in range(500)]
     first, second = (train_tokenizer(iter(texts), kind, 120).to_str() for _ in range(2))

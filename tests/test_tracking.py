@@ -24,12 +24,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import TINY_PARAMS, WITHOUT_PROJECT, clean_environment, tiny_reviews, train_params
+from linear_models import fitted
 from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.core.command import InputError
-from pipeline.linear.ngrams import NgramModel, classifier, vectorizer
 from pipeline.networks import building, networks
 from pipeline.packaging.classifier import Classifier
 from pipeline.reporting.stamp import fingerprint
@@ -419,11 +419,10 @@ def test_all_of_a_sqlite_store_lies_in_the_top_folder(restored: tuple[Tracker, R
 def baseline(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("linear") / "baseline"
     folder.mkdir()
-    features = vectorizer("tfidf", 2, 1)
     reviews = tiny_reviews()
-    fitted = classifier("tfidf", 1.0).fit(features.fit_transform(reviews["text"]), reviews["label"] == "positive")
-    NgramModel.of("tfidf", features, fitted).save(folder / "model.npz")
-    probabilities = fitted.predict_proba(features.transform(TEXTS)).astype(np.float32)
+    model, *_ = fitted("tfidf", reviews["text"].tolist(), (reviews["label"] == "positive").to_numpy())
+    model.save(folder / "model.npz")
+    probabilities = model.predict(TEXTS).astype(np.float32)
     card = {
         **{"dataset": "tiny", "model": "baseline", "seed": None, "settings": {"ngrams": 2}, "parameters": 9},
         **{"validation": {"accuracy": 0.9}, "inputs": {"reviews.parquet": "1" * 32}},

@@ -51,7 +51,8 @@ class DatasetParams(Block):
 class PreprocessParams(Block):
     """Hold how texts become tokens, and the seed of the splits."""
 
-    tokenizer: Literal["word", "bpe"]
+    tokenizer: Literal["word", "bpe", "char"]
+    min_occurrences: Count
     seed: Seed
 
 
@@ -93,6 +94,7 @@ class BaselineParams(Block):
     """Hold which n-grams the baseline counts, and which regularisations it tries."""
 
     ngrams: Annotated[int, Field(ge=1, le=5)]
+    characters: Annotated[int, Field(ge=0, le=6)]
     min_texts: Count
     inverse_regularisation: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
 

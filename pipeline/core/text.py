@@ -1,6 +1,5 @@
-"""Say what a word is, and what a text: one rule for networks and n-grams, in training and ever after."""
+"""Say what a text is: one rule for networks and n-grams, in training and ever after."""
 
-WORD = r"[\w']+"  # a run of letters, digits, `_` and apostrophes; everything else separates
 LINE_BREAK = "<br */?>"  # of web pages, as the raw reviews of IMDB have them; in lower case
 
 

@@ -1,10 +1,9 @@
 """Fit the linear models that a recurrent network has to beat: n-grams and logistic regression.
 
-They are fitted by scikit-learn and kept as plain arrays: weights and a vocabulary, without pickle.
+They are fitted by scikit-learn and kept as plain arrays: weights, n-grams and a tokenizer, without pickle.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +13,18 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import Binarizer
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from pipeline.core.arrays import save_arrays
-from pipeline.core.text import LINE_BREAK, WORD
+from pipeline.core.text import LINE_BREAK
+from pipeline.linear.counting import Ngrams
+from pipeline.tokens.ragged import PAD, UNKNOWN
+from pipeline.tokens.tokenizer import SPECIAL_TOKENS, encode, with_words
 
 Weighting = Literal["tfidf", "naive_bayes"]
 WEIGHTINGS: tuple[Weighting, ...] = ("tfidf", "naive_bayes")
@@ -48,26 +52,13 @@ class LogCountRatio(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return sp.csr_matrix(X.multiply(self.ratio_))
 
 
-def vectorizer(weighting: Weighting, ngrams: int, min_texts: int) -> CountVectorizer:
-    """Make the n-gram features: TF-IDF with sublinear counts, or presence for the naive Bayes weighting."""
-    options = {
-        "preprocessor": _normalised,
-        "token_pattern": WORD,
-        "ngram_range": (1, ngrams),
-        "min_df": min_texts,
-        "dtype": np.float32,
-    }
-    if weighting == "tfidf":
-        return TfidfVectorizer(sublinear_tf=True, **options)
-    return CountVectorizer(binary=True, **options)
-
-
-def _normalised(text: str) -> str:
-    return re.sub(LINE_BREAK, "\n", text.lower())
+def weighter(weighting: Weighting) -> TfidfTransformer | Binarizer:
+    """Make what weighs counts: TF-IDF of their logarithms, or presence (0 or 1) for the naive Bayes weighting."""
+    return TfidfTransformer(sublinear_tf=True) if weighting == "tfidf" else Binarizer()
 
 
 def classifier(weighting: Weighting, inverse_regularisation: float) -> Pipeline | OneVsRestClassifier:
-    """Make a logistic regression on the features of `vectorizer`; one model per class if there are more than two."""
+    """Make a logistic regression on what `weighter` makes of counts; one model per class if there are more than two."""
     # liblinear is exact and, run on one thread, gives the same bits every time.
     model = LogisticRegression(C=inverse_regularisation, solver="liblinear", random_state=0)
     steps = [LogCountRatio(), model] if weighting == "naive_bayes" else [model]
@@ -76,49 +67,48 @@ def classifier(weighting: Weighting, inverse_regularisation: float) -> Pipeline 
 
 @dataclass(frozen=True)
 class NgramModel:
-    """Hold a fitted model of `vectorizer` and `classifier`, without what only fitting needs.
+    """Hold a fitted model of `weighter` and `classifier`, without what only fitting needs.
+
+    K is the number of n-grams.
 
     Attributes:
-        weighting: how the n-grams of a text are counted.
-        longest: words in the longest n-gram.
-        vocabulary: n-grams in the order of the columns.
-        idf: weight of every n-gram before the text's vector is scaled to length 1, float32, (n-grams,); empty for
-            the naive Bayes weighting, whose ratios are part of `weights`.
-        weights: float64, (n-grams, outputs): one output of two classes, the second one's; else one per class.
+        weighting: how the n-grams of a text are weighed.
+        ngrams: which ones are counted, and the tokenizer that cuts a text for them.
+        idf: weight of every n-gram before the text's vector is scaled to length 1, float32, (K,); empty for the naive
+            Bayes weighting, whose ratios are part of `weights`.
+        weights: float64, (K, outputs): one output of two classes, the second one's; else one per class.
         intercepts: float64, (outputs,).
     """
 
     weighting: Weighting
-    longest: int
-    vocabulary: list[str]
+    ngrams: Ngrams
     idf: np.ndarray
     weights: np.ndarray
     intercepts: np.ndarray
 
     @classmethod
-    def of(cls, weighting: Weighting, features: CountVectorizer, fitted: OneVsRestClassifier) -> "NgramModel":
+    def of(
+        cls, weighting: Weighting, ngrams: Ngrams, weights: TfidfTransformer | Binarizer, fitted: OneVsRestClassifier
+    ) -> "NgramModel":
         """Take out of scikit-learn's objects what predicting needs."""
         regressions = [pipeline[-1] for pipeline in fitted.estimators_]
-        weights = np.stack([regression.coef_[0] for regression in regressions], axis=1)
+        slopes = np.stack([regression.coef_[0] for regression in regressions], axis=1)
         if weighting == "naive_bayes":
-            weights *= np.stack([pipeline[0].ratio_ for pipeline in fitted.estimators_], axis=1)
+            slopes *= np.stack([pipeline[0].ratio_ for pipeline in fitted.estimators_], axis=1)
         return cls(
             weighting,
-            features.ngram_range[1],
-            features.get_feature_names_out().tolist(),
-            features.idf_ if weighting == "tfidf" else np.empty(0, np.float32),
-            weights,
+            ngrams.without_other_words(),
+            weights.idf_ if weighting == "tfidf" else np.empty(0, np.float32),
+            slopes,
             np.concatenate([regression.intercept_ for regression in regressions]),
         )
 
     def save(self, path: Path) -> None:
         """Write an uncompressed .npz, the same bytes for the same model."""
-        # One array of strings would give every n-gram the room of the longest one. None holds a line break.
-        lines = "\n".join(self.vocabulary).encode()
         arrays = {
             "weighting": np.array(self.weighting),
-            "longest": np.array(self.longest),
-            "vocabulary": np.frombuffer(lines, np.uint8),
+            "tokenizer": np.frombuffer(self.ngrams.tokenizer.to_str().encode(), np.uint8),
+            "ngrams": self.ngrams.table,
             "idf": self.idf,
             "weights": self.weights,
             "intercepts": self.intercepts,
@@ -131,22 +121,41 @@ class NgramModel:
         with np.load(path, allow_pickle=False) as arrays:
             return cls(
                 arrays["weighting"].item(),
-                arrays["longest"].item(),
-                arrays["vocabulary"].tobytes().decode().split("\n"),
+                _ngrams_of(arrays),
                 *(arrays[name] for name in ("idf", "weights", "intercepts")),
             )
 
     @cached_property
-    def _features(self) -> CountVectorizer:
-        features = vectorizer(self.weighting, self.longest, 1).set_params(vocabulary=self.vocabulary)
+    def _weighter(self) -> TfidfTransformer | Binarizer:
+        weights = weighter(self.weighting)
         if self.weighting == "tfidf":
-            features.idf_ = self.idf
-        return features
+            weights.idf_ = self.idf
+        return weights
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Predict the probabilities of every class, as `classifier` does: float64, (texts, classes)."""
-        scores = expit(self._features.transform(texts) @ self.weights + self.intercepts)
+        counts = self.ngrams.count(encode(self.ngrams.tokenizer, texts))
+        scores = expit(self._weighter.transform(counts) @ self.weights + self.intercepts)
         if scores.shape[1] == 1:
             return np.hstack([1 - scores, scores])
         probabilities: np.ndarray = scores / scores.sum(axis=1, keepdims=True)
         return probabilities
+
+
+def _ngrams_of(arrays: Mapping[str, np.ndarray]) -> Ngrams:
+    if "tokenizer" in arrays:
+        return Ngrams(Tokenizer.from_str(arrays["tokenizer"].tobytes().decode()), arrays["ngrams"])
+    return _ngrams_in_words(arrays["vocabulary"].tobytes().decode().split("\n"), arrays["longest"].item())
+
+
+def _ngrams_in_words(vocabulary: list[str], longest: int) -> Ngrams:
+    """Make the n-grams of a model that has no tokenizer, as all had once: its words are cut without their marks."""
+    cutting = Tokenizer(models.WordLevel({}, unk_token=SPECIAL_TOKENS[UNKNOWN]))
+    line_breaks = normalizers.Replace(Regex(LINE_BREAK), "\n")
+    cutting.normalizer = normalizers.Sequence([normalizers.Lowercase(), line_breaks])
+    cutting.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\p{L}\p{N}_']+"), behavior="removed", invert=True)
+    rows = [ngram.split(" ") for ngram in vocabulary]
+    tokenizer = with_words(cutting, {word for row in rows for word in row})
+    ids = tokenizer.get_vocab()
+    table = [[ids[word] for word in row] + [PAD] * (longest - len(row)) for row in rows]
+    return Ngrams(tokenizer, np.array(table, np.int32))

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+_LINEAR = ".npz"  # ending of the baseline's file
+
 Probabilities = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -17,14 +19,16 @@ class Classifier:
     Args:
         weights: model.keras of a network, or model.npz of the baseline.
         card: card.json.
-        tokenizer: tokenizer.json, which the baseline has no use for.
+        tokenizer: tokenizer.json of a network; the baseline has its own in model.npz.
     """
 
     def __init__(self, weights: Path, card: Path, tokenizer: Path | None = None) -> None:
         content = json.loads(card.read_text(encoding="utf-8"))
         self.labels: list[str] = content["labels"]
         self._probabilities = (
-            _of_ngrams(weights) if tokenizer is None else _of_network(weights, tokenizer, content["settings"])
+            _of_ngrams(weights)
+            if tokenizer is None or weights.suffix == _LINEAR
+            else _of_network(weights, tokenizer, content["settings"])
         )
 
     @property

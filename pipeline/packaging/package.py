@@ -26,20 +26,19 @@ _NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 _FILES = (
     *("core/__init__", "core/arrays", "core/text"),
     *("packaging/__init__", "packaging/classifier"),
+    *("tokens/__init__", "tokens/ragged", "tokens/tokenizer"),
 )
-_PACKAGES = ("mlflow", "numpy", "pandas")
+_PACKAGES = ("mlflow", "numpy", "pandas", "tokenizers")
 _NETWORK_FILES = (
     "networks/__init__",
     "networks/backend",
     "networks/networks",
-    "tokens/__init__",
-    "tokens/batches",
-    *("tokens/clipping", "tokens/ragged", "tokens/tokenizer"),
+    *("tokens/batches", "tokens/clipping"),
 )
-_NETWORK_PACKAGES = ("keras", "tokenizers")
+_NETWORK_PACKAGES = ("keras",)
 _DEFAULT_BACKEND = "tensorflow"  # of Keras, where KERAS_BACKEND says nothing
 _BACKEND_PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax", "jaxlib")}
-_BASELINE_FILES = ("linear/__init__", "linear/ngrams")
+_BASELINE_FILES = ("linear/__init__", "linear/counting", "linear/ngrams")
 _BASELINE_PACKAGES = ("scikit-learn", "scipy")
 
 
@@ -48,7 +47,7 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
 
     Args:
         trained: the files of the model.
-        tokenizer: tokenizer.json, which goes with a network and not with the baseline.
+        tokenizer: tokenizer.json, which goes with a network; the baseline has its own in its file.
 
     Raises:
         MlflowException: the store did not take it.

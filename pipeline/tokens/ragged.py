@@ -1,6 +1,6 @@
 """Hold texts of different lengths as token ids, one after the other."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -31,6 +31,15 @@ class Tokens:
     def lengths(self) -> np.ndarray:
         """Count the tokens of each text: int64, (texts,)."""
         return np.diff(self.offsets)
+
+    def parts(self, tokens: int) -> Iterator["Tokens"]:
+        """Yield some of the texts at a time, which have about as many tokens as asked for; a text stays whole."""
+        first = 0
+        while first < len(self):
+            last = max(first + 1, int(np.searchsorted(self.offsets, self.offsets[first] + tokens, side="right")) - 1)
+            begin, end = self.offsets[first], self.offsets[last]
+            yield Tokens(self.ids[begin:end], self.offsets[first : last + 1] - begin)
+            first = last
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:

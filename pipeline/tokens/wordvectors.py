@@ -3,9 +3,14 @@
 Row i belongs to token i of the tokenizer. Tokens without a vector have a row of zeros, and `known` says which.
 """
 
+import codecs
+import gzip
+import unicodedata
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -110,33 +115,95 @@ def find(name: str, folder: Path) -> Path:
 
 
 def read(path: Path, pieces: dict[str, int], dimension: int) -> WordVectors:
-    """Read the text format of GloVe and word2vec: a word and its numbers per line, word2vec with a line of sizes first.
+    """Read vectors of GloVe, fastText or word2vec, for the words that are in a vocabulary.
+
+    A text file has a word and its numbers per line; the word itself may hold blanks, as in the largest GloVe file. A
+    first line of two sizes may come before. Binary files of word2vec end in `.bin`. Each may be compressed (`.gz`).
 
     Args:
-        path: the file; words are taken in lower case, as our tokenizer has them.
+        path: the file; words are taken in lower case and in Unicode's composed form (NFC), as our tokenizer has them.
+            Of words that are then the same, the first one counts.
         pieces: token to its id.
         dimension: E.
 
     Raises:
-        InputError: the file cannot be read, or a line has not E numbers.
+        InputError: the file cannot be read, has vectors of another length, or one of a known word is no number.
     """
     vectors, known = np.zeros((len(pieces), dimension), np.float32), np.zeros(len(pieces), bool)
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, start=1):
-                word, *values = line.rstrip("\n").rstrip(" ").split(" ")
-                if number == 1 and len(values) == 1:
-                    continue  # how many words there are, and E
-                if len(values) != dimension:
-                    raise InputError(
-                        f"{path}: line {number} must have a word and {dimension} numbers (train.embedding_dim)."
-                        f" Received: {len(values)} numbers"
-                    )
-                place = pieces.get(word.lower())
-                if place is not None and not known[place]:
-                    vectors[place], known[place] = np.array(values, np.float32), True
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"{path}: line {number}: {error}") from None
+        with _opened(path) as file:
+            rows = _binary_rows if ".bin" in path.suffixes[-2:] else _text_rows
+            for where, word, numbers in rows(file, path, dimension):
+                place = pieces.get(unicodedata.normalize("NFC", word.lower()))
+                if place is None or known[place]:
+                    continue
+                vectors[place], known[place] = _finite(numbers, f"{path}: {where}"), True
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return WordVectors(vectors, known)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+
+
+def _finite(numbers: np.ndarray | list[bytes], where: str) -> np.ndarray:
+    try:
+        vector = np.array(numbers, np.float32)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
+    if not np.isfinite(vector).all():
+        raise InputError(f"{where} must have finite numbers. Received: {vector[~np.isfinite(vector)][0]}")
+    return vector
+
+
+_Rows = Iterator[tuple[str, str, np.ndarray | list[bytes]]]  # where it stands, the word, and E numbers
+
+
+def _text_rows(file: BinaryIO, path: Path, dimension: int) -> _Rows:
+    for number, raw in enumerate(file, start=1):
+        line = raw.removeprefix(codecs.BOM_UTF8)
+        if number == 1:
+            fields = line.split()
+            if len(fields) == 2 and all(field.isdigit() for field in fields):
+                _check_length(int(fields[1]), f"{path}: line 1", dimension)
+                continue
+            # Only here, because a word with blanks may end in a number. The lines of one file are of one kind.
+            _check_length(_numbers_at_end(fields), f"{path}: line 1", dimension)
+        word, *numbers = line.rstrip(b" \r\n").rsplit(b" ", dimension)
+        _check_length(len(numbers), f"{path}: line {number}", dimension)
+        yield f"line {number}", word.decode("utf-8", "replace"), numbers
+
+
+def _numbers_at_end(fields: list[bytes]) -> int:
+    """Count the numbers behind the word of a line, which has one field at least."""
+    for count, field in enumerate(reversed(fields[1:])):
+        try:
+            float(field)
+        except ValueError:
+            return count
+    return max(len(fields) - 1, 0)
+
+
+def _check_length(found: int, where: str, dimension: int) -> None:
+    if found != dimension:
+        raise InputError(
+            f"{where} must have a word and {dimension} numbers (train.embedding_dim). Received: {found} numbers"
+        )
+
+
+def _binary_rows(file: BinaryIO, path: Path, dimension: int) -> _Rows:
+    """Read what word2vec writes with `-binary 1`: sizes, then per word its bytes, a blank and 32-bit numbers."""
+    sizes = file.readline(100).split()
+    if len(sizes) != 2 or not all(size.isdigit() for size in sizes):
+        raise InputError(f"{path} must begin with the number of words and of numbers. Received: {b' '.join(sizes)!r}")
+    _check_length(int(sizes[1]), f"{path}: a word", dimension)
+    for number in range(1, int(sizes[0]) + 1):
+        word = b""
+        while (letter := file.read(1)) not in (b" ", b""):
+            word += letter
+        numbers = file.read(4 * dimension)
+        if len(numbers) < 4 * dimension:
+            raise InputError(f"{path} ends in word {number:,} of {int(sizes[0]):,}")
+        # Some programs end every vector with a line break.
+        yield f"word {number}", word.lstrip(b"\n").decode("utf-8", "replace"), np.frombuffer(numbers, "<f4")
