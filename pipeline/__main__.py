@@ -83,6 +83,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands)
+@click.version_option(package_name="gatewise")
 @click.option("--make", default="", hidden=True, help="MAKEOVERRIDES of the make that starts this.")
 def main(make: str) -> None:
     """Find out whether an LSTM or a GRU is better for your text.

@@ -168,6 +168,9 @@ def test_a_parameter_there_and_back_leaves_mlflow_complete(fresh_copy: Callable[
         output = project.run(*reproduce, "--units", units).stdout
         assert stages_run(output) == []
         assert (project.root / "data/results/summary.md").read_text() in output
+        marks = {"gatewise.earlier", "gatewise.outdated"}
+        shown = [run.data.params for run in runs_of(project) if marks.isdisjoint(run.data.tags)]
+        assert {params.get("units", units) for params in shown} == {units}
         page = (project.root / "data/results/report.html").read_text()
         assert runs[0].info.run_id in page or units == "9"
     assert len(runs_of(project)) == 5

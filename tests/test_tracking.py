@@ -44,7 +44,7 @@ from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.metric_names import curve
 from pipeline.tracking.record import finish, record_comparison, record_machine, restore, run_of, run_params
 from pipeline.tracking.run_record import COMPARISON, name_of
-from pipeline.tracking.store import is_missing, store_uri
+from pipeline.tracking.store import comparisons, store_uri
 from pipeline.tracking.tracked_run import TrackedRun
 from pipeline.tracking.tracker import DEPENDENCIES, Tracker
 from pipeline.trained.trained import CARD, HISTORY, Trained
@@ -285,7 +285,7 @@ def test_a_store_that_cannot_be_opened_costs_no_result(
         tracked.params({"seed": 1})
     assert tracker.problem
     assert f"warning: MLflow ({uri}) did not take this" in capfd.readouterr().err
-    assert not is_missing("tiny", "abc")
+    assert comparisons("tiny", "abc") is None
     with pytest.raises(InputError, match="cannot be asked"):
         tracker.named("gru-1")
 
@@ -302,27 +302,30 @@ def test_a_server_that_says_nothing_is_given_up_after_seconds(monkeypatch: pytes
 
 def test_what_a_store_misses_is_known_without_mlflow(root: Path) -> None:
     with Tracker("tiny").run("comparison", "evaluate") as tracked:
-        assert is_missing("tiny", "abc")
+        assert comparisons("tiny", "abc") == []
         tracked.tags({"fingerprint": "abc"})
-        assert is_missing("tiny", "abc")  # it is not finished
-    assert not is_missing("tiny", "abc")
-    assert is_missing("other", "abc")
+        assert comparisons("tiny", "abc") == []  # it is not finished
+    assert comparisons("tiny", "abc") == [True]
+    assert comparisons("other", "abc") == []
     (root / "mlflow.db").write_bytes(b"")
-    assert is_missing("tiny", "abc")
+    assert comparisons("tiny", "abc") == []
     (root / "mlflow.db").unlink()
-    assert is_missing("tiny", "abc")
+    assert comparisons("tiny", "abc") == []
     assert not (root / "mlflow.db").exists()
 
 
 def test_what_a_server_misses_is_known_without_mlflow(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    assert is_missing("asked", "abc")  # there is no such experiment
-    with Tracker("asked").run("comparison", "evaluate") as tracked:
+    assert comparisons("asked", "abc") == []  # there is no such experiment
+    tracker = Tracker("asked")
+    with tracker.run("comparison", "evaluate") as tracked:
         tracked.tags({"fingerprint": "abc"})
-        assert is_missing("asked", "abc")
-    assert not is_missing("asked", "abc")
+        assert comparisons("asked", "abc") == []
+    assert comparisons("asked", "abc") == [True]
+    tracker.arrange("another")
+    assert comparisons("asked", "abc") == [False]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert not is_missing("asked", "abc")  # it cannot be asked
+    assert comparisons("asked", "abc") is None  # it cannot be asked
 
 
 def test_a_block_that_raises_leaves_a_failed_run_that_is_not_found() -> None:
@@ -516,9 +519,9 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
     assert run.data.metrics == {
         "verdict/gru accuracy": 0.75,
         "verdict/baseline accuracy": 0.8,
-        "verdict/gru - baseline mean": -0.05,
-        "verdict/gru - baseline low": -0.1,
-        "verdict/gru - baseline high": 0.01,
+        "verdict/baseline - gru mean": 0.05,
+        "verdict/baseline - gru low": -0.01,
+        "verdict/baseline - gru high": 0.1,
     }
     numbers = table_of(run, "models.json").set_index("number")
     assert numbers["gru"].to_dict() == {
@@ -582,7 +585,7 @@ def test_what_people_wrote_changed_or_deleted_in_an_experiment_stays() -> None:
     assert "params.`units`" in view_of(client.get_experiment(experiment).tags, "what-differs")["selectedColumns"]
 
 
-def test_runs_that_no_longer_stand_are_marked() -> None:
+def test_runs_that_no_longer_stand_are_marked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = Tracker("tiny")
     ids = {}
     for name, run, units in (
@@ -607,6 +610,17 @@ def test_runs_that_no_longer_stand_are_marked() -> None:
         "alone": ["not compared", None],
         "failed": ["not finished", None],
     }
+    # An experiment in a copy of the project does not displace what lies in the project.
+    (copy := root / ".dvc/tmp/exps/x").mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    with tracker.run("-", "evaluate", {"run.gru-1": ids["other"]}) as in_copy:
+        in_copy.params({"runs": 3})
+    tracker.arrange(in_copy.run_id)
+    monkeypatch.chdir(root)
+    assert [mlflow.get_run(one.run_id).data.tags.get("gatewise.earlier") for one in (comparison, in_copy)] == [
+        None,
+        "true",
+    ]
     # Compared after all.
     with tracker.run("-", "evaluate", {"run.gru-2": ids["alone"]}) as comparison:
         pass

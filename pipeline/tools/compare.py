@@ -320,7 +320,7 @@ def compare_records(a: str, b: str, missing: FilesMissingError) -> str:
         raise InputError(f"{missing}; and git has no results of {lacking} (dvc.lock, {METRICS})")
     if first.test != second.test:
         raise InputError(
-            f"{missing}; and both sides must have the same data set and test labels."
+            f"{missing}; and both sides must have the same data set and test texts."
             f" Received: {first.dataset} ({a}), {second.dataset} ({b})"
         )
     if first.models == second.models:

@@ -23,7 +23,7 @@ from pipeline.tokens.wordvectors import find
 from pipeline.tracking.git import is_committed
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
 from pipeline.tracking.recorded import compared_with_head
-from pipeline.tracking.store import is_missing
+from pipeline.tracking.store import comparisons
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 
@@ -94,10 +94,7 @@ def _reproduce() -> int:
     """
     before = _written()
     code = run_stages()
-    if code == 0 and is_missing(read_params().dataset, fingerprint(RESULTS)):
-        # DVC brought the results back without running anything, or MLflow was away: runs are written from the files.
-        print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
-        code = run_stages("evaluate")
+    code = code or _complete_mlflow()
     if code == 0 and not is_current(RESULTS):
         # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
         print(SUMMARY.read_text(encoding="utf-8"), flush=True)
@@ -107,6 +104,25 @@ def _reproduce() -> int:
         verdict = json.loads((RESULTS / VERDICT).read_text(encoding="utf-8"))
         print("", *verdict["sentences"], *verdict["warnings"], sep="\n")
     return code
+
+
+def _complete_mlflow() -> int:
+    """Have MLflow show the results on disk, where DVC brought them back without running anything, or MLflow was away.
+
+    Returns:
+        The exit code.
+    """
+    dataset, results = read_params().dataset, fingerprint(RESULTS)
+    known = comparisons(dataset, results)
+    if known == []:
+        print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
+        return run_stages("evaluate")
+    if known and not any(known):
+        with waiting("have MLflow's views show these results again"):
+            from pipeline.tracking.tracker import Tracker  # slow, and seldom needed
+
+            Tracker(dataset).arrange_found(results)
+    return 0
 
 
 def _written() -> int:

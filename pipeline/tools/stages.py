@@ -92,13 +92,16 @@ def planned(repo: Repo, dataset: str) -> dict[str, Step]:
 
 
 def to_go(steps: list[Step], times: Mapping[str, float]) -> str:
-    """Say how long some steps may take, as far as the times of earlier ones tell; empty where they tell nothing."""
-    known = [next((times[key] for key in step.keys if key in times), None) for step in steps]
-    seconds = sum(time for time in known if time is not None)
-    if seconds < _SHORT:
+    """Say how long some steps may take, by the times of earlier ones; empty where these tell too little.
+
+    A few known times among many would be a number far too low.
+    """
+    known = [times[key] for step in steps if (key := next((key for key in step.keys if key in times), None))]
+    seconds = sum(known)
+    if seconds < _SHORT or 2 * len(known) < len(steps):
         return ""
     amount = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-    return f", {'more than' if None in known else 'about'} {amount} to go"
+    return f", {'more than' if len(known) < len(steps) else 'about'} {amount} to go"
 
 
 class Teller(logging.Handler):

@@ -39,9 +39,10 @@ def changes(stage: str, dataset: str) -> list[str]:
 
 
 def named(name: str, changed: list[str]) -> str:
-    """Put the first changes into the name of a run: `gru-1 units=16 layers=2 +3`."""
+    """Put the first changes into the name of a run: `gru-1 units=16 layers=2 +3`, `LSTM = GRU with units=16`."""
     more = [f"+{len(changed) - _SHOWN}"] if len(changed) > _SHOWN else []
-    return " ".join([name, *changed[:_SHOWN], *more])
+    between = ["with"] if " " in name and changed else []
+    return " ".join([name, *between, *changed[:_SHOWN], *more])
 
 
 def _of_stage(text: str, stage: str, dataset: str) -> dict[str, Any]:

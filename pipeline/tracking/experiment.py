@@ -9,7 +9,8 @@ from pipeline.tracking.views import FIRST, TAG
 NOTE = (
     "[**LSTM against GRU: curves and test accuracy**]({page}). One run per trained model and seed (`lstm-1`, `gru-3`,"
     " `baseline`) with its learning curves, test scores and model; a run named by its verdict (`LSTM = GRU < n-grams`)"
-    " links the runs that it compares, and holds the report. The menu *Views* has all seeds, and what differs."
+    " links the runs that it compares, and holds the report. The menu of views, above the runs, has all seeds, and what"
+    " differs."
 )
 MODE = "workflowType=machine_learning"  # otherwise the UI opens in its GenAI mode, which shows no runs
 TAGS = {

@@ -212,10 +212,12 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
 
 def _comparison_metrics(accuracies: Mapping[str, float], differences: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Name the accuracies, and the difference of the first two models, which are networks where there are two."""
-    first = differences[0]
-    pair = f"{first['first']} - {first['second']}"
+    difference = differences[0]
+    # As in GRU − LSTM: the later model less the first one, whichever is better, so that commits have the same metric.
+    pair = f"{difference['second']} - {difference['first']}"
     numbers = {f"{VERDICT}{model} accuracy": accuracy for model, accuracy in accuracies.items()}
-    numbers |= {f"{VERDICT}{pair} {name}": first[name] for name in ("mean", "low", "high")}
+    turned = {"mean": "mean", "low": "high", "high": "low"}
+    numbers |= {f"{VERDICT}{pair} {name}": -difference[other] for name, other in turned.items()}
     return {name: float(number) for name, number in numbers.items()}
 
 

@@ -17,7 +17,7 @@ from pipeline.core.params import PARAMS_FILE
 from pipeline.reporting.stamp import VERDICT
 from pipeline.tracking.git import content
 from pipeline.tracking.machine import MACHINE, VERDICT_WORDS, environment
-from pipeline.tracking.paths import MEMORY, METRICS, MODELS, RESULTS, TEST_LABELS
+from pipeline.tracking.paths import MEMORY, METRICS, MODELS, RAW, RESULTS, TEST_LABELS
 
 # Stages that compute with floats, whose last bits depend on the processor.
 ROUNDING_STAGES = ("train", "memory", "baseline", "evaluate")
@@ -61,9 +61,19 @@ class Recorded:
         return str(self.stages["evaluate"]["params"][PARAMS_FILE.name]["dataset"])
 
     @property
-    def test(self) -> tuple[str, str | None]:
-        """Tell what the models were tested on: the data set, and the MD5 of the test labels in their order."""
-        return self.dataset, _hashes(self.stages["evaluate"], "deps").get(TEST_LABELS.as_posix())
+    def test(self) -> tuple[str | None, ...]:
+        """Tell what the models were tested on: the raw data, how the test split is drawn, and its labels in order.
+
+        The labels alone do not tell: texts are in the order of their names, so a split with as many texts of each label
+        may have the same column of labels.
+        """
+        stage: dict[str, Any] = self.stages.get("preprocess", {})
+        asked: dict[str, str] = stage.get("params", {}).get(PARAMS_FILE.name, {})
+        drawn = [asked.get(f"datasets.{self.dataset}.test")]
+        if drawn != ["given"]:
+            drawn.append(asked.get("preprocess.seed"))
+        labels = _hashes(self.stages["evaluate"], "deps").get(TEST_LABELS.as_posix())
+        return self.dataset, _hashes(stage, "deps").get(RAW.as_posix()), *drawn, labels
 
     @property
     def models(self) -> str | None:

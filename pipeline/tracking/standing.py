@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from mlflow.entities import Run
 
 from pipeline.tracking.run_record import EVALUATE, SUPERSEDED, name_of
-
-EARLIER = "gatewise.earlier"  # compared, though not by the latest comparison: other settings, seeds or data
-OUTDATED = "gatewise.outdated"  # why nobody needs to see the run
+from pipeline.tracking.store import EARLIER, OUTDATED
 
 _STAGE, _LINK = "gatewise.stage", "gatewise.run."
 _GONE = "superseded"
@@ -47,6 +45,18 @@ def standing(runs: Sequence[Run], latest: str) -> dict[str, dict[str, str]]:
                 taken.add(_key(run))
         found[run.info.run_id] = tags
     return found
+
+
+def counting(runs: Sequence[Run], but: str) -> str | None:
+    """Find the comparison that counts beside a given one: the latest that is finished and has no tag. None: no other.
+
+    Args:
+        runs: all runs of the experiment, the latest first.
+        but: the id of the given one.
+    """
+    others = (run for run in runs if run.data.tags.get(_STAGE) == EVALUATE and run.info.run_id != but)
+    standing_ones = (run for run in others if {EARLIER, OUTDATED, SUPERSEDED}.isdisjoint(run.data.tags))
+    return next((str(run.info.run_id) for run in standing_ones if run.info.status == "FINISHED"), None)
 
 
 def differing(runs: Sequence[Run]) -> list[str]:

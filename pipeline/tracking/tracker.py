@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
@@ -27,6 +28,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError, did_you_mean
+from pipeline.core.folders import project_root
 from pipeline.tracking.changes import changes, named
 from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
 from pipeline.tracking.git import PATCH, commit, uncommitted_changes
@@ -34,8 +36,8 @@ from pipeline.tracking.locked import dependencies
 from pipeline.tracking.machine import environment
 from pipeline.tracking.metric_names import TIMES
 from pipeline.tracking.run_record import SUPERSEDED, RunRecord, name_of
-from pipeline.tracking.standing import EARLIER, OUTDATED, differing, standing
-from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, sqlite_file, store_uri
+from pipeline.tracking.standing import counting, differing, standing
+from pipeline.tracking.store import EARLIER, EXPERIMENT, FINGERPRINT, OUTDATED, sqlite_file, store_uri
 from pipeline.tracking.tracked_run import COLOUR, TrackedRun
 from pipeline.tracking.views import tags_to_set
 
@@ -308,11 +310,15 @@ class Tracker:
     def arrange(self, latest: str) -> None:
         """Mark the runs that the views of the UI leave out, and give the views the columns that differ.
 
+        In the copy of the project that DVC makes for an experiment (`dvc exp run --temp`), the comparison of what lies
+        in the project itself stays the one that counts.
+
         Args:
-            latest: the id of the comparison that counts.
+            latest: the id of the comparison just written.
         """
         runs = self._search()
-        stand = standing(runs, latest)
+        in_copy = project_root().resolve() != Path.cwd()
+        stand = standing(runs, (in_copy and counting(runs, latest)) or latest)
         for run in runs:
             for tag in (OUTDATED, EARLIER):
                 value = stand.get(run.info.run_id, {}).get(tag)
@@ -321,6 +327,11 @@ class Tracker:
                 elif value is None and tag in run.data.tags:
                     self._try(partial(self._client.delete_tag, run.info.run_id, tag))
         self._try(lambda: self._offer_views(differing([run for run in runs if OUTDATED not in stand[run.info.run_id]])))
+
+    def arrange_found(self, fingerprint: str) -> None:
+        """Make the latest comparison with this fingerprint the one that counts, if there is one."""
+        if (run := self.find(fingerprint)) is not None:
+            self.arrange(run.info.run_id)
 
     def _offer_views(self, differ: list[str] | None) -> None:
         experiment = self._client.get_experiment(self._experiment_id)

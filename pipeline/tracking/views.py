@@ -22,14 +22,14 @@ from pipeline.tracking.metric_names import (
     VALIDATION_LOSS_CURVE,
     VERDICT,
 )
-from pipeline.tracking.standing import EARLIER, OUTDATED
+from pipeline.tracking.store import EARLIER, OUTDATED
 
 FIRST = "lstm-against-gru"  # the id of the view that an address opens
 TAG = "mlflow.sharedViewState."
 SHIPPED = "gatewise.views"  # the tag with the hash of every view as we wrote it: what people change or delete stays so
 
 _MOST = 8  # columns of parameters that differ
-_STANDING = f"tags.`{OUTDATED}` IS NULL"
+_STANDING = f"tags.`{OUTDATED}` IS NULL AND attributes.status != 'FAILED'"
 _LATEST = f"{_STANDING} AND tags.`{EARLIER}` IS NULL"
 _DIFFERS, _EXPERIMENT = "tags.`gatewise.differs`", "tags.`gatewise.dvc_experiment`"
 # Columns with their widths in pixels.
