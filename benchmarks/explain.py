@@ -23,9 +23,8 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
 
-from pipeline import cells
 from pipeline.core.hashes import md5
-from pipeline.core.params import read_params
+from pipeline.core.params import CELLS, read_params
 from pipeline.explaining.readings import read, split
 from pipeline.inside.numpy_network import Network
 from pipeline.networks import building, networks
@@ -39,7 +38,7 @@ def make(folder: Path, vocabulary: int, max_tokens: int) -> None:
     """Leave a tokenizer and two networks as training would, of random weights."""
     settings = read_params().train
     train_tokenizer(iter([text(WORDS)]), "word", WORDS + 2).save(str(folder / TOKENIZER))
-    for cell in cells.names():
+    for cell in CELLS:
         networks.seed_everything(1)
         model = building.build(cell, vocabulary, 2, settings)
         (folder / MODELS / f"{cell}-1").mkdir(parents=True)
@@ -61,7 +60,7 @@ def whole(folder: Path, words: int) -> tuple[float, float]:
     from pipeline.tools import explain
 
     vars(explain).update(MODELS=folder / MODELS, TOKENIZER=folder / TOKENIZER)
-    explain.explain(text(words), [f"{cell}-1" for cell in cells.names()], folder / "out")
+    explain.explain(text(words), [f"{cell}-1" for cell in CELLS], folder / "out")
     return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -69,7 +68,7 @@ def passes(folder: Path, words: int, threads: int | None) -> float:
     """Measure the seconds of the NumPy passes of both networks."""
     settings = json.loads((folder / MODELS / "lstm-1" / "card.json").read_text())["settings"]
     seen = split(text(words), Tokenizer.from_file(str(folder / TOKENIZER)), settings)
-    models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in cells.names()]
+    models = [networks.load(folder / MODELS / f"{cell}-1" / "model.keras") for cell in CELLS]
     inside = [Network.from_weights(networks.weights(model), settings["pooling"]) for model in models]
     with threadpool_limits(threads, user_api="blas") if threads else nullcontext():
         started = time.perf_counter()

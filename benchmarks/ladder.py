@@ -21,10 +21,9 @@ import numpy as np
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
-from pipeline import cells
 from pipeline.core.command import InputError, clear_errors, did_you_mean
 from pipeline.core.hashes import md5
-from pipeline.core.params import EmbeddingsParams, TrainParams, read_params, read_preset, read_yaml
+from pipeline.core.params import CELLS, EmbeddingsParams, TrainParams, read_params, read_preset, read_yaml
 from pipeline.corpus.reviews import read_label_names, read_split
 from pipeline.embed import embed
 from pipeline.networks import building, networks
@@ -151,7 +150,7 @@ def climb(model: str, seed: int, settings: dict[str, Any], data: Data) -> dict[s
 
 def table(results: list[dict[str, Any]], steps: dict[str, dict[str, Any]]) -> str:
     """Make a row per step: its changes, and for each cell the validation accuracies, losses and training times."""
-    shown = [cell for cell in cells.names() if any(result["model"] == cell for result in results)]
+    shown = [cell for cell in CELLS if any(result["model"] == cell for result in results)]
     rows = []
     for name, step in steps.items():
         row = [name, step.get("from", f"preset {step.get('preset')}")]
@@ -172,7 +171,7 @@ def main() -> None:
     parser.add_argument("--reviews", type=Path, default=REVIEWS, help="reviews.parquet that preprocess wrote")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file to add results to (default: that of IMDB)")
     parser.add_argument("--steps", nargs="+", help="names in ladder.yaml (default: all)")
-    parser.add_argument("--models", nargs="+", choices=cells.names(), default=["lstm"])
+    parser.add_argument("--models", nargs="+", choices=CELLS, default=["lstm"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--table", action="store_true", help="print what was measured, and measure nothing")
     arguments = parser.parse_args()

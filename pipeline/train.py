@@ -15,11 +15,10 @@ from typing import Any
 import click
 import pandas as pd
 
-from pipeline import cells
 from pipeline.core.command import PATH, run, waiting
 from pipeline.core.folders import check_files, check_ours
 from pipeline.core.hashes import md5
-from pipeline.core.params import LARGEST_SEED, TrainParams, must_be_unchanged, read_params
+from pipeline.core.params import CELLS, LARGEST_SEED, TrainParams, must_be_unchanged, read_params
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tokens.wordvectors import WordVectors
@@ -92,7 +91,7 @@ def card_settings(settings: TrainParams, max_tokens: int, batch_size: int, vocab
 
 
 @click.command(help="Train one network with one seed.")
-@click.option("--model", type=click.Choice(cells.names()), required=True)
+@click.option("--model", type=click.Choice(CELLS), required=True)
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), required=True)
 @click.option("--tokens", type=PATH, required=True, help="tokens.npz that preprocess wrote")
 @click.option("--tokenizer", type=PATH, required=True, help="tokenizer.json that preprocess wrote")

@@ -8,8 +8,7 @@ import hashlib
 
 import numpy as np
 
-from pipeline import cells
-from pipeline.core.params import read_params
+from pipeline.core.params import CELLS, read_params
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.tokens.ragged import from_lists
@@ -22,7 +21,7 @@ def main() -> None:
     rng = np.random.default_rng(1)
     texts = from_lists([rng.integers(1, WORDS, rng.integers(4, 65)).tolist() for _ in range(640)])
     labels = rng.integers(0, 2, 640).astype(np.int32)
-    for cell in cells.names():
+    for cell in CELLS:
         networks.seed_everything(1)
         model = building.build(cell, WORDS, 2, settings)
         fit(model, (texts, labels), (texts, labels), settings, 64, 1)

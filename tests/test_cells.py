@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import cells
 from pipeline.cells import gru, lstm, rnn
+from pipeline.core.params import CELLS
 
 
 def test_one_unit_of_an_lstm_worked_out_by_hand() -> None:
@@ -64,7 +65,7 @@ def test_a_keeping_gate_of_one_keeps_and_of_zero_forgets(gate: str) -> None:
         assert memory.ravel() == pytest.approx([1.0, remembered], abs=1e-9)
 
 
-@pytest.mark.parametrize("cell", cells.names())
+@pytest.mark.parametrize("cell", CELLS)
 def test_states_and_the_cell_agree_with_keras(cell: str) -> None:
     keras.utils.set_random_seed(7)
     layer = cells.find(cell).make_layer(5, "layer")

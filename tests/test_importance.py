@@ -8,7 +8,7 @@ import tensorflow as tf
 from samples import random_network
 from strong_networks import TEXT, in_numpy, strong_network
 
-from pipeline import cells
+from pipeline.core.params import CELLS
 from pipeline.inside import numpy_network as gates
 from pipeline.inside.importance import gradient_times_input, occlusion, slopes
 from pipeline.inside.numpy_network import Network, log_odds
@@ -20,7 +20,7 @@ def gradient_of(network: Network, text: np.ndarray, code: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pooling", gates.POOLINGS)
-@pytest.mark.parametrize(("cell", "classes"), [(cell, 2 + number % 2) for number, cell in enumerate(cells.names())])
+@pytest.mark.parametrize(("cell", "classes"), [(cell, 2 + number % 2) for number, cell in enumerate(CELLS)])
 def test_gradient_times_input_is_the_gradient_that_tensorflow_takes(cell: str, classes: int, pooling: str) -> None:
     model = strong_network(cell, classes, pooling)
     layers = {layer.name: layer for layer in model.layers}

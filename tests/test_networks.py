@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_texts import VOCABULARY, log_loss, praising_texts, random_texts, settings
 
-from pipeline import cells
+from pipeline.core.params import CELLS
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.tokens.batches import pad
@@ -138,7 +138,7 @@ def _attended(words: np.ndarray, model: keras.Model) -> np.ndarray:
     return np.asarray((powers / powers.sum() * words).sum(axis=0), np.float32)
 
 
-@pytest.mark.parametrize("cell", cells.names())
+@pytest.mark.parametrize("cell", CELLS)
 def test_the_backward_layer_reads_every_text_from_its_own_end(cell: str) -> None:
     networks.seed_everything(3)
     model = building.build(cell, VOCABULARY, 2, settings(bidirectional=True))

@@ -8,8 +8,8 @@ import pytest
 from conftest import Project, train_params
 from strong_networks import TEXT, VOCABULARY, in_numpy, strong_network
 
-from pipeline import cells
 from pipeline.core.command import InputError
+from pipeline.core.params import CELLS
 from pipeline.inside import numpy_network as gates
 from pipeline.inside.numpy_network import Network, log_odds, log_odds_slopes
 from pipeline.networks import building, networks
@@ -25,7 +25,7 @@ BUILDS = [
         ("gru", 1, True),
         ("lstm", 2, True),
         ("gru", 2, False),
-        *[(cell, 1, True) for cell in cells.names() if cell not in ("lstm", "gru")],
+        *[(cell, 1, True) for cell in CELLS if cell not in ("lstm", "gru")],
         *([("gru", 1, False), ("lstm", 1, True)] if pooling in ("last", "attention") else []),
     ]
 ]
@@ -105,7 +105,7 @@ def test_trained_weights_give_the_stored_predictions(trained_project: Project, n
     np.testing.assert_allclose(gates.probabilities(np.array(logits)), stored, atol=1e-5)
 
 
-@pytest.mark.parametrize("cell", cells.names())
+@pytest.mark.parametrize("cell", CELLS)
 def test_reading_goes_on_where_it_stopped(cell: str) -> None:
     network = in_numpy(strong_network(cell, layers=2))
     vectors = network.embedding[np.arange(1, 11)][None]

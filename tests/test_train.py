@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import ROOT, TINY_PARAMS, Listener, clean_environment, train_params
 
-from pipeline import cells
 from pipeline import train as stage
 from pipeline.core.command import run
 from pipeline.core.hashes import md5
+from pipeline.core.params import CELLS
 from pipeline.networks import networks
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.ragged import from_lists
@@ -158,7 +158,7 @@ def on_two_threads() -> list[str]:
 
 @pytest.mark.slow
 def test_another_process_trains_the_same_full_size_networks(on_two_threads: list[str]) -> None:
-    assert [line.split()[0] for line in on_two_threads] == cells.names()
+    assert [line.split()[0] for line in on_two_threads] == CELLS
     assert trained_elsewhere(2) == on_two_threads
 
 

@@ -9,11 +9,9 @@ NumPy from the trained weights, in the order in which Keras stores them. Nothing
 B is the number of texts, T of tokens, E of components of a token's vector, U of units.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,14 +116,8 @@ SlopesOf = Callable[[Gates, list[np.ndarray], np.ndarray], Slopes]
 Kept = Callable[[Gates, list[np.ndarray]], np.ndarray]
 
 
-def names() -> list[str]:
-    """List the cells that there are: the files in this folder with a name in small letters, digits and `_`."""
-    files = (file.stem for file in Path(__file__).parent.glob("*.py"))
-    return sorted(name for name in files if re.fullmatch("(?!baseline$)[a-z][a-z0-9_]*", name))
-
-
 def find(name: str) -> Cell:
-    """Give the cell with a name that `names` lists."""
+    """Give the cell with a name that `core.params.CELLS` has."""
     cell: Cell = import_module(f"{__name__}.{name}").CELL
     return cell
 

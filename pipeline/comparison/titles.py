@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline import cells
+from pipeline.core.params import CELLS
 from pipeline.trained.names import ModelName
 
 _BASELINE_TITLE, _BASELINE_COLOUR = "n-gram baseline", "#000000"
@@ -17,8 +18,10 @@ def title_of(model: ModelName | str) -> str:
     name = _parsed(model)
     if name.is_baseline:
         title = _BASELINE_TITLE
+    elif name.kind in CELLS:
+        title = cells.find(name.kind).title
     else:
-        title = cells.find(name.kind).title if name.kind in cells.names() else name.kind
+        title = name.kind
     return f"{title} ({name.side})" if name.side else title
 
 
@@ -27,7 +30,7 @@ def colour_of(model: ModelName | str) -> str:
     name = _parsed(model)
     if name.is_baseline:
         return _BASELINE_COLOUR
-    return cells.find(name.kind).colour if name.kind in cells.names() else _UNKNOWN_COLOUR
+    return cells.find(name.kind).colour if name.kind in CELLS else _UNKNOWN_COLOUR
 
 
 def listed(words: Sequence[str]) -> str:

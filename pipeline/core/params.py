@@ -17,7 +17,7 @@ from pipeline.core.command import InputError, did_you_mean
 
 PARAMS_FILE = Path("params.yaml")
 PRESETS_FILE = Path("presets.yaml")
-# A cell is a file of this folder. Only its name counts here, so nothing of it is imported.
+# A cell is a file of its folder, with a name in small letters, digits and `_`. Nothing of it is imported here.
 _CELL_NAME = re.compile(r"(?!baseline$)[a-z][a-z0-9_]*")
 CELLS = sorted(
     file.stem for file in (Path(__file__).parent.parent / "cells").glob("*.py") if _CELL_NAME.fullmatch(file.stem)

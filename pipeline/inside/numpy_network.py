@@ -18,6 +18,7 @@ import numpy as np
 from pipeline import cells
 from pipeline.cells import Cell, Gates
 from pipeline.core.command import InputError
+from pipeline.core.params import CELLS
 
 Passes = dict[str, Gates]
 
@@ -71,13 +72,13 @@ class Network:
             InputError: the network is of another build than this module computes.
         """
         arrays = {name: [np.asarray(array, np.float64) for array in layer] for name, layer in layers.items()}
-        found = [cell for cell in cells.names() if f"{cell}_1" in arrays]
+        found = [cell for cell in CELLS if f"{cell}_1" in arrays]
         names = _pass_names(found[0], arrays) if found else {}
         others = {"embedding", *names, *(["attention"] if pooling == "attention" else [])}
         heads = [head for head in _HEADS if head in arrays]
         if len(found) != 1 or len(heads) != 1 or set(arrays) != others | set(heads) or pooling not in POOLINGS:
             raise InputError(
-                f"gates can be shown of an embedding, layers of one cell ({', '.join(cells.names())}) in one or two"
+                f"gates can be shown of an embedding, layers of one cell ({', '.join(CELLS)}) in one or two"
                 " directions,"
                 f" {', '.join(POOLINGS[:-1])} or {POOLINGS[-1]} pooling, and a dense layer."
                 f" Received: {', '.join(layers)}; pooling {pooling}"
