@@ -1,21 +1,33 @@
 """What the tests share: a small data set that we wrote, and one tiny trained pipeline in a real DVC repository."""
 
+import io
 import itertools
 import os
+import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
+# Two processes of pytest share the processor. More threads than it has cores wait for each other, and busily so: the
+# same tests take up to twice the time of the processor. Set before NumPy and TensorFlow are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
+from pipeline.core.command import run
 from pipeline.core.params import EmbeddingsParams, TrainParams
 from pipeline.trained.watching import Watcher
 
@@ -137,9 +149,60 @@ class Project:
             pytest.fail(f"{' '.join(command)} failed:\n{result.stdout}\n{result.stderr}")
         return result
 
+    def call(
+        self, *command: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python -m <module> <words>` in this process, which has imported TensorFlow and MLflow for other tests.
+
+        For what is told on the two streams, written to files and left as exit code. What a process below it prints
+        is not caught, nor is there a traceback of a bug: that is raised.
+        """
+        module, words = command[2], command[3:]
+        assert command[0].startswith("python")
+        assert command[1] == "-m"
+        main = import_module(f"{module}.__main__" if module == "pipeline" else module).main
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        code: object = 0
+        with as_process_of_its_own([module, *words], clean_environment() | (environment or {})), chdir(self.root):
+            with redirect_stdout(out), redirect_stderr(err):
+                try:
+                    run(main)
+                except SystemExit as end:
+                    code = end.code or 0
+        if isinstance(code, str):
+            print(code, file=err)
+        told = [stream.buffer.getvalue().decode() for stream in (out, err)]
+        result = subprocess.CompletedProcess(command, code if isinstance(code, int) else 1, *told)
+        if check and result.returncode != 0:
+            pytest.fail(f"{' '.join(command)} failed:\n{result.stdout}\n{result.stderr}")
+        return result
+
     @property
     def store(self) -> str:
         return f"sqlite:///{self.root / 'mlflow.db'}"
+
+
+@contextmanager
+def as_process_of_its_own(words: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """Give a command its own arguments, environment, generators and MLflow store, and take them away afterwards."""
+    argv, before, stop = sys.argv, dict(os.environ), signal.getsignal(signal.SIGTERM)
+    generators = random.getstate(), np.random.get_state()
+    mlflow = sys.modules.get("mlflow")
+    store = mlflow.get_tracking_uri() if mlflow and mlflow.is_tracking_uri_set() else None
+    sys.argv = words
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        if "mlflow" in sys.modules:
+            sys.modules["mlflow"].set_tracking_uri(store)
+        sys.argv = argv
+        os.environ.clear()
+        os.environ.update(before)
+        random.setstate(generators[0])
+        np.random.set_state(generators[1])
+        signal.signal(signal.SIGTERM, stop)
 
 
 def clean_environment() -> dict[str, str]:
@@ -213,12 +276,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.index(item.path))
 
 
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of all the test processes of this run."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session")
 def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny pipeline, run once with `dvc repro` and committed. Tests must leave it as they found it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent  # of all the test processes of this run
+    shared = shared_folder(tmp_path_factory)
     root, done = shared / "trained" / "project", shared / "trained.done"
     with FileLock(shared / "trained.lock"):
         if not done.exists():
@@ -227,6 +294,20 @@ def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             commit_all(project, "results")
             done.touch()
     return Project(root)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without a run: making them takes seconds, copying them nothing."""
+    import mlflow
+
+    path = shared_folder(tmp_path_factory) / "empty.db"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            new = path.with_suffix(".new")
+            mlflow.MlflowClient(f"sqlite:///{new}")
+            new.rename(path)
+    return path
 
 
 def copy_project(project: Project, root: Path) -> Project:

@@ -27,6 +27,7 @@ def strong_network(
     model = building.build(cell, VOCABULARY, classes, settings)
     rng = np.random.default_rng(4)
     model.set_weights([3 * weight + rng.normal(0, 0.5, weight.shape) for weight in model.get_weights()])
+    model.run_eagerly = True  # each is asked a few short texts only, and to compile it takes longer
     return model
 
 

@@ -1,6 +1,7 @@
 """The whole pipeline in a real DVC repository with a real MLflow store, used as a user would."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import Project, commit_all
 from filelock import FileLock
+from house import DVC
 from mlflow.entities import Run
 from runs import MODELS, runs_of
 
@@ -99,7 +101,7 @@ def test_a_second_repro_does_nothing_and_leaves_git_clean(trained_project: Proje
     assert trained_project.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_another_process_on_one_thread_and_without_test_labels_writes_the_same_bytes(
+def test_another_process_on_two_threads_and_without_test_labels_writes_the_same_bytes(
     fresh_copy: Callable[[], Project],
 ) -> None:
     project = fresh_copy()
@@ -110,7 +112,7 @@ def test_another_process_on_one_thread_and_without_test_labels_writes_the_same_b
     command = "python -m pipeline.train --model lstm --seed 1 --output data/models/lstm-1"
     inputs = "--tokens data/processed/tokens.npz --tokenizer data/processed/tokenizer.json"
     inputs += " --embeddings data/processed/embeddings.npz"
-    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    threads = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2", "OMP_NUM_THREADS": "2"}
     project.run(*command.split(), *inputs.split(), environment=threads)
     assert len(before) == 4
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
@@ -168,7 +170,7 @@ def test_a_lost_store_is_written_again_from_the_files(fresh_copy: Callable[[], P
     project = fresh_copy()
     before = runs_of(project)
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{project.root / 'other.db'}"}
-    project.run("dvc", "repro", "--force", "--single-item", "evaluate", environment=store)
+    project.call(*shlex.split(DVC["stages"]["evaluate"]["cmd"]), environment=store)
     client = mlflow.MlflowClient(store["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("gatewise-tiny")
     assert experiment is not None
@@ -231,7 +233,7 @@ def test_a_wrong_parameter_fails_before_any_work(
     trained_project: Project, words: list[str], problem: str, code: int
 ) -> None:
     before = (trained_project.root / "params.yaml").read_bytes()
-    result = trained_project.run("python", "-m", "pipeline", "run", *words, check=False)
+    result = trained_project.call("python", "-m", "pipeline", "run", *words, check=False)
     assert result.returncode == code
     assert problem in result.stderr
     assert "Traceback" not in result.stderr

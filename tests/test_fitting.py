@@ -29,18 +29,24 @@ def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> N
     assert list(history[0]) == ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
 
 
-def test_with_averaging_the_average_is_validated_and_kept() -> None:
-    train, validation = praising_texts(8), random_texts(17, 8)
+def trained(cell: str = "gru", **changes: object) -> tuple[keras.Model, list[dict[str, float]]]:
+    chosen = settings(**{"epochs": 3, **changes})
     networks.seed_everything(1)
-    averaged = settings(averaging=0.9, epochs=3)
-    model = building.build("gru", VOCABULARY, 2, averaged)
-    history = fit(model, train, validation, averaged, 16, 1)
+    model = building.build(cell, VOCABULARY, 2, chosen)
+    return model, fit(model, praising_texts(12), random_texts(17, 12), chosen, 16, 1)
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[keras.Model, list[dict[str, float]]]:
+    return trained(pooling="mean")
+
+
+def test_with_averaging_the_average_is_validated_and_kept(plain: tuple[keras.Model, list[dict[str, float]]]) -> None:
+    model, history = trained(pooling="mean", averaging=0.9)
     losses = [epoch["validation_loss"] for epoch in history]
-    assert log_loss(model, *validation) == pytest.approx(losses[-1], abs=1e-5)
-    networks.seed_everything(1)
-    plain = settings(epochs=3)
-    other = fit(building.build("gru", VOCABULARY, 2, plain), train, validation, plain, 16, 1)
+    assert log_loss(model, *random_texts(17, 12)) == pytest.approx(losses[-1], abs=1e-5)
     # The weights themselves take the same way; only what is looked at differs.
+    _, other = plain
     assert [e["train_loss"] for e in history] == pytest.approx([e["train_loss"] for e in other], abs=1e-4)
     assert losses != pytest.approx([epoch["validation_loss"] for epoch in other], abs=1e-3)
 
@@ -55,17 +61,9 @@ def test_the_learning_rate_decays_from_epoch_to_epoch_and_long_gradients_are_cut
     assert model.optimizer.global_clipnorm == 1e-9
 
 
-def trained(cell: str = "gru", **changes: object) -> keras.Model:
-    chosen = settings(**{"epochs": 3, **changes})
-    networks.seed_everything(1)
-    model = building.build(cell, VOCABULARY, 2, chosen)
-    fit(model, praising_texts(12), random_texts(17, 12), chosen, 16, 1)
-    return model
-
-
-def test_texts_moved_by_nothing_train_as_if_there_were_none() -> None:
-    plain, moved = (trained(adversarial=size, pooling="mean") for size in (0.0, 1e-9))
-    for expected, weights in zip(plain.get_weights(), moved.get_weights(), strict=True):
+def test_texts_moved_by_nothing_train_as_if_there_were_none(plain: tuple[keras.Model, list[dict[str, float]]]) -> None:
+    moved, _ = trained(adversarial=1e-9, pooling="mean")
+    for expected, weights in zip(plain[0].get_weights(), moved.get_weights(), strict=True):
         np.testing.assert_allclose(weights, expected, atol=1e-4)
 
 
@@ -78,7 +76,7 @@ def test_a_network_trained_on_moved_texts_withstands_them() -> None:
     texts, answers = pad(tokens, np.arange(len(tokens))), labels[:, None].astype(np.float32)
     losses = []
     for size in (0.0, 2.0):
-        model = trained("lstm", adversarial=size, epochs=12)
+        model, _ = trained("lstm", adversarial=size, epochs=12)
         embedding = model.get_layer("embedding")
         rest = keras.Model([embedding.output, model.input], model.output)
         vectors = embedding(texts)

@@ -46,7 +46,7 @@ def test_a_command_that_does_not_exist_is_named_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [("gatewise r", ["run", "report", "record", "rollback"]), ("gatewise promote --mod", ["--model"]),
+    [("gatewise r", ["run", "report", "record", "rollback"]), ("gatewise explain --mod", ["--models"]),
      ("gatewise run epo", ["epochs="]), ("gatewise run train.uni", ["train.units="])],
 )  # fmt: skip
 def test_the_tab_key_completes_commands_options_and_parameters(typed: str, completed: list[str]) -> None:

@@ -16,7 +16,7 @@ LINEAGE = ("python", "-m", "pipeline", "lineage")
 
 def follow(project: Project, folder: Path, run: str) -> Path:
     """Type what the tool says for a run, in an empty folder; the model that it gives."""
-    shown = project.run(*LINEAGE, run).stdout
+    shown = project.call(*LINEAGE, run).stdout
     commands = re.findall(r"^  (.*)$", shown.partition("bring it back:\n")[2], re.MULTILINE)
     folder.mkdir()
     Project(folder).run("bash", "-ec", "\n".join(commands))
@@ -26,7 +26,7 @@ def follow(project: Project, folder: Path, run: str) -> Path:
 
 
 def test_everything_on_disk_has_its_run(trained_project: Project) -> None:
-    shown = trained_project.run(*LINEAGE).stdout
+    shown = trained_project.call(*LINEAGE).stdout
     client = mlflow.MlflowClient(trained_project.store)
     experiment = client.get_experiment_by_name("gatewise-tiny")
     assert experiment is not None
@@ -39,13 +39,13 @@ def test_everything_on_disk_has_its_run(trained_project: Project) -> None:
 
 def test_nothing_is_listed_as_lost_while_mlflow_is_away(trained_project: Project) -> None:
     away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    result = trained_project.run(*LINEAGE, check=False, environment=away)
+    result = trained_project.call(*LINEAGE, check=False, environment=away)
     assert (result.returncode, result.stdout) == (1, "")
     assert "error: MLflow (http://127.0.0.1:9) cannot be asked" in result.stderr
 
 
 def test_a_comparison_tells_which_models_it_compared(trained_project: Project) -> None:
-    shown = trained_project.run(*LINEAGE, "comparison").stdout
+    shown = trained_project.call(*LINEAGE, "comparison").stdout
     assert f"data/models = {folder_md5(trained_project.root / 'data/models')}" in shown
     assert f"SHA-256 {fingerprint(trained_project.root / 'data/results')}" in shown
     assert "\nmodel " not in shown
@@ -58,16 +58,16 @@ def test_a_run_restored_beside_other_code_says_so_and_names_no_commands(fresh_co
         code.write("# changed since\n")
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{project.root / 'other.db'}"}
     project.run("dvc", "repro", "--force", "--single-item", "evaluate", environment=store)
-    shown = project.run(*LINEAGE, "gru-1", environment=store).stdout
+    shown = project.call(*LINEAGE, "gru-1", environment=store).stdout
     assert re.search(r"^commit +not known$", shown, re.MULTILINE)
     assert "bring it back" not in shown
     # The baseline is made by code that has not changed.
-    commands = project.run(*LINEAGE, "baseline", environment=store).stdout.partition("bring it back:\n")[2]
+    commands = project.call(*LINEAGE, "baseline", environment=store).stdout.partition("bring it back:\n")[2]
     assert commands.rstrip().endswith("dvc repro baseline")
 
 
 def test_a_run_tells_all_that_it_read(trained_project: Project) -> None:
-    shown = trained_project.run(*LINEAGE, "lstm-2").stdout
+    shown = trained_project.call(*LINEAGE, "lstm-2").stdout
     tokens = md5(trained_project.root / "data/processed/tokens.npz")
     assert f"data/processed/tokens.npz = {tokens}" in shown
     code = trained_project.root / "pipeline" / "networks"
@@ -78,7 +78,7 @@ def test_a_run_tells_all_that_it_read(trained_project: Project) -> None:
 
 
 def test_an_unknown_run_is_said_with_the_nearest_name(trained_project: Project) -> None:
-    result = trained_project.run(*LINEAGE, "lstm2", check=False)
+    result = trained_project.call(*LINEAGE, "lstm2", check=False)
     assert result.returncode == 1
     assert result.stderr.strip().endswith("the experiment gatewise-tiny has no run 'lstm2'; did you mean lstm-2?")
 
@@ -93,7 +93,7 @@ def test_the_commands_bring_back_the_files_of_a_run_from_a_changed_tree(
     model = follow(project, tmp_path / "elsewhere", "gru-1")
     assert "units: 5" in (model.parents[3] / "params.yaml").read_text()
     assert not (model.parents[3] / "notes.txt").exists()
-    assert "(left out: notes.txt)" in project.run(*LINEAGE, "gru-1").stdout
+    assert "(left out: notes.txt)" in project.call(*LINEAGE, "gru-1").stdout
 
 
 def data_out_of_git(project: Project) -> None:
@@ -113,7 +113,7 @@ def test_data_that_git_does_not_have_come_from_here(fresh_copy: Callable[[], Pro
     project.run("python", "-m", "pipeline", "run", "--units", "5", "--models", "gru", "--seeds", "1")
     follow(project, tmp_path / "else where", "gru-1")
     (project.root / "data/sources/tiny/reviews.csv").write_text("text,label,film\n")
-    shown = project.run(*LINEAGE, "gru-1").stdout
+    shown = project.call(*LINEAGE, "gru-1").stdout
     assert "data/sources/tiny holds other data now than this run read" in shown
 
 
@@ -127,7 +127,7 @@ def test_data_that_dvc_knows_come_from_its_remote(fresh_copy: Callable[[], Proje
     project.run("python", "-m", "pipeline", "run", "--units", "5", "--models", "gru", "--seeds", "1")
     commit_all(project, "results")
     project.run("dvc", "push")
-    shown = project.run(*LINEAGE, "gru-1").stdout
+    shown = project.call(*LINEAGE, "gru-1").stdout
     assert "dvc pull data/sources/tiny/reviews.csv.dvc" in shown
     assert "cp -R" not in shown
     assert "other data now" not in shown
@@ -142,6 +142,6 @@ def test_a_name_means_the_model_on_disk(fresh_copy: Callable[[], Project]) -> No
     assert experiment is not None
     later = client.create_run(experiment.experiment_id, run_name="gru-1")
     client.set_terminated(later.info.run_id)
-    shown = project.run(*LINEAGE, "gru-1").stdout
+    shown = project.call(*LINEAGE, "gru-1").stdout
     assert later.info.run_id not in shown
     assert f"SHA-256 {sha256(project.root / 'data/models/gru-1/model.keras')}" in shown

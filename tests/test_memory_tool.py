@@ -10,7 +10,7 @@ from pipeline.tools.memory import look
 
 
 def test_one_command_shows_and_draws_the_memory_of_both_networks(trained_project: Project, tmp_path: Path) -> None:
-    shown = trained_project.run("python", "-m", "pipeline", "memory", "--output", str(tmp_path))
+    shown = trained_project.call("python", "-m", "pipeline", "memory", "--output", str(tmp_path))
     assert shown.stderr == ""
     assert "tiny: the memory of lstm-1 and gru-1, " in shown.stdout
     for fact in (

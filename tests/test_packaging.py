@@ -20,6 +20,9 @@ from conftest import Project, clean_environment
 from packaging.requirements import Requirement
 
 from pipeline.packaging.package import pinned
+from pipeline.tracking.record import restore
+from pipeline.tracking.tracker import Tracker
+from pipeline.trained.trained import Trained
 
 TEXTS = ["the acting is superb", "i hated every minute", "", "这部电影 😀"]
 
@@ -51,13 +54,12 @@ def test_a_network_brings_its_backend_and_the_baseline_no_keras(trained_project:
     assert names["baseline"] == {"mlflow", "numpy", "pandas", "scikit-learn", "scipy"}
 
 
-def test_a_network_of_another_backend_says_so(own_project: Project) -> None:
+def test_a_network_of_another_backend_says_so(own_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     before = logged_models(own_project)["lstm"]
-    code = (
-        "from pathlib import Path\nfrom pipeline.tracking.record import *\n"
-        "restore(Tracker('tiny'), Trained.load(Path('data/models/gru-1')), Path('data/processed/tokenizer.json'))"
-    )
-    own_project.run("python", "-c", code, environment={"KERAS_BACKEND": "jax"})
+    monkeypatch.chdir(own_project.root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own_project.store)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    restore(Tracker("tiny"), Trained.load(Path("data/models/gru-1")), Path("data/processed/tokenizer.json"))
     latest = max((own_project.root / "mlartifacts").rglob("MLmodel"), key=lambda path: path.stat().st_mtime_ns)
     assert "keras_backend: jax" in latest.read_text()
     assert "tensorflow" not in (latest.parent / "requirements.txt").read_text()

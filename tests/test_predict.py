@@ -27,7 +27,7 @@ COMMAND = ("python", "-m", "pipeline", "predict")
 @pytest.fixture(scope="module")
 def project(own_project: Project) -> Project:
     """With a champion: gru-2."""
-    own_project.run("python", "-m", "pipeline", "promote", "--model", "gru-2")
+    own_project.call("python", "-m", "pipeline", "promote", "--model", "gru-2")
     return own_project
 
 
@@ -41,7 +41,7 @@ def test_every_door_gives_the_probabilities_that_evaluate_measured(
         output = tmp_path / f"{name}.parquet"
         arguments = ["--file", str(tmp_path / "test.jsonl"), "--output", str(output)]
         if model is None:
-            said = project.run(*COMMAND, *arguments).stderr
+            said = project.call(*COMMAND, *arguments).stderr
         else:  # in this process, which has Keras loaded
             monkeypatch.chdir(project.root)
             main.main([*arguments, "--model", model], standalone_mode=False)
@@ -88,7 +88,7 @@ def test_a_model_answers_with_the_code_that_it_was_logged_with(project: Project)
 
 
 def test_without_a_champion_the_best_on_validation_answers(trained_project: Project) -> None:
-    result = trained_project.run(*COMMAND, TEXTS[0])
+    result = trained_project.call(*COMMAND, TEXTS[0])
     cards = [json.loads(path.read_text()) for path in (trained_project.root / "data/models").glob("*/card.json")]
     best = max(card["validation"]["accuracy"] for card in cards)
     assert f"the best on validation ({best:.1%}); no champion: make promote" in result.stderr
@@ -159,7 +159,7 @@ def test_what_is_wrong_is_named(
 
 
 def test_what_is_wrong_is_one_line_and_exit_code_1(project: Project) -> None:
-    result = project.run(*COMMAND, "--file", "none.csv", check=False)
+    result = project.call(*COMMAND, "--file", "none.csv", check=False)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: none.csv does not exist\n")
 
 

@@ -260,8 +260,8 @@ def test_every_variable_of_make_arrives_as_it_was_typed(tmp_path: Path, given: l
         (["repro", "UNITS=$(HOME) `id`"], 1, "train.units: Input should be a valid integer. Received: '$(HOME) `id`'"),
         (["repro", "UNIT=3", "GPU=1"], 1, "unknown parameter 'unit'; did you mean units?"),
         (["repro", "UNITS="], 2, "UNITS= has no value"),
-        (["compare"], 2, "Missing argument 'A'"),
-        (["compare", "B=small branch", "A=it's"], 1, "it's"),
+        (["explain"], 2, "Missing argument 'TEXT'"),
+        (["explain", "TEXT=two words", "MODELS=it's gone"], 1, 'no trained model "it\'s gone"'),
         (["verify", "STAG=train"], 2, "did you mean STAGE?"),
     ],
 )

@@ -38,13 +38,6 @@ BEST = np.arange(TEXTS) < 300
 RIGHT = {"lstm-1": 300, "gru-1": 340, "gru-3": 200, "baseline": 320}
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of its own for every test."""
@@ -462,7 +455,7 @@ def test_two_promotions_at_once_leave_one_truth(own_project: Project) -> None:
         subprocess.Popen(
             [*command, name], cwd=own_project.root, env=clean_environment(), stdout=subprocess.PIPE, text=True
         )
-        for name in ("lstm-1", "gru-1", "baseline")
+        for name in ("gru-1", "baseline")
     ]
     said = [process.communicate()[0] for process in started]
     model = mlflow.MlflowClient(own_project.store).get_registered_model("gatewise-tiny")
@@ -470,19 +463,19 @@ def test_two_promotions_at_once_leave_one_truth(own_project: Project) -> None:
     promoted = [words.split()[2] for words in said if "is the champion;" in words]
     former = model.tags.get("gatewise.champions", "").split()
     assert sorted([*former, str(model.aliases["champion"])]) == sorted(promoted)
-    assert len(mlflow.MlflowClient(own_project.store).search_model_versions("name = 'gatewise-tiny'")) == 3
+    assert len(mlflow.MlflowClient(own_project.store).search_model_versions("name = 'gatewise-tiny'")) == 2
 
 
-def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(own_project: Project) -> None:
+def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(
+    own_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command as a user runs it, with a baseline that was spoilt on purpose: it says the contrary."""
     project = own_project
     folder = shutil.copytree(project.root / "data/models/baseline", project.root / "data/models/contrary")
     model = NgramModel.load(folder / "model.npz")
     replace(model, weights=-model.weights, intercepts=-model.intercepts).save(folder / "model.npz")
-    record = (
-        "from pathlib import Path\nfrom pipeline.tracking.record import *\nrestore(Tracker('tiny'), Trained.load(Path("
-    )
-    project.run("python", "-c", f"{record}'data/models/contrary')), Path())")
+    monkeypatch.setenv("DVC_ROOT", str(project.root))
+    restore(Tracker("tiny"), Trained.load(folder), Path())
     before = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"]
     result = project.run("python", "-m", "pipeline", "promote", "--model", "contrary", check=False)
     assert result.returncode == REFUSED == 3
@@ -509,7 +502,7 @@ def test_the_digest_is_of_the_test_texts_and_of_nothing_else(trained_project: Pr
 
 def test_a_server_that_is_away_is_one_line(own_project: Project) -> None:
     away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    result = own_project.run("python", "-m", "pipeline", "rollback", check=False, environment=away)
+    result = own_project.call("python", "-m", "pipeline", "rollback", check=False, environment=away)
     assert result.returncode == 1
     assert result.stderr.startswith("error: MLflow (http://127.0.0.1:9) did not do this")
     assert len(result.stderr.splitlines()) == 1

@@ -57,7 +57,7 @@ def test_runs_are_written_again_with_what_the_old_ones_know(
     client.log_metric(before["gru-1"].info.run_id, "validation/of_yesterday", 1.0)
     client.log_param(before["lstm-1"].info.run_id, "of_yesterday", 1)
     files = {path: path.read_bytes() for path in (project.root / "data/models").rglob("*") if path.is_file()}
-    project.run(*RECORD)
+    project.call(*RECORD)
 
     after = live(runs_of(project))
     assert len(runs_of(project)) == 2 * len(before)
@@ -92,7 +92,7 @@ def test_runs_are_written_again_with_what_the_old_ones_know(
     assert after["gru-1"].info.run_id in (project.root / "data/results/report.html").read_text()
     assert before["gru-1"].info.run_id not in (project.root / "data/results/report.html").read_text()
     assert "Running stage" not in project.run("python", "-m", "pipeline", "run").stdout
-    assert "champion" in project.run("python", "-m", "pipeline", "promote", "--model", "gru-1").stdout
+    assert "champion" in project.call("python", "-m", "pipeline", "promote", "--model", "gru-1").stdout
 
 
 def test_a_model_without_a_run_gets_one(fresh_copy: Callable[[], Project]) -> None:
@@ -100,7 +100,7 @@ def test_a_model_without_a_run_gets_one(fresh_copy: Callable[[], Project]) -> No
     client = mlflow.MlflowClient(project.store)
     before = live(runs_of(project))
     client.delete_run(before["gru-2"].info.run_id)
-    project.run(*RECORD)
+    project.call(*RECORD)
     after = live(runs_of(project))
     assert after.keys() == before.keys()
     assert after["gru-2"].data.tags["gatewise.restored"] == "true"
@@ -119,7 +119,7 @@ def test_results_of_other_models_are_not_recorded(fresh_copy: Callable[[], Proje
     (project.root / "params.yaml").write_text(
         (project.root / "params.yaml").read_text().replace("seeds: [1, 2]", "seeds: [1]")
     )
-    result = project.run(*RECORD, check=False)
+    result = project.call(*RECORD, check=False)
     assert result.returncode == 1
     assert "statistics.json is about the models" in result.stderr
     assert len(runs_of(project)) == before

@@ -52,10 +52,10 @@ class Server:
 @pytest.fixture(scope="module")
 def server(own_project: Project) -> Iterator[Server]:
     """Of a network."""
-    refused = own_project.run(*COMMAND, check=False)
+    refused = own_project.call(*COMMAND, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "error: gatewise-tiny has no champion; name one with: make promote\n"
-    own_project.run("python", "-m", "pipeline", "promote", "--model", "gru-1")
+    own_project.call("python", "-m", "pipeline", "promote", "--model", "gru-1")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -118,7 +118,7 @@ def test_the_probabilities_are_those_of_evaluate_and_of_predict(server: Server, 
         np.testing.assert_allclose(served[["p_negative", "p_positive"]], arrays["test"], rtol=0, atol=1e-6)
     pd.DataFrame({"text": texts}).to_parquet(root / "texts.parquet")
     command = ("python", "-m", "pipeline", "predict", "--file", "texts.parquet", "--output", "answers.parquet")
-    own_project.run(*command)
+    own_project.call(*command)
     written = pd.read_parquet(root / "answers.parquet")[list(served)]
     pd.testing.assert_frame_equal(served, written, check_dtype=False, rtol=0, atol=1e-12)
     alone = [post(server, json.dumps({"instances": [text]}))[1][0] for text in texts[:10]]
@@ -219,7 +219,7 @@ def test_fifty_clients_at_once_get_their_own_answers(server: Server) -> None:
 
 
 def test_a_port_that_is_taken_is_one_line(server: Server, own_project: Project) -> None:
-    result = own_project.run(*COMMAND, "--port", str(server.port), check=False)
+    result = own_project.call(*COMMAND, "--port", str(server.port), check=False)
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: port {server.port} of 127.0.0.1 cannot be used")
 
@@ -229,7 +229,7 @@ def test_a_port_that_is_taken_is_one_line(server: Server, own_project: Project) 
     [("gru-9", "there is no model 'gru-9'"), ("models:/m-1", "m-1' not found")],
 )
 def test_a_model_that_is_not_there_is_one_line(own_project: Project, model: str, problem: str) -> None:
-    result = own_project.run(*COMMAND, "--port", "0", "--model", model, check=False)
+    result = own_project.call(*COMMAND, "--port", "0", "--model", model, check=False)
     assert result.returncode == 1
     assert problem in result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -88,14 +88,6 @@ def tokenizer(trained: Trained) -> Path:
     return trained.folder.parent / "tokenizer.json"
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables without a run: making them takes seconds, copying them nothing."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture(scope="module", autouse=True)
 def starting_server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[tuple[str, Path]]:
     """A real MLflow server with light settings, started early because it takes seconds: its address and its log."""

@@ -15,7 +15,7 @@ UI = ("python", "-m", "pipeline", "ui")
 def test_a_port_that_is_taken_is_one_clear_error(trained_project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = trained_project.run(*UI, "--port", str(port), check=False)
+        result = trained_project.call(*UI, "--port", str(port), check=False)
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: port {port} of 127.0.0.1 cannot be used: ")
     assert "PORT=" in result.stderr
@@ -24,7 +24,7 @@ def test_a_port_that_is_taken_is_one_clear_error(trained_project: Project) -> No
 
 def test_without_runs_the_way_to_make_some_is_said(trained_project: Project) -> None:
     nowhere = {"MLFLOW_TRACKING_URI": f"sqlite:///{trained_project.root}/nowhere.db"}
-    result = trained_project.run(*UI, check=False, environment=nowhere)
+    result = trained_project.call(*UI, check=False, environment=nowhere)
     assert result.returncode == 1
     assert "there are no runs yet" in result.stderr
     assert "make repro" in result.stderr

@@ -134,6 +134,7 @@ def test_the_model_folder_has_the_same_bytes_whoever_watches(
     assert train_again(Saboteur()) != nobody
 
 
+@pytest.mark.slow
 def test_no_option_lets_a_watcher_in() -> None:
     options = {"averaging": 0.9, "adversarial": 0.4, "word_dropout": 0.1, "output_dropout": 0.3, "decay": 0.9}
     settings = train_params(**options, epochs=2, patience=0)
