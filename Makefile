@@ -80,7 +80,7 @@ lock:  ## resolve the dependencies of pyproject.toml anew (needs uv)
 	$(UV_LOCK) pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock
 	$(UV_LOCK) --group dev -c requirements.lock -o requirements-dev.lock
 
-clean:  ## remove the environment; data, results and runs stay
+clean:  ## remove the environment; data, results and runs stay (.venv/bin/gatewise clean shows what they take)
 	rm -rf $(VENV)
 
 # What is half made (by a Python without ensurepip, say) must not be taken for an environment by the next run.
@@ -90,30 +90,46 @@ FORGET := { rm -rf $(VENV); echo "error: $(VENV) could not be made, and is remov
 ifdef UV
 $(VENV)/bin/python:
 	@uv venv --quiet --python 3.11 $(VENV) || $(FORGET)
-DURATION := some seconds
+DURATION := some seconds, or as long as 600 MB take to arrive
 PIP := uv pip install --quiet --python $(VENV)/bin/python
-INSTALL := $(PIP) --compile-bytecode --require-hashes
+INSTALL = $(PIP) --compile-bytecode --require-hashes -r $(1)
 else
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or newer is needed; name yours with make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || $(FORGET)
-DURATION := some minutes, and silently; with uv it takes seconds
-PIP := $(VENV)/bin/python -m pip install --quiet
-INSTALL := $(PIP) --require-hashes
+DURATION := some minutes; with uv it takes seconds
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+# pip would print four lines for each package. Here its packages are counted, on one line of a terminal: those that have
+# arrived, then those that are unpacked, of which pip says nothing for minutes.
+INSTALLED = $$(ls -d $(VENV)/lib/*/site-packages/*.dist-info | wc -l)
+UNPACKING = while sleep $$step > /dev/null 2>&1; do \
+		printf "  %s of %s packages unpacked            $$end" $$(($(INSTALLED) - before)) $$n; \
+	done
+INSTALL = n=0; before=$(INSTALLED); counter=; step=25; end='\n'; [ ! -t 1 ] || { step=1; end='\r'; }; \
+	{ $(PIP:--quiet=--progress-bar off) --require-hashes -r $(1); echo "ended $$?"; } | while read -r word rest; do \
+		case $$word in \
+			Collecting | Processing) n=$$((n + 1)); \
+				[ $$((n % step)) != 0 ] || printf "  %s of about $$(grep -c == $(1)) packages$$end" $$n;; \
+			Installing) $(UNPACKING) & counter=$$!;; \
+			ended) [ -z "$$counter" ] || kill $$counter; \
+				[ $$step != 1 ] || echo; \
+				exit $$rest;; \
+		esac; \
+	done
 endif
 
 # The command `gatewise` is this folder itself; what builds it, setuptools, is in the lock.
 $(VENV)/.runtime: $(RUNTIME_LOCK) pyproject.toml | $(VENV)/bin/python
 	@echo "installing $(RUNTIME_LOCK) into $(VENV) (once; $(DURATION))"
-	@$(INSTALL) -r $(RUNTIME_LOCK)
+	@$(call INSTALL,$(RUNTIME_LOCK))
 	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
 $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
 	@echo "installing requirements-dev.lock into $(VENV) (once)"
-	@$(INSTALL) -r requirements-dev.lock
+	@$(call INSTALL,requirements-dev.lock)
 	@touch $@
 
 # In no lock: one version of PyTorch is different files for CPU and GPU. Only the benchmark knows it.
@@ -123,5 +139,6 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.spark: requirements-spark.lock $(VENV)/.runtime
-	$(INSTALL) -r requirements-spark.lock
+	@echo "installing requirements-spark.lock into $(VENV) (once)"
+	@$(call INSTALL,requirements-spark.lock)
 	@touch $@

@@ -4,10 +4,13 @@
 has activated .venv. So `python -m pipeline…` goes on with the Python of .venv where packages are missing.
 """
 
+from __future__ import annotations  # a Python before 3.10, too, has to come as far as its error
+
 import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 _PACKAGES = ("click", "dvc", "keras", "mlflow", "pyarrow", "tokenizers")  # whoever has these has them all
 
@@ -30,11 +33,20 @@ def _use_environment() -> None:
         return
     environment = _environment()
     if environment is None:
-        sys.exit(f"error: {sys.executable} lacks {', '.join(missing)}; `make repro` makes an environment that has them")
+        _refuse(f"{sys.executable} lacks {', '.join(missing)}; `make repro` makes an environment that has them")
     if Path(sys.prefix).resolve() == environment.resolve():
-        sys.exit(f"error: {environment} lacks {', '.join(missing)}; `make clean repro` makes it anew")
+        _refuse(f"{environment} lacks {', '.join(missing)}; `make clean repro` makes it anew")
+    if not hasattr(sys, "orig_argv"):  # before 3.10, Python does not know with what it was started
+        _refuse(f"{sys.executable} is older than Python 3.11; `source {environment}/bin/activate` brings the right one")
     python = str(environment / "bin" / "python")
     os.execv(python, [python, *sys.orig_argv[1:]])
+
+
+def _refuse(problem: str) -> NoReturn:
+    """End with one sentence, and with the way back where DVC has removed the results of a stage to make them anew."""
+    stage = os.environ.get("DVC_STAGE")
+    removed = f". DVC has removed the results of {stage}: `dvc checkout {stage}` brings the last ones back"
+    sys.exit(f"error: {problem}{removed if stage else ''}")
 
 
 if sys.argv[:1] == ["-m"]:  # Python looks for the module of `-m` just now; an import by anybody else does nothing

@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": "Serve the champion over HTTP.",
     "demo": "Open a page where the models answer side by side.",
     "vectors": "Write the word vectors to a text file.",
+    "clean": "Show how much disk all this takes, and free some.",
 }
 _ELSEWHERE = {"rollback": ("promote", "rollback")}
 
@@ -82,6 +83,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands)
+@click.version_option(package_name="gatewise")
 @click.option("--make", default="", hidden=True, help="MAKEOVERRIDES of the make that starts this.")
 def main(make: str) -> None:
     """Find out whether an LSTM or a GRU is better for your text.
@@ -102,7 +104,7 @@ def main(make: str) -> None:
 
     \b
     Exit codes: 0 done, 1 an error, 2 a command line that is not understood,
-    3 refused (promote).
+    3 refused (promote), 130 interrupted.
     """
 
 

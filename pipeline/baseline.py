@@ -7,6 +7,7 @@ Writes  a folder as described in pipeline/trained/trained.py: card, linear model
 """
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,21 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.multiclass import OneVsRestClassifier
 
-from pipeline.core.command import PATH, progress, run
+from pipeline.core.command import PATH, progress, run, waiting
 from pipeline.core.folders import check_files, check_ours
 from pipeline.core.hashes import md5
 from pipeline.core.params import BaselineParams, must_be_unchanged, read_params
 from pipeline.corpus.reviews import read_label_names, read_split
-from pipeline.linear.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
-from pipeline.tracking.watching import watching
 from pipeline.trained.scores import score
 from pipeline.trained.trained import BASELINE, FILES, LINEAR, Trained
+
+with waiting("load scikit-learn and MLflow"):  # takes seconds
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.multiclass import OneVsRestClassifier
+
+    from pipeline.linear.ngrams import WEIGHTINGS, NgramModel, classifier, vectorizer
+    from pipeline.tracking.watching import watching
 
 _SPLITS = ("train", "validation", "test")
 
@@ -80,22 +84,26 @@ class _Candidate:
 
 def _candidates(splits: dict[str, pd.DataFrame], settings: BaselineParams) -> Iterator[_Candidate]:
     labels = {split: splits[split]["label"].to_numpy(np.int32) for split in ("train", "validation")}
-    with progress(total=len(WEIGHTINGS) * len(settings.inverse_regularisation), desc="baseline") as bar:
+    with progress(total=len(WEIGHTINGS) * len(settings.inverse_regularisation), unit=" fits") as bar:
         for weighting in WEIGHTINGS:
+            bar.set_description(f"baseline {weighting}: count n-grams")
             features = vectorizer(weighting, settings.ngrams, settings.min_texts)
             train = features.fit_transform(splits["train"]["text"])
             held_out = {split: features.transform(splits[split]["text"]) for split in ("validation", "test")}
             for strength in settings.inverse_regularisation:
+                bar.set_description(f"baseline {weighting}, C = {strength}: fit")
+                began = time.perf_counter()
                 fitted = classifier(weighting, strength).fit(train, labels["train"])
+                seconds = time.perf_counter() - began
                 predictions = {split: fitted.predict_proba(X).astype(np.float32) for split, X in held_out.items()}
-                yield _Candidate(
-                    {"weighting": weighting, "inverse_regularisation": strength},
-                    features,
-                    fitted,
-                    predictions,
-                    score(labels["validation"], predictions["validation"]),
+                scores = score(labels["validation"], predictions["validation"])
+                bar.write(
+                    f"baseline {weighting}, C = {strength}: validation loss {scores['log_loss']:.4f},"
+                    f" validation accuracy {scores['accuracy']:.4f} ({seconds:.1f} s)"
                 )
                 bar.update()
+                chosen = {"weighting": weighting, "inverse_regularisation": strength}
+                yield _Candidate(chosen, features, fitted, predictions, scores)
 
 
 @click.command(help="Fit the linear models that a recurrent network has to beat.")
@@ -113,11 +121,6 @@ def main(reviews: Path, output: Path) -> None:
         trained.card.update(dataset=params.dataset, inputs={reviews.as_posix(): md5(reviews)})
         trained.save()
         watcher.finished(output)
-        for candidate in trained.card["candidates"]:
-            print(
-                f"baseline {candidate['weighting']}, C = {candidate['inverse_regularisation']}: "
-                f"validation accuracy {candidate['accuracy']:.4f}, loss {candidate['log_loss']:.4f}"
-            )
 
 
 if __name__ == "__main__":

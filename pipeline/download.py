@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from pipeline.core.command import PATH, InputError, run
-from pipeline.core.folders import filling
+from pipeline.core.folders import filling, project_root
 from pipeline.core.params import read_params
 from pipeline.corpus.fetching import MIRROR_VARIABLE, fetch
 from pipeline.corpus.sources import SOURCE_FILE, FilesSource, find_files, read_source
@@ -28,7 +28,7 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
     """
     source = read_source(source_folder)
     if isinstance(source, FilesSource):
-        find_files(source_folder)  # or the error would name the copy
+        _check_files(source_folder)  # or the error would name the copy
     _check_output(output, source_folder, downloads)
     try:
         with filling(output) as folder:
@@ -40,6 +40,27 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
             shutil.rmtree(output, ignore_errors=True)
     except OSError as error:  # shutil.Error is one too
         raise InputError(f"{source_folder} could not be copied to {output}: {error}") from None
+
+
+def _check_files(source_folder: Path) -> None:
+    """Check that there are data. In the copy in which `dvc exp run --temp` works, those that git ignores are missing.
+
+    Raises:
+        InputError: there are none; with what brings them into the copy, where it is one.
+    """
+    try:
+        find_files(source_folder)
+    except InputError as error:
+        root = project_root()
+        if root.resolve() == Path.cwd() or not (root / source_folder).is_dir():
+            raise
+        named = [
+            f"--copy-paths {path.relative_to(root)}" for files in find_files(root / source_folder) for path in files
+        ]
+        raise InputError(
+            f"{error}. This is DVC's copy of the project, without what git ignores. Add to the command:"
+            f" {' '.join(named[:5])}; or make the files known to DVC once: dvc add {source_folder}/<file>, then commit"
+        ) from None
 
 
 def _check_output(output: Path, source_folder: Path, downloads: Path) -> None:

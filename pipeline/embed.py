@@ -59,7 +59,8 @@ def embed(
         with waiting(f"word2vec reads {len(tokens):,} texts {settings.passes} times"):
             vectors = learn(tokens, vocabulary, dimension, settings)
     else:
-        vectors = read(find(settings.vectors, folder), tokenizer.get_vocab(), dimension)
+        with waiting(f"read {settings.vectors}"):
+            vectors = read(find(settings.vectors, folder), tokenizer.get_vocab(), dimension)
     if settings.scale and vectors.known.any():
         vectors = vectors.scaled(settings.scale)
     return vectors, _coverage(vectors, train)

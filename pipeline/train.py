@@ -23,14 +23,14 @@ from pipeline.core.params import LARGEST_SEED, TrainParams, must_be_unchanged, r
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tokens.wordvectors import WordVectors
-from pipeline.tracking.watching import watching
 from pipeline.trained.scores import score
 from pipeline.trained.trained import FILES, NETWORK, Trained
 from pipeline.trained.watching import Watcher
 
-with waiting("load Keras and TensorFlow"):  # takes seconds
+with waiting("load TensorFlow and MLflow"):  # takes seconds
     from pipeline.networks import building, networks
     from pipeline.networks.fitting import fit
+    from pipeline.tracking.watching import watching
 
 
 def train(
@@ -70,7 +70,8 @@ def train(
         building.start_from(network, vectors.vectors, vectors.known)
     history = fit(network, train_split, validation_split, settings, batch_size, seed, watcher)
     networks.save(network, output / NETWORK)
-    predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
+    with waiting(f"{output.name}: answer the validation and the test texts"):
+        predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
     table = pd.DataFrame(history, index=pd.RangeIndex(1, len(history) + 1, name="epoch"))
     card = {
         "model": model,

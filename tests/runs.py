@@ -1,4 +1,6 @@
-"""The runs of the trained project in MLflow."""
+"""The runs of the trained project in MLflow, and the stages that `gatewise run` has run."""
+
+import re
 
 import mlflow
 from conftest import Project
@@ -12,3 +14,8 @@ def runs_of(project: Project) -> list[Run]:
     experiment = client.get_experiment_by_name("gatewise-tiny")
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that ran, as `gatewise run` names them; those that DVC brought back from its cache are none."""
+    return re.findall(r"^\[\d+/\d+\] ([^,:\n]+)(?:, .*)?$", output, re.MULTILINE)

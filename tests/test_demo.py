@@ -26,6 +26,7 @@ from pipeline.serving.selection import open_trained
 from pipeline.tools.demo import LONGEST, Entry, best_of_each, make_app
 from pipeline.tracking.paths import MODELS
 
+NAMES = ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"]
 BROWSER = (shutil.which("chromium") or shutil.which("google-chrome")) if shutil.which("chromedriver") else None
 
 
@@ -181,9 +182,7 @@ def test_who_types_a_review_and_clicks_reads_the_answers_of_all_three(
     shown = [card.text.splitlines() for card in browser.find_elements(By.TAG_NAME, "article")]
     monkeypatch.chdir(trained_project.root)
     expected = []
-    for title, trained in zip(
-        ("LSTM", "GRU", "N-gram baseline"), best_of_each(MODELS, "tiny", ["lstm", "gru"]), strict=True
-    ):
+    for title, trained in zip(("LSTM", "GRU", "N-gram baseline"), best_of_each(MODELS, "tiny", NAMES), strict=True):
         answer = open_trained(trained).predict([text]).iloc[0]
         chances = [f"{100 * answer[f'p_{label}']:.1f} %" for label in ("negative", "positive")]
         score = f"{trained.name}, {100 * trained.card['validation']['accuracy']:.1f} % right on validation"
@@ -196,9 +195,11 @@ def test_who_types_a_review_and_clicks_reads_the_answers_of_all_three(
     assert logged == []  # nothing that the page's own security policy forbids
 
 
-def test_the_page_takes_the_best_of_each_kind(trained_project: Project) -> None:
-    for order in (["lstm", "gru"], ["gru", "lstm", "rnn"]):
-        best = best_of_each(trained_project.root / "data/models", "tiny", order)
-        assert [one.model for one in best] == [*order[:2], "baseline"]
-    with pytest.raises(InputError, match="holds no trained model of other"):
-        best_of_each(trained_project.root / "data/models", "other", ["lstm"])
+def test_the_page_takes_the_best_of_each_kind_that_is_asked_for(trained_project: Project) -> None:
+    models = trained_project.root / "data/models"
+    for names in (["gru-2", "rnn-1", "lstm-1", "baseline"], ["gru-1", "lstm-2"]):
+        assert [one.name for one in best_of_each(models, "tiny", names)] == [n for n in names if n != "rnn-1"]
+    assert {one.model for one in best_of_each(models, "tiny", NAMES)} == {"lstm", "gru", "baseline"}
+    for dataset, names in (("other", NAMES), ("tiny", ["gru-7"])):
+        with pytest.raises(InputError, match=f"holds no trained model of {dataset} that params.yaml names"):
+            best_of_each(models, dataset, names)

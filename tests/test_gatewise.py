@@ -24,7 +24,7 @@ def test_the_page_has_every_help_text() -> None:
 
 def test_every_tool_is_a_command() -> None:
     tools = {file.stem for file in (ROOT / "pipeline" / "tools").glob("[a-z]*.py")}
-    assert set(COMMANDS) == tools - {"arguments", "reproduce"} | {"rollback"}
+    assert set(COMMANDS) == tools - {"arguments", "reproduce", "stages"} | {"rollback"}
 
 
 def test_help_imports_no_tool_and_takes_no_time() -> None:
@@ -154,6 +154,9 @@ def test_another_python_goes_on_with_the_one_of_the_environment(trained_project:
     assert "lacks click" in refused.stderr
     assert "make repro" in refused.stderr
     assert run("python", "-c", "import pipeline").returncode == 0  # nobody asked it to do anything
+    alone["DVC_STAGE"] = "download"  # as DVC has it, which removes what a stage makes before it starts it
+    assert "`dvc checkout download` brings the last ones back" in run("python", "-m", "pipeline.download").stderr
+    del alone["DVC_STAGE"]
 
     (folder / ".venv").symlink_to(sys.prefix)
     shown = run("python", "-m", "pipeline", "--help")

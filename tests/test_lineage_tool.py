@@ -30,7 +30,7 @@ def test_everything_on_disk_has_its_run(trained_project: Project) -> None:
     client = mlflow.MlflowClient(trained_project.store)
     experiment = client.get_experiment_by_name("gatewise-tiny")
     assert experiment is not None
-    for run in client.search_runs([experiment.experiment_id], "attributes.run_name != 'comparison'"):
+    for run in client.search_runs([experiment.experiment_id], "tags.`gatewise.stage` != 'evaluate'"):
         line = next(line for line in shown.splitlines() if f"data/models/{run.info.run_name} " in line)
         assert run.info.run_id in line
     assert "none" not in shown

@@ -9,6 +9,8 @@ import pytest
 from conftest import Project, clean_environment
 from mlflow.entities import Run
 
+from pipeline.tracking.run_record import name_of
+
 
 def runs_in(store: str) -> list[Run]:
     client = mlflow.MlflowClient(store)
@@ -31,13 +33,9 @@ def test_experiments_in_temporary_folders_write_to_the_store_of_the_repository(
         project.run("dvc", "queue", "logs", "--follow", f"units-{units}", check=False)
     project.run("dvc", "exp", "run", "--temp", "--name", "units-5", *small, "-S", "train.units=5")
     new = [run for run in runs_in(project.store) if run.info.run_id not in before]
-    trained = {
-        run.data.tags["gatewise.dvc_experiment"]: run.data.params["units"]
-        for run in new
-        if run.info.run_name == "gru-1"
-    }
-    assert trained == {"units-3": "3", "units-4": "4", "units-5": "5"}
-    compared = {run.data.tags["gatewise.dvc_experiment"] for run in new if run.info.run_name == "comparison"}
+    trained = {run.data.tags["gatewise.dvc_experiment"]: run.info.run_name for run in new if name_of(run) == "gru-1"}
+    assert trained == {f"units-{units}": f"gru-1 units={units} epochs=1" for units in (3, 4, 5)}
+    compared = {run.data.tags["gatewise.dvc_experiment"] for run in new if name_of(run) == "comparison"}
     assert compared == set(trained)
     assert project.run("git", "status", "--porcelain").stdout == ""
     assert all("/tmp/exps/" not in run.info.artifact_uri for run in new)
@@ -58,7 +56,7 @@ def test_two_clones_can_write_to_one_store_at_once(trained_project: Project, tmp
     started = [subprocess.Popen(command, cwd=clone.root, env=clean_environment() | store) for clone in clones]
     assert [process.wait() for process in started] == [0, 0]
     runs = runs_in(store["MLFLOW_TRACKING_URI"])
-    comparisons = [run for run in runs if run.info.run_name == "comparison"]
+    comparisons = [run for run in runs if name_of(run) == "comparison"]
     assert len(comparisons) == 2
     assert len(runs) == 7  # what one clone had written, the other one found
     known = {run.info.run_id for run in runs}
@@ -80,5 +78,7 @@ def test_mlflow_run_from_another_folder_nests_in_the_store_of_that_folder(
     store = f"sqlite:///{elsewhere / 'mlflow.db'}"
     (parent,) = mlflow.MlflowClient(store).search_runs(["0"])
     runs = runs_in(store)
-    assert [run.info.run_name for run in runs] == ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline", "comparison"]
+    assert [name_of(run) for run in runs] == ["lstm-1", "lstm-2", "gru-1", "gru-2", "baseline", "comparison"]
     assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {parent.info.run_id}
+    assert parent.info.run_name == runs[-1].info.run_name  # the verdict
+    assert (parent.data.params["models"], parent.data.params["seeds"]) == ("lstm, gru, baseline", "1, 2")

@@ -12,7 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +87,18 @@ def test_the_first_answer_is_as_fast_as_the_next(trained_project: Project) -> No
         check=False,
     )
     assert result.stdout.splitlines()[-1] == "set()", result.stderr
+
+
+@pytest.mark.parametrize("index", [[2, 0, 3, 1], [7, 7, 1, 1], ["d", "a", "c", "b"]])
+def test_answers_keep_the_index_of_the_frame_that_asked(
+    trained_project: Project, index: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained_project.store)
+    model = mlflow.pyfunc.load_model(str(logged_models(trained_project)["baseline"]))
+    answers = model.predict(pd.DataFrame({"text": TEXTS}, index=index))
+    assert answers.index.tolist() == index
+    in_order = model.predict(pd.DataFrame({"text": TEXTS}))
+    pd.testing.assert_frame_equal(answers.reset_index(drop=True), in_order)
 
 
 @pytest.mark.slow

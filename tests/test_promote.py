@@ -158,11 +158,17 @@ def test_small_steps_down_end_at_the_best_champion_so_far(root: Path, registry: 
     assert champion(registry) == "step-2"
 
 
-def test_a_champion_that_was_rolled_back_is_no_measure(root: Path, registry: Registry, tracker: Tracker) -> None:
+def test_a_champion_that_was_rolled_back_is_no_measure_but_is_named(
+    root: Path, registry: Registry, tracker: Tracker
+) -> None:
     for name in ("lstm-1", "gru-1"):
         decide(registry, tracker, trained(root, name))
     registry.roll_back()
-    assert decide(registry, tracker, trained(root, "step-1", correct=a_little_worse(BEST, 0)))[0]
+    promoted, words = decide(registry, tracker, trained(root, "step-1", correct=a_little_worse(BEST, 0)))
+    assert promoted
+    assert "worse than version 2 (gru-1), which was rolled back: -11.5 points" in words
+    assert decide(registry, tracker, Trained.load(root / "data" / "models" / "gru-1"))[0]
+    assert registry.rolled_back() == []
 
 
 def test_the_card_of_a_version_has_data_scores_and_the_last_decision(

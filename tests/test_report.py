@@ -253,12 +253,12 @@ def test_a_lost_report_is_made_again_from_files_and_mlflow(
     params = (project.root / "params.yaml").read_text()
     (project.root / "params.yaml").write_text(params.replace("tiny", "huge"))
     shutil.copytree(project.root / "data/sources/tiny", project.root / "data/sources/huge")
-    result = project.run("python", "-m", "pipeline", "report", check=False)
+    result = project.call("python", "-m", "pipeline", "report", check=False)
     assert (result.returncode, result.stdout) == (1, "")
     assert "statistics.json is about the data set tiny, expected huge: run `make repro`" in result.stderr
     (project.root / "params.yaml").write_text(params)
     shutil.rmtree(results)
-    result = project.run("python", "-m", "pipeline", "report", check=False)
+    result = project.call("python", "-m", "pipeline", "report", check=False)
     assert result.returncode == 1
     assert "there are no results yet; run `make repro`" in result.stderr
 

@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_and_the_answers_are_those_of_evaluate(project: Pro
 
 
 def test_an_output_inside_the_input_is_refused(project: Project) -> None:
-    refused = project.run(*COMMAND, "--output", "reviews/answers", check=False)
+    refused = project.call(*COMMAND, "--output", "reviews/answers", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "error: --output must not lie in --input (reviews). Received: reviews/answers\n"
     assert not (project.root / "reviews/answers").exists()

@@ -3,6 +3,8 @@
 Every store here is a real one: SQLite files, copied from one that MLflow made, and one real server.
 """
 
+import base64
+import itertools
 import json
 import os
 import shutil
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +23,11 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import WITHOUT_PROJECT, clean_environment, tiny_reviews, train_params
+from conftest import TINY_PARAMS, WITHOUT_PROJECT, clean_environment, tiny_reviews, train_params
 from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError
 from pipeline.linear.ngrams import NgramModel, classifier, vectorizer
 from pipeline.networks import building, networks
@@ -37,9 +39,12 @@ from pipeline.tokens.clipping import clip
 from pipeline.tokens.tokenizer import encode, train_tokenizer
 from pipeline.tools.promote import HeldOut, promote
 from pipeline.tracking.git import PATCH
+from pipeline.tracking.headline import headline
 from pipeline.tracking.machine import MACHINE, environment
+from pipeline.tracking.metric_names import curve
 from pipeline.tracking.record import finish, record_comparison, record_machine, restore, run_of, run_params
-from pipeline.tracking.store import is_missing, store_uri
+from pipeline.tracking.run_record import COMPARISON, name_of
+from pipeline.tracking.store import comparisons, store_uri
 from pipeline.tracking.tracked_run import TrackedRun
 from pipeline.tracking.tracker import DEPENDENCIES, Tracker
 from pipeline.trained.trained import CARD, HISTORY, Trained
@@ -47,7 +52,7 @@ from pipeline.trained.trained import CARD, HISTORY, Trained
 REPOSITORY = Path(__file__).parent.parent
 TEXTS = ["the acting is superb", "i hated every minute", ""]
 ACCURACY = "validation/accuracy"
-SCORES = {"test_accuracy": 0.75, "test_log_loss": 0.5}
+SCORES = {"test/accuracy": 0.75, "test/log_loss": 0.5}
 CHANGED = (
     *("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"),
     *("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"),
@@ -168,6 +173,11 @@ def logged_model(run: Run) -> LoggedModel:
     return mlflow.get_logged_model(run.outputs.model_outputs[0].model_id)
 
 
+def table_of(run: Run, name: str) -> pd.DataFrame:
+    table: pd.DataFrame = mlflow.MlflowClient().load_table(run.info.experiment_id, name, [run.info.run_id])
+    return table
+
+
 def values(uri: str, run: Run, metric: str) -> list[tuple[int, float]]:
     return [(entry.step, entry.value) for entry in mlflow.MlflowClient(uri).get_metric_history(run.info.run_id, metric)]
 
@@ -275,7 +285,7 @@ def test_a_store_that_cannot_be_opened_costs_no_result(
         tracked.params({"seed": 1})
     assert tracker.problem
     assert f"warning: MLflow ({uri}) did not take this" in capfd.readouterr().err
-    assert not is_missing("tiny", "abc")
+    assert comparisons("tiny", "abc") is None
     with pytest.raises(InputError, match="cannot be asked"):
         tracker.named("gru-1")
 
@@ -292,27 +302,30 @@ def test_a_server_that_says_nothing_is_given_up_after_seconds(monkeypatch: pytes
 
 def test_what_a_store_misses_is_known_without_mlflow(root: Path) -> None:
     with Tracker("tiny").run("comparison", "evaluate") as tracked:
-        assert is_missing("tiny", "abc")
+        assert comparisons("tiny", "abc") == []
         tracked.tags({"fingerprint": "abc"})
-        assert is_missing("tiny", "abc")  # it is not finished
-    assert not is_missing("tiny", "abc")
-    assert is_missing("other", "abc")
+        assert comparisons("tiny", "abc") == []  # it is not finished
+    assert comparisons("tiny", "abc") == [True]
+    assert comparisons("other", "abc") == []
     (root / "mlflow.db").write_bytes(b"")
-    assert is_missing("tiny", "abc")
+    assert comparisons("tiny", "abc") == []
     (root / "mlflow.db").unlink()
-    assert is_missing("tiny", "abc")
+    assert comparisons("tiny", "abc") == []
     assert not (root / "mlflow.db").exists()
 
 
 def test_what_a_server_misses_is_known_without_mlflow(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    assert is_missing("asked", "abc")  # there is no such experiment
-    with Tracker("asked").run("comparison", "evaluate") as tracked:
+    assert comparisons("asked", "abc") == []  # there is no such experiment
+    tracker = Tracker("asked")
+    with tracker.run("comparison", "evaluate") as tracked:
         tracked.tags({"fingerprint": "abc"})
-        assert is_missing("asked", "abc")
-    assert not is_missing("asked", "abc")
+        assert comparisons("asked", "abc") == []
+    assert comparisons("asked", "abc") == [True]
+    tracker.arrange("another")
+    assert comparisons("asked", "abc") == [False]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert not is_missing("asked", "abc")  # it cannot be asked
+    assert comparisons("asked", "abc") is None  # it cannot be asked
 
 
 def test_a_block_that_raises_leaves_a_failed_run_that_is_not_found() -> None:
@@ -333,8 +346,14 @@ def test_a_run_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None
     identity = ["-c", "user.name=tests", "-c", "user.email=tests@gatewise.invalid", "-c", "commit.gpgsign=false"]
     for command in (["init", "--quiet"], [*identity, "commit", "--quiet", "--allow-empty", "-m", "first"]):
         subprocess.run(["git", *command], check=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     Path(".gitignore").write_text("mlflow.db*\nmlartifacts\n")
+    Path("params.yaml").write_text(TINY_PARAMS)
+    subprocess.run(["git", "add", "params.yaml"], check=True)
+    subprocess.run(["git", *identity, "commit", "--quiet", "-m", "parameters"], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    changed = {"units: 8": "units: 16", "ngrams: 2": "ngrams: 1", "  seed: 1": "  seed: 2", "layers: 1": "layers: 2"}
+    for old, new in changed.items():
+        Path("params.yaml").write_text(Path("params.yaml").read_text().replace(old, new))
     Path("new.py").write_text("x = 1\n")
     monkeypatch.setenv("DVC_EXP_NAME", "solid-gum")
     with Tracker("tiny").run("gru-1", "train", {"fold": "3"}) as tracked:
@@ -346,7 +365,10 @@ def test_a_run_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None
     assert tags["gatewise.version.numpy"] == np.__version__
     assert tags["mlflow.source.git.commit"] == commit
     assert tags["mlflow.source.name"] == "pipeline.train"
-    assert tags["mlflow.runName"] == "gru-1"
+    assert tags["gatewise.differs"] == "seed=2, units=16, layers=2"
+    assert tags["mlflow.runName"] == "gru-1 seed=2 units=16 +1"
+    run = Tracker("tiny").named("gru-1")
+    assert (run.info.run_id, Tracker("tiny").record_of(run).stage) == (tracked.run_id, "train@gru-1")
     assert "+x = 1" in mlflow.artifacts.load_text(f"runs:/{tracked.run_id}/{PATCH}")
 
 
@@ -361,8 +383,13 @@ def test_under_a_project_run_every_run_is_its_child(monkeypatch: pytest.MonkeyPa
             tracked.params({"seed": 1})
         assert tracked.run_id != project
         assert client.get_run(tracked.run_id).data.tags["mlflow.parentRunId"] == project
-    assert client.get_run(project).data.params == {}
-    assert client.get_run(project).info.status == "RUNNING"
+    assert client.get_run(project).info.run_name == "gru-2"
+    tracker.project_params({"seeds": "1, 2"})
+    client.update_run(project, name="mine")
+    with tracker.run("gru-3", "train"):
+        pass
+    named = client.get_run(project)
+    assert (named.info.run_name, named.info.status, named.data.params) == ("mine", "RUNNING", {"seeds": "1, 2"})
 
 
 def test_restoring_writes_all_that_training_would_have_written(
@@ -373,7 +400,7 @@ def test_restoring_writes_all_that_training_would_have_written(
     params = {"dataset": "tiny", "model": "gru", "seed": 1, **trained.card["settings"]}
     assert run.data.params == {name: str(value) for name, value in params.items()}
     for name, by_epoch in trained.history.items():
-        assert values(tracker.uri, run, f"epochs/{name}") == list(by_epoch.items())
+        assert values(tracker.uri, run, curve(str(name))) == list(by_epoch.items())
     assert values(tracker.uri, run, "validation/accuracy") == [(0, 0.8)]
     expected = {"restored": "true", "stage": "train", "model": "gru", "seed": "1"}
     expected |= {"fingerprint": trained.fingerprint}
@@ -417,7 +444,7 @@ def test_a_baseline_is_restored_with_a_model_that_opens_without_keras(baseline: 
     run = found(tracker, baseline.fingerprint)
     assert run.data.tags["gatewise.stage"] == "baseline"
     assert run.data.params == {"dataset": "tiny", "model": "baseline", "seed": "None", "ngrams": "2"}
-    assert run.data.metrics == {"validation/accuracy": 0.9, "size/parameters": 9, **SCORES}
+    assert run.data.metrics == {"validation/accuracy": 0.9, "trained/parameters": 9, **SCORES}
     model = shutil.copytree(logged_model(run).artifact_location.removeprefix("file://"), tmp_path / "model")
     requirements = {line.partition("==")[0] for line in (model / "requirements.txt").read_text().splitlines()}
     assert requirements == {"mlflow", "numpy", "pandas", "scikit-learn", "scipy"}
@@ -427,14 +454,14 @@ def test_a_baseline_is_restored_with_a_model_that_opens_without_keras(baseline: 
 
 def test_scores_go_to_the_run_and_its_model_once(restored: tuple[Tracker, Run], trained: Trained) -> None:
     tracker, run = restored
-    scores = {**SCORES, "test_roc_auc": float("nan")}
+    scores = {**SCORES, "test/roc_auc": float("nan")}
     for _ in range(3):
         tracker.record_scores(found(tracker, trained.fingerprint), scores, ("tiny", "2" * 32))
     assert {name: len(values(tracker.uri, run, name)) for name in scores} == dict.fromkeys(scores, 1)
     assert found(tracker, trained.fingerprint).data.metrics.items() >= SCORES.items()
     of_model = {metric.key: metric for metric in logged_model(run).metrics}
     assert {name: of_model[name].value for name in SCORES} == SCORES
-    assert (of_model["test_accuracy"].dataset_name, of_model["test_accuracy"].dataset_digest) == ("tiny", "2" * 32)
+    assert (of_model["test/accuracy"].dataset_name, of_model["test/accuracy"].dataset_digest) == ("tiny", "2" * 32)
 
 
 def test_the_same_scores_on_other_data_are_not_the_same(trained: Trained, tokenizer: Path) -> None:
@@ -447,7 +474,7 @@ def test_the_same_scores_on_other_data_are_not_the_same(trained: Trained, tokeni
     for digest, expected in (("2" * 32, 1), ("3" * 32, 1), ("4" * 32, 0)):
         models = mlflow.search_logged_models(
             experiment_ids=[run.info.experiment_id],
-            filter_string="metrics.test_accuracy > 0",
+            filter_string="metrics.`test/accuracy` > 0",
             datasets=[{"dataset_name": "tiny", "dataset_digest": digest}],
             output_format="list",
         )
@@ -457,80 +484,179 @@ def test_the_same_scores_on_other_data_are_not_the_same(trained: Trained, tokeni
 def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
-    difference = {"first": "gru", "second": "baseline", "mean": -0.05, "low": -0.1, "high": 0.01, "p_value": 0.1}
+    difference = {
+        "first": "gru",
+        "second": "baseline",
+        "mean": -0.05,
+        "low": -0.1,
+        "high": 0.01,
+        "p_value": 0.1,
+        "seeds": [2, 1],
+    }
     statistics = {
         "dataset": "tiny",
         "models": {"gru": {"seeds": [1, 2], "settings": {"units": 8}}, "baseline": {"seeds": [], "settings": {}}},
         "runs": {"gru-1": "1", "gru-2": "2", "baseline": "3"},
-        "differences": [difference | {"holm_p_value": 0.2}],
-    }
-    metrics = {
-        "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
-        "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
+        "differences": [difference | {"holm_p_value": 0.2, "seeds": [2, 1]}],
+        "over_seeds": {
+            "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},
+            "baseline": {"accuracy": {"mean": 0.8, "std": None}, "parameters": 9, "runs": 1},
+        },
     }
     (results / "examples.json").write_text("{}")
     (results / "memory.json").write_text(json.dumps({"metrics": {"memory/gru half_life median": 2.5}, "models": {}}))
     (results / "statistics.json").write_text(json.dumps(statistics))
-    (results / "metrics.json").write_text(json.dumps(metrics))
+    (results / "metrics.json").write_text("{}")
     (results / "roc.png").write_bytes(b"\x89PNG")
     run_ids = {"gru-1": "a1", "gru-2": "b2", "baseline": "c3"}
     labels = tmp_path / "test_labels.npy"
     table = pd.DataFrame({"time/training_seconds": [2.5, np.nan], "times": [(2.5,), ()]}, index=["gru", "baseline"])
     record_comparison(Tracker("tiny"), table, run_ids, ("tiny", "2" * 32), labels, results, "| model |")
     (run,) = mlflow.search_runs(experiment_names=["gatewise-tiny"], output_format="list")
-    assert (run.info.run_name, run.info.status) == ("comparison", "FINISHED")
+    assert (run.info.run_name, name_of(run), run.info.status) == ("GRU = n-grams", COMPARISON, "FINISHED")
     assert {name: run.data.tags[f"gatewise.run.{name}"] for name in run_ids} == run_ids
     settings = {"settings/gru": "units 8", "settings/baseline": ""}
     assert run.data.params == {"dataset": "tiny", "models": "gru, baseline", "seeds": "1, 2", "runs": "3", **settings}
     assert run.data.metrics == {
-        "over seeds test/gru accuracy mean": 0.75,
-        "over seeds test/gru accuracy std": 0.01,
-        "over seeds test/baseline accuracy mean": 0.8,
-        "over seeds difference/gru - baseline mean": -0.05,
-        "over seeds difference/gru - baseline low": -0.1,
-        "over seeds difference/gru - baseline high": 0.01,
-        "over seeds difference/gru - baseline holm_p_value": 0.2,
-        "over seeds costs/gru training_seconds": 2.5,
-        "memory/gru half_life median": 2.5,
+        "verdict/gru accuracy": 0.75,
+        "verdict/baseline accuracy": 0.8,
+        "verdict/baseline - gru mean": 0.05,
+        "verdict/baseline - gru low": -0.01,
+        "verdict/baseline - gru high": 0.1,
     }
+    numbers = table_of(run, "models.json").set_index("number")
+    assert numbers["gru"].to_dict() == {
+        "test/accuracy mean": 0.75,
+        "test/accuracy std": 0.01,
+        "parameters": 900,
+        "runs": 2,
+        "time/training_seconds": 2.5,
+        "memory half_life median": 2.5,
+    }
+    assert numbers["baseline"]["parameters"] == 9
+    assert table_of(run, "differences.json")["holm_p_value"].tolist() == [0.2]
     page = f"#/experiments/{run.info.experiment_id}/runs"
     links = [f"[{name}]({page}/{run_id}?workflowType=machine_learning)" for name, run_id in run_ids.items()]
     assert run.data.tags["mlflow.note.content"] == f"| model |\n\nRuns compared: {', '.join(links)}."
     files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
-    expected = [DEPENDENCIES, "examples.json", "memory.json", "metrics.json", "roc.png", "statistics.json"]
+    expected = [
+        DEPENDENCIES,
+        "differences.json",
+        "models.json",
+        "examples.json",
+        "memory.json",
+        "metrics.json",
+        "roc.png",
+        "statistics.json",
+    ]
     assert sorted(file.path for file in files) == sorted(expected)
     # By which the report is connected with the run.
     assert found(Tracker("tiny"), fingerprint(results)).info.run_id == run.info.run_id
 
 
-def test_the_ui_shows_models_seeds_and_scores_unaided(restored: tuple[Tracker, Run]) -> None:
-    tracker, run = restored
-    client = mlflow.MlflowClient(tracker.uri)
-    experiment = client.get_experiment(run.info.experiment_id)
-    key = tracker.page.rpartition("viewStateShareKey=")[2]
-    view = json.loads(experiment.tags[f"mlflow.sharedViewState.{key}"])
-    assert view["selectedColumns"] == view["columnOrder"] == [*view["columnWidths"]]
-    shown = [(kind, name.strip("`")) for kind, _, name in (column.partition(".") for column in view["selectedColumns"])]
-    assert shown == [*(("params", "model"), ("params", "seed")), *(("metrics", n) for n in ("test_accuracy", ACCURACY))]
-    # Those are names that runs have.
-    assert {"model", "seed"} <= run.data.params.keys()
-    assert ACCURACY in run.data.metrics
-    assert f"]({tracker.page.removeprefix('/')})" in experiment.tags["mlflow.note.content"]
-    assert run.data.tags["mlflow.runColor"] == colour_of("gru")
+def view_of(tags: dict[str, str], key: str) -> dict[str, Any]:
+    """The state of a saved view, as MLflow's page reads it."""
+    packed = json.loads(tags[f"mlflow.sharedViewState.{key}"])["state"].removeprefix("deflate;")
+    state: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(packed)))
+    return state
 
 
-def test_what_people_wrote_about_an_experiment_stays_and_what_is_missing_comes() -> None:
-    """So that the address of the table of an experiment from before has a view to name."""
+def test_what_people_wrote_changed_or_deleted_in_an_experiment_stays() -> None:
     client = mlflow.MlflowClient(store_uri())
-    client.create_experiment("gatewise-tiny", tags={"mlflow.note.content": "mine"})
-    Tracker("tiny")
-    tags = client.get_experiment_by_name("gatewise-tiny").tags
+    experiment = client.create_experiment("gatewise-tiny", tags={"mlflow.note.content": "mine"})
+    tracker = Tracker("tiny")
+    with tracker.run("gru-1", "train") as tracked:
+        tracked.params({"units": 4})
+    with tracker.run("gru-2", "train") as tracked:
+        tracked.params({"units": 8})
+    with tracker.run("-", "evaluate", {"run.gru-1": "", "run.gru-2": tracked.run_id}) as comparison:
+        pass
+    client.set_experiment_tag(experiment, "mlflow.sharedViewState.all-seeds", "{}")
+    client.delete_experiment_tag(experiment, "mlflow.sharedViewState.lstm-against-gru")
+    Tracker("tiny").arrange(comparison.run_id)
+    tags = client.get_experiment(experiment).tags
     assert tags["mlflow.note.content"] == "mine"
-    assert "mlflow.sharedViewState.gatewise" in tags
+    assert tags["mlflow.sharedViewState.all-seeds"] == "{}"
+    assert "mlflow.sharedViewState.lstm-against-gru" not in tags
+    assert "viewStateShareKey" not in Tracker("tiny").page
+    assert "params.`units`" not in view_of(tags, "what-differs")["selectedColumns"]  # gru-1 is not compared
+    with tracker.run("-", "evaluate", {"run.gru-1": tracker.named("gru-1").info.run_id}) as comparison:
+        pass
+    tracker.arrange(comparison.run_id)
+    assert "params.`units`" in view_of(client.get_experiment(experiment).tags, "what-differs")["selectedColumns"]
+
+
+def test_runs_that_no_longer_stand_are_marked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = Tracker("tiny")
+    ids = {}
+    for name, run, units in (
+        ("old", "gru-1", 4), ("other", "gru-1", 8), ("new", "gru-1", 4), ("alone", "gru-2", 4),
+    ):  # fmt: skip
+        with tracker.run(run, "train") as tracked:
+            tracked.params({"units": units})
+        ids[name] = tracked.run_id
+    with pytest.raises(RuntimeError, match="stop"), tracker.run("gru-3", "train") as tracked:
+        raise RuntimeError("stop")
+    ids["failed"] = tracked.run_id
+    for links in (["old", "other"], ["new"]):
+        with tracker.run("-", "evaluate", {f"run.{name}": ids[name] for name in links}) as comparison:
+            comparison.params({"runs": len(links)})
+        tracker.arrange(comparison.run_id)
+    names = ("gatewise.outdated", "gatewise.earlier")
+    marks = {name: [mlflow.get_run(run_id).data.tags.get(tag) for tag in names] for name, run_id in ids.items()}
+    assert marks == {
+        "old": ["superseded", None],
+        "other": [None, "true"],
+        "new": [None, None],
+        "alone": ["not compared", None],
+        "failed": ["not finished", None],
+    }
+    # An experiment in a copy of the project does not displace what lies in the project.
+    (copy := root / ".dvc/tmp/exps/x").mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    with tracker.run("-", "evaluate", {"run.gru-1": ids["other"]}) as in_copy:
+        in_copy.params({"runs": 3})
+    tracker.arrange(in_copy.run_id)
+    monkeypatch.chdir(root)
+    assert [mlflow.get_run(one.run_id).data.tags.get("gatewise.earlier") for one in (comparison, in_copy)] == [
+        None,
+        "true",
+    ]
+    # Compared after all.
+    with tracker.run("-", "evaluate", {"run.gru-2": ids["alone"]}) as comparison:
+        pass
+    tracker.arrange(comparison.run_id)
+    assert "gatewise.outdated" not in mlflow.get_run(ids["alone"]).data.tags
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "p_values", "seeds", "line"),
+    [
+        ([0.7241, 0.7273, 0.7536], [0.37, 0.03, 0.03], 3, "LSTM = GRU < n-grams (+2.6)"),
+        ([0.93, 0.92, 0.90], [0.01, 0.01, 0.01], 3, "n-grams < GRU (+2.0) < LSTM (+1.0)"),
+        ([0.70, 0.71, 0.72], [0.2, 0.01, 0.3], 3, "LSTM = GRU = n-grams, LSTM < n-grams"),
+        ([0.70, 0.71, 0.72], [0.01, 0.01, 0.01], 1, "LSTM ? GRU ? n-grams"),
+    ],
+)
+def test_a_comparison_is_named_by_its_verdict(
+    accuracies: list[float], p_values: list[float], seeds: int, line: str
+) -> None:
+    models = ("lstm", "gru", "baseline")
+    differences = [
+        {
+            "first": first,
+            "second": second,
+            "holm_p_value": p_value,
+            "seeds": [seeds, 1 if second == "baseline" else seeds],
+        }
+        for (first, second), p_value in zip(itertools.combinations(models, 2), p_values, strict=True)
+    ]
+    assert headline(dict(zip(models, accuracies, strict=True)), differences) == line
 
 
 def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "verdict.json").write_text(json.dumps({"sentences": ["A tie.", "B wins."], "warnings": []}))
     tracker = Tracker("tiny")
     runs = {}
     for name, made_from in (("gru-1", None), ("gru-2", None), ("gru-3", {})):
@@ -541,7 +667,7 @@ def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) 
     assert not (tmp_path / MACHINE).exists()
     del runs["gru-3"]
     record_machine(runs, tmp_path)
-    content = {"metrics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment()}
+    content = {"metrics.json": "99914b932bd37a50b983c5e7c90ae93b", **environment(), "verdict": "A tie. B wins."}
     assert json.loads((tmp_path / MACHINE).read_text()) == content
 
 
@@ -691,7 +817,7 @@ def test_a_server_takes_the_run_the_model_and_the_scores(
     assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
     for _ in range(2):
         tracker.record_scores(found(tracker, trained.fingerprint), SCORES, ("tiny", "2" * 32))
-    assert values(server, run, "test_accuracy") == [(0, 0.75)]
+    assert values(server, run, "test/accuracy") == [(0, 0.75)]
     files = mlflow.artifacts.list_artifacts(artifact_uri=f"{logged_model(run).artifact_location}/artifacts")
     assert sorted(Path(file.path).name for file in files) == [
         *("card.json", "model.keras", "model_card.md", "tokenizer.json")

@@ -55,8 +55,8 @@ def test_a_clear_win_names_the_better_model_first() -> None:
 
 def test_a_difference_below_a_tenth_of_a_point_does_not_look_like_none() -> None:
     assert "by 0.04 points (95 % interval 0.01 to 0.1; " in pair(0.04, (0.01, 0.07), 0.01)
-    assert "(difference 0.0 points, 95 % interval -0.3 to 0.3; " in pair(0, (-0.3, 0.3), 1)
-    assert "(difference 0.0 points, 95 % interval 0.0 to 0.0; " in pair(0, (-0.0, 0.0), 1)
+    assert "(no difference, 95 % interval -0.3 to 0.3; 5 seeds)" in pair(0, (-0.3, 0.3), 1)
+    assert "(no difference; 5 seeds)" in pair(0, (-0.0, 0.0), 1)
 
 
 @pytest.mark.parametrize(("p_value", "words"), [(0.049, "GRU beats LSTM on"), (0.05, "GRU and LSTM cannot be told")])
@@ -71,13 +71,22 @@ def test_two_seeds_are_called_few() -> None:
     )
 
 
-@pytest.mark.parametrize("p_value", [0.0001, 0.9])
-def test_one_seed_decides_nothing(p_value: float) -> None:
-    assert pair(1.2, (0.6, 1.8), p_value, (1, 1)) == (
+def test_one_seed_decides_nothing() -> None:
+    assert pair(1.2, (0.6, 1.8), 0.0001, (1, 1)) == (
         "GRU is 1.2 points ahead of LSTM on imdb (95 % interval over texts alone 0.6 to 1.8; only 1 seed),"
         " but one seed decides nothing."
     )
-    assert "but one seed decides nothing" in pair(1.2, (0.6, 1.8), p_value, (5, 1))
+    assert "but one seed decides nothing" in pair(1.2, (0.6, 1.8), 0.0001, (5, 1))
+
+
+@pytest.mark.parametrize(
+    ("points", "numbers"),
+    [(1.2, "difference 1.2 points, 95 % interval over texts alone -2.0 to 2.0"),
+     (0, "no difference, 95 % interval over texts alone -2.0 to 2.0")],
+)  # fmt: skip
+def test_nobody_is_ahead_by_chance(points: float, numbers: str) -> None:
+    tie = f"GRU and LSTM cannot be told apart on imdb ({numbers}; only 1 seed)."
+    assert pair(points, (-2, 2), 0.9, (1, 1)) == tie
 
 
 @pytest.mark.parametrize(
@@ -86,6 +95,8 @@ def test_one_seed_decides_nothing(p_value: float) -> None:
         ((3.0, 0.001), (3.14, 0.001), "n-gram baseline beats both by 3.0 to 3.1 points."),
         ((-2.0, 0.001), (-2.04, 0.001), "n-gram baseline loses to both by 2.0 points."),
         ((0.2, 0.5), (-0.3, 0.5), "n-gram baseline cannot be told apart from either (differences 0.2 to 0.3 points)."),
+        ((0, 1), (-0.3, 0.5), "n-gram baseline cannot be told apart from either (differences up to 0.3 points)."),
+        ((0, 1), (0, 1), "n-gram baseline cannot be told apart from either (no difference)."),
         (
             (0.2, 0.5),
             (1.3, 0.01),
@@ -98,7 +109,7 @@ def test_one_seed_decides_nothing(p_value: float) -> None:
             "n-gram baseline beats the GRU by 1.3 points and loses to the LSTM by 1.2 points.",
         ),
     ],
-    ids=["wins", "loses", "ties", "wins and ties", "wins and loses"],
+    ids=["wins", "loses", "ties", "one level", "both level", "wins and ties", "wins and loses"],
 )
 def test_the_baseline_against_both(to_lstm: tuple[float, float], to_gru: tuple[float, float], words: str) -> None:
     assert against_baseline(to_lstm, to_gru) == words
@@ -231,11 +242,6 @@ def test_fewer_than_three_seeds_give_a_warning() -> None:
     assert warning(3, 5) == []
     assert warning(1, 3)[0].startswith("LSTM has only 1 seed. With fewer than 3 seeds, ")
     assert warning(1, 2)[0].startswith("LSTM and GRU have only 1 to 2 seeds. ")
-
-
-def test_one_seed_each_that_are_level_is_a_tie() -> None:
-    pair = {("gru", "lstm"): Difference(0.0, -0.02, 0.02, 1.0, (1, 1), 500)}
-    assert verdict("mine", pair).startswith("GRU and LSTM cannot be told apart on mine (difference 0.0 points")
 
 
 def test_the_correction_is_for_all_pairs_that_are_compared() -> None:

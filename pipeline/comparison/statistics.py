@@ -8,7 +8,7 @@ of seed 1 and the GRU of seed 1 share neither weights nor batches that would mak
 same for all runs of both models; of correlated texts, whole groups (cluster bootstrap: Davison & Hinkley 1997,
 Bootstrap Methods and their Application, section 3.8). On top comes the noise of the seeds. The interval holds the
 middle 95 % of the resampled differences (percentiles: Efron & Tibshirani 1993, An Introduction to the Bootstrap,
-chapter 13), and the p-value is the smallest level at which it leaves out 0.
+chapter 13), and the p-value is the smallest level at which it does not contain 0.
 
 Plain resampling takes the spread that it sees for the true one. Of few seeds or few groups that is too sure of itself,
 so four things are not as in the plain hierarchical bootstrap:

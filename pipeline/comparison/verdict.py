@@ -7,11 +7,12 @@
    100 sentences about models that are equally good, about 5 at most name a winner, however many models there are
    (docs/statistics.md has the simulations). Otherwise the two cannot be told apart. Where only the correction stands in
    the way, the sentence says so. The intervals are those of each pair alone.
-2. A network with one seed neither beats nor loses: it is ahead or behind (or level, which is a tie), which comes last
-   in the sentence: one seed decides nothing. Fewer than three seeds are called "only". The one run of the baseline
-   counts, because no seed plays a part in it.
+2. A network with one seed neither beats nor loses. Where others would, it is ahead or behind. This comes last in the
+   sentence: one seed decides nothing. Fewer than three seeds are called "only". The one run of the baseline counts,
+   because no seed plays a part in it.
 3. Networks come first: the most accurate one against every other one. Those others among themselves are left out.
-4. Differences are of accuracy, in points (per cent of the texts), the better model minus the worse.
+4. Differences are of accuracy, in points (per cent of the texts), the better model minus the worse, so that none is
+   negative. Where there is none, no number is given.
 5. Sizes follow where they are known for every network: the smallest against the most accurate one or, when it is that
    one, against the second smallest. Times have sentences of their own (times.py): MLflow knows them, and not DVC.
 6. The baseline comes last, against every network. With one network this is all there is. Two baselines, of two
@@ -33,6 +34,7 @@ _TIES = "cannot be told apart from {others}"
 _AHEAD = "is {points} ahead of {others}"
 _BEHIND = "is {points} behind {others}"
 _ORDER = (_BEATS, _LOSES, _TIES, _AHEAD, _BEHIND)
+_NONE = "0.0"  # a difference of no points
 _UNDECIDED = ", but one seed decides nothing"  # after the last two
 
 Pairs = Mapping[tuple[str, str], Difference]
@@ -169,12 +171,12 @@ def _relation(model: ModelName, other: ModelName, seen: Difference, p_value: flo
     """
     seeds = [number for one, number in zip((model, other), seen.seeds, strict=True) if not one.is_baseline]
     better = seen.mean >= 0
-    if 1 in seeds and seen.mean != 0:
-        words = _AHEAD if better else _BEHIND
-    elif p_value < SIGNIFICANCE:
-        words = _BEATS if better else _LOSES
-    else:
+    if p_value >= SIGNIFICANCE:
         words = _TIES
+    elif 1 in seeds:
+        words = _AHEAD if better else _BEHIND
+    else:
+        words = _BEATS if better else _LOSES
     corrected_away = comparisons if words == _TIES and seen.p_value < SIGNIFICANCE else 0
     return _Relation(other, seen.mean, seen if better else -seen, seeds, words, corrected_away)
 
@@ -246,17 +248,27 @@ def _said(group: Sequence[_Relation], names: str) -> str:
 def _figures(group: Sequence[_Relation]) -> str:
     """Put in brackets: the differences unless the words say them, the intervals, and the number of seeds."""
     seeds = [number for relation in group for number in relation.seeds]
-    alone = " over texts alone" if 1 in seeds else ""
-    intervals = listed([f"{_point(relation.size.low)} to {_point(relation.size.high)}" for relation in group])
-    interval = f"95 % interval{'s' if len(group) > 1 else ''}{alone} {intervals}"
-    differences = [_differences(group)] if group[0].words == _TIES else []
+    numbers = [_differences(group)] if group[0].words == _TIES else []
+    intervals = [_interval(relation.size) for relation in group]
+    if intervals != ["0"] * len(group):
+        alone = " over texts alone" if 1 in seeds else ""
+        numbers.append(f"95 % interval{'s' if len(group) > 1 else ''}{alone} {listed(intervals)}")
     resting = [_seeds(seeds)] if seeds else []
-    return f"({'; '.join([', '.join([*differences, interval]), *resting, *_corrected_away(group)])})"
+    return f"({'; '.join([', '.join(numbers), *resting, *_corrected_away(group)])})"
 
 
 def _differences(group: Sequence[_Relation]) -> str:
-    points = _points([relation.size.mean for relation in group])
+    means = [relation.size.mean for relation in group]
+    if _point(max(means)) == _NONE:
+        return "no difference"
+    points = _points(means)
     return f"{'differences' if ' to ' in points else 'difference'} {points}"
+
+
+def _interval(size: Difference) -> str:
+    """Write the ends of an interval in points; of one that holds nothing but 0, that."""
+    low, high = _point(size.low), _point(size.high)
+    return "0" if low == high == _NONE else f"{low} to {high}"
 
 
 def _corrected_away(group: Sequence[_Relation]) -> list[str]:
@@ -275,8 +287,10 @@ def _with_article(model: ModelName) -> str:
 
 def _points(values: Sequence[float]) -> str:
     """Write the smallest to the largest of some differences."""
-    ends = dict.fromkeys([_point(min(values)), _point(max(values))])
-    return f"{' to '.join(ends)} points"
+    low, high = _point(min(values)), _point(max(values))
+    if low == _NONE != high:
+        return f"up to {high} points"
+    return f"{' to '.join(dict.fromkeys([low, high]))} points"
 
 
 def _point(value: float) -> str:
@@ -285,7 +299,7 @@ def _point(value: float) -> str:
         rounded = f"{100 * value:.{digits}f}"
         if float(rounded) != 0:
             return rounded
-    return "0.0"
+    return _NONE
 
 
 def _seeds(numbers: Sequence[int]) -> str:

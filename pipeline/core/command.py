@@ -3,6 +3,7 @@
 import difflib
 import io
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ import click
 from tqdm import tqdm
 
 HELP_OPTIONS = ["-h", "--help"]
+INTERRUPTED = 130  # exit code, the one that shells give to a command which Ctrl-C has ended
 PATH = click.Path(path_type=Path)  # of an option or argument
 
 
@@ -37,11 +39,12 @@ def run(main: click.Command) -> None:
 def clear_errors() -> Iterator[None]:
     """Turn an `InputError` into one line on standard error and exit code 1.
 
-    A signal to stop (`kill`) interrupts the command, so that it tidies up.
+    A signal to stop (`kill`) interrupts the command, so that it tidies up, as Ctrl-C does. The exit code is then 130.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal of few characters shows ? for the others
+        # A terminal of few characters shows ? for the others; a log file has every line when it is printed.
+        sys.stdout.reconfigure(errors="replace", line_buffering=True)
     try:
         yield
         sys.stdout.flush()
@@ -54,7 +57,9 @@ def clear_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit("error: interrupted")
+        if "DVC_STAGE" not in os.environ:  # where DVC says so, or `gatewise run`
+            print("error: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def search_path() -> str:
@@ -83,11 +88,11 @@ def waiting(what: str) -> Iterator[None]:
     """Say what is waited for, as long as the block takes, and only on a terminal."""
 
     def show(line: str) -> None:
-        if sys.stderr.isatty():
-            print(line, end="\r", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():  # over all of the line, which may show a progress bar
+            print(line.ljust(shutil.get_terminal_size().columns - 1), end="\r", file=sys.stderr, flush=True)
 
     show(f"{what} ...")
     try:
         yield
     finally:
-        show(" " * len(f"{what} ..."))
+        show("")

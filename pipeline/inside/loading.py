@@ -42,7 +42,10 @@ def cards(folder: Path, models: Sequence[str], tokenizer: Path) -> list[dict[str
     found = [_card(folder, name, tokenizer) for name in models]
     for name, card in zip(models, found, strict=True):
         if any(card["settings"][key] != found[0]["settings"][key] for key in _READ_BY):
-            raise InputError(f"{models[0]} and {name} do not read the same tokens ({', '.join(_READ_BY)}): look at one")
+            raise InputError(
+                f"{models[0]} and {name} do not read the same tokens ({', '.join(_READ_BY)}): name one alone, as in"
+                f" MODELS={name}"
+            )
     return found
 
 

@@ -32,7 +32,8 @@ class TextModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             check_texts(texts)
         except TypeError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None  # 400 from a server, and no 500
-        return self.classifier.predict(texts)
+        # On the index of the frame that asked, sorted, filtered or repeated: or an answer joins another row's text.
+        return self.classifier.predict(texts).set_axis(model_input.index)
 
 
 mlflow.models.set_model(TextModel())

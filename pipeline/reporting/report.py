@@ -23,7 +23,7 @@ from pipeline.reporting.pages import png_address, render
 from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, VERDICT, stamp
 from pipeline.trained.names import ModelName
 
-# The scores that fit a terminal, with their headings; metrics.json has all.
+# The scores that fit a terminal, with their headings; statistics.json has all.
 _COLUMNS = {
     "accuracy": "accuracy (%)",
     "f1": "F1 (%)",
@@ -80,18 +80,18 @@ def summary(results: Path) -> str:
     """Write the verdict, the data, and the tables of scores and differences, in Markdown.
 
     Args:
-        results: the folder with verdict.json, metrics.json and statistics.json.
+        results: the folder with verdict.json and statistics.json.
     """
     verdict = _read_json(results / VERDICT)
     statistics = _read_json(results / "statistics.json")
     about = f"{statistics['dataset']}, {statistics['texts']:,} test texts; mean ± standard deviation over seeds."
-    tables = [summary_table(_read_json(results / "metrics.json")), differences_table(statistics)]
+    tables = [summary_table(statistics["over_seeds"]), differences_table(statistics)]
     trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
     return "\n\n".join([*verdict["sentences"], *verdict["warnings"], about, *tables, "\n".join(trained)])
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
-    """Turn metrics.json into a Markdown table: one row per model, mean ± standard deviation over seeds."""
+    """Turn `over_seeds` of statistics.json into a Markdown table: one row per model, mean ± standard deviation."""
     sizes = [f"{values['parameters']:,}" for values in metrics.values()]
     rows = zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)
     return _markdown([row | {"model": title_of(row["model"]), "parameters": size} for row, size in rows])
@@ -142,8 +142,8 @@ def write_page(results: Path, times: str, costs: pd.DataFrame, provenance: Prove
     Returns:
         The page.
     """
-    metrics = _read_json(results / "metrics.json")
     statistics = _read_json(results / "statistics.json")
+    metrics = statistics["over_seeds"]
     accuracy = {
         part: {model: values["accuracy"][part] for model, values in metrics.items()} for part in ("mean", "std")
     }
@@ -199,17 +199,24 @@ def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     corrected = [row["holm_p_value"] for row in statistics["differences"]]
     for (pair, seen), p_value in zip(read_differences(statistics).items(), corrected, strict=True):
         models, difference = better_first(pair, seen)
+        moves = (difference.low, difference.high) != (0, 0)
         rows.append(
             {
                 "models": models,
-                "difference (points)": f"{100 * difference.mean:+.2f}",
-                "95 % interval": f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}",
+                "difference (points)": _signed(difference.mean),
+                "95 % interval": f"{_signed(difference.low)} to {_signed(difference.high)}" if moves else "–",
                 "p": f"{difference.p_value:.4f}",
                 "p (Holm)": f"{p_value:.4f}",
                 "seeds": " and ".join(map(str, difference.seeds)),
             }
         )
     return rows
+
+
+def _signed(difference: float) -> str:
+    """Write a difference in points with its sign; none has no sign."""
+    shown = f"{100 * difference:+.2f}"
+    return shown if float(shown) else "0.00"
 
 
 def _mcnemar_rows(statistics: dict[str, Any]) -> list[dict[str, str]]:

@@ -1,8 +1,8 @@
 """The results of a comparison in a folder: numbers, curves and pictures. The same bytes for the same predictions.
 
-metrics.json             <model>.<metric>.{mean,std} over seeds
-statistics.json          what was compared, the scores of every run, the difference of every two models with its
-                         interval, and McNemar's tests
+metrics.json             the few numbers that people compare between commits, which `dvc metrics diff` shows
+statistics.json          all numbers: what was compared, the scores of every run and over seeds, the difference of every
+                         two models with its interval, and McNemar's tests
 examples.json            the texts that tell the models apart
 memory.json              how long the units of the networks remember, and what moves them (pipeline/inside/memory.py)
 verdict.json             the sentences on which model is better, and the warnings: written here once, read everywhere
@@ -33,10 +33,12 @@ from pipeline.reporting.report import summary
 from pipeline.reporting.stamp import PICTURES, VERDICT
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.trained import scores
+from pipeline.trained.names import ModelName
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
 MEMORY = "memory.json"
 CURVES = "curves"
+_HEADLINE = ("f1", "log_loss")  # of the networks, beside the accuracy of all models
 
 Differences = dict[tuple[str, str], Difference]
 
@@ -69,7 +71,7 @@ def write_results(
         comparison.probabilities(), comparison.correct(), comparison.labels, comparison.names, differences, reviews
     )
     output.mkdir(parents=True, exist_ok=True)
-    _write_json(output / METRICS, comparison.metrics())
+    _write_json(output / METRICS, headline(comparison.metrics()))
     origin = {"dataset": dataset, "digest": md5(reviews), "runs": dict(fingerprints)}
     _write_json(output / STATISTICS, origin | statistics(comparison, differences))
     _write_json(output / EXAMPLES, asdict(examples))
@@ -94,6 +96,23 @@ def write_results(
         figures.save(memory_figure(memories, title), output / PICTURES / "memory.png")
 
 
+def headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
+    """Choose the numbers of metrics.json: so few, with names so short, that DVC's tables of them fit a terminal.
+
+    Args:
+        metrics: `Comparison.metrics`.
+
+    Returns:
+        `<model>.accuracy` of every model; `<network>-<first>`, the accuracy of a network less that of the first one;
+        and `<network>.f1` and `<network>.log_loss`. All are means over seeds.
+    """
+    accuracies = {model: values["accuracy"]["mean"] for model, values in metrics.items()}
+    networks = [model for model in metrics if not ModelName.parse(model).is_baseline]
+    numbers = {f"{model}.accuracy": accuracy for model, accuracy in accuracies.items()}
+    numbers |= {f"{other}-{networks[0]}": accuracies[other] - accuracies[networks[0]] for other in networks[1:]}
+    return numbers | {f"{model}.{name}": metrics[model][name]["mean"] for name in _HEADLINE for model in networks}
+
+
 def statistics(comparison: Comparison, differences: Differences) -> dict[str, Any]:
     """Put together statistics.json. `holm_p_value` is adjusted for the number of differences."""
     adjusted = holm([difference.p_value for difference in differences.values()])
@@ -106,6 +125,7 @@ def statistics(comparison: Comparison, differences: Differences) -> dict[str, An
             for model, runs in comparison.by_model().items()
         },
         "scores": comparison.scores,
+        "over_seeds": comparison.metrics(),
         "texts": len(comparison.labels),
         "groups": None if comparison.groups is None else len(np.unique(comparison.groups)),
         "differences": [

@@ -3,7 +3,7 @@
 Aliases say which version serves: `champion` is the one to use, `challenger` the last one that was refused. The tag
 `gatewise.champions` of the registered model lists the former champions, the latest last. A version carries in its
 tags the hash of its weights, the digest of the texts that it was tested on and its accuracy there; its run has its
-predictions.
+predictions. `gatewise.rolled_back` marks a champion that somebody took back: no candidate has to be as good as it.
 
 A promotion is decided against one champion. With a SQLite store, a lock on a file next to it lets one in after the
 other; on a server, who was overtaken meanwhile is refused.
@@ -44,6 +44,7 @@ _CODE_LOADER = "mlflow.pyfunc.loaders.code_model"  # of a model that is logged a
 _FORMER = "gatewise.champions"
 _FINGERPRINT, _DIGEST, _NAME = "gatewise.fingerprint", "gatewise.test_digest", "gatewise.name"
 _ACCURACY = "gatewise.test_accuracy"
+_ROLLED_BACK = "gatewise.rolled_back"
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -159,6 +160,7 @@ class Registry:
                 self._remember([*self._former(), instead_of.number])
             client.set_registered_model_alias(self.model, CHAMPION, str(version.number))
             self._expect(version)
+            client.delete_model_version_tag(self.model, str(version.number), _ROLLED_BACK)
             if self._aliases().get(CHALLENGER) == version.number:
                 client.delete_registered_model_alias(self.model, CHALLENGER)
 
@@ -172,6 +174,12 @@ class Registry:
         with self._asking():
             versions = [self._existing(number) for number in self._former()]
             return [version for version in versions if version is not None]
+
+    def rolled_back(self) -> list[Version]:
+        """List the versions that were champion until somebody took them back."""
+        with self._asking() as client:
+            found = client.search_model_versions(f"name = '{self.model}' and tags.`{_ROLLED_BACK}` = 'true'")
+            return sorted(map(_as_version, found), key=lambda version: version.number)
 
     def roll_back(self) -> tuple[Version, Version]:
         """Make the former champion the champion again: the latest one that is there and answers.
@@ -196,6 +204,8 @@ class Registry:
                 raise InputError(f"{deposed} of {self.model} has no former champion to go back to")
             client.set_registered_model_alias(self.model, CHAMPION, str(restored.number))
             self._expect(restored)
+            client.set_model_version_tag(self.model, str(deposed.number), _ROLLED_BACK, "true")
+            client.delete_model_version_tag(self.model, str(restored.number), _ROLLED_BACK)
             self._remember(former[:-1])
             return restored, deposed
 

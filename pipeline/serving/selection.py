@@ -6,7 +6,7 @@ out: its score is about other texts.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,12 +32,18 @@ class TextModel(Protocol):
         """Return one row per text: `label`, and `p_<label>` for every label."""
 
 
-def ranked(models: Path, dataset: str) -> list[Trained]:
+def ranked(models: Path, dataset: str, names: Collection[str] | None = None) -> list[Trained]:
     """List the trained models of a data set in a folder of folders, the best on validation first.
 
     What learnt from other data than lies there now is left out, and standard error says so.
+
+    Args:
+        models: the folder.
+        dataset: name of the data set.
+        names: of the models that count; None for all.
     """
-    trained = [Trained.load(card.parent) for card in sorted(models.glob(f"*/{CARD}"))]
+    found = [card.parent for card in sorted(models.glob(f"*/{CARD}"))]
+    trained = [Trained.load(folder) for folder in found if names is None or folder.name in names]
     of_dataset = [one for one in trained if one.card["dataset"] == dataset]
     stale = {one.name: changed for one in of_dataset if (changed := changed_inputs(one))}
     for name, changed in stale.items():

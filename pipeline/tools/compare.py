@@ -4,7 +4,8 @@
     python -m pipeline.tools.compare main small-gru  # a branch and an experiment of `dvc exp run`
 
 Both must have been tested on the same texts. Their files come from DVC's cache or its remote; nothing is trained, and
-nothing that lies in data/ changes but data/compare/, where the report goes.
+nothing that lies in data/ changes but data/compare/, where the report goes. Where the files of a side are nowhere, the
+numbers that git has stand side by side, without an interval.
 """
 
 import json
@@ -24,6 +25,7 @@ from dvc.repo import Repo
 from dvc.scm import resolve_rev
 from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
+from tabulate import tabulate
 
 from pipeline.comparison.comparison import compare
 from pipeline.comparison.costs import recurrent_sizes
@@ -41,9 +43,10 @@ from pipeline.reporting.stamp import REPORT
 from pipeline.tools.arguments import Tool
 from pipeline.tracking.git import state, state_of
 from pipeline.tracking.machine import environment
-from pipeline.tracking.paths import DESCRIPTION, MODELS, PROCESSED, REVIEWS, TEST_LABELS, TOKENS
+from pipeline.tracking.paths import DESCRIPTION, METRICS, MODELS, PROCESSED, REVIEWS, TEST_LABELS, TOKENS
 from pipeline.tracking.publishing import known_costs, origin_of, summary_with_times
 from pipeline.tracking.record import run_of
+from pipeline.tracking.recorded import Recorded
 from pipeline.tracking.revisions import RecordedParams
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.names import SIDES, ModelName, kind_of
@@ -51,7 +54,25 @@ from pipeline.trained.trained import BASELINE, Trained
 
 WORKSPACE = "workspace"
 COMPARED = Path("data/compare")  # the report; no stage knows it
+# Results that other processors made have hashes that never arise here, so what is made here needs a name of its own.
+_TO_HAVE_BOTH = """\
+For an interval, make {name} here, and compare with that. Commit your changes first:
+  git checkout {commit}; make repro
+  git commit --allow-empty -am "{name}, made here"; git tag made-here; git checkout -
+  gatewise compare made-here"""
 _DATA_FILES = (REVIEWS, TEST_LABELS, DESCRIPTION, TOKENS)
+
+
+class FilesMissingError(InputError):
+    """Files of a revision are neither in DVC's cache nor at its remote.
+
+    Attributes:
+        revision: whose files.
+    """
+
+    def __init__(self, path: Path, revision: str) -> None:
+        super().__init__(f"{path} of {revision} is neither in DVC's cache nor at its remote")
+        self.revision = revision
 
 
 @dataclass(frozen=True)
@@ -77,7 +98,8 @@ def read_side(revision: str, folder: Path) -> Side:
     """Bring the files of a revision into an empty folder, or take them where they lie.
 
     Raises:
-        InputError: there is no such revision, or its files cannot be had.
+        FilesMissingError: its files cannot be had.
+        InputError: there is no such revision.
     """
     root = project_root() if revision == WORKSPACE else folder
     if revision != WORKSPACE:
@@ -92,10 +114,12 @@ def read_side(revision: str, folder: Path) -> Side:
 
 def _commit(revision: str) -> str:
     """Describe the commit of a revision, or of an experiment, whose name is DVC's and not git's."""
-    if revision == WORKSPACE:
-        return state()
+    return state() if revision == WORKSPACE else state_of(_resolved(revision), dirty=False, left_out="")
+
+
+def _resolved(revision: str) -> str:
     with Repo(str(project_root())) as repository:
-        return state_of(resolve_rev(repository.scm, revision), dirty=False, left_out="")
+        return str(resolve_rev(repository.scm, revision))
 
 
 def _fetch(revision: str, folder: Path, *paths: Path) -> None:
@@ -108,10 +132,7 @@ def _fetch(revision: str, folder: Path, *paths: Path) -> None:
     except (SCMError, DvcException) as error:
         raise InputError(f"{revision!r} is no commit, branch, tag or experiment: {error}") from None
     except (FileNotFoundError, DataIndexError):
-        raise InputError(
-            f"{path} of {revision} is neither in DVC's cache nor at its remote;"
-            f" to make it here, commit your changes and run: git checkout {revision}; make repro; git checkout -"
-        ) from None
+        raise FilesMissingError(path, revision) from None
 
 
 def check_same_test(first: Side, second: Side) -> None:
@@ -281,13 +302,50 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     return summary_with_times(output, times)
 
 
+def compare_records(a: str, b: str, missing: FilesMissingError) -> str:
+    """Set the numbers that git has of A and B side by side, in Markdown.
+
+    Args:
+        a: a revision.
+        b: another one, or `WORKSPACE`.
+        missing: the reason.
+
+    Raises:
+        InputError: git lacks the results of a side, they are of another test split, or both are the same.
+    """
+    sides = {name: Recorded.read(None if name == WORKSPACE else _resolved(name)) for name in (a, b)}
+    first, second = sides[a], sides[b]
+    if first is None or second is None:
+        lacking = listed([name for name, side in sides.items() if side is None])
+        raise InputError(f"{missing}; and git has no results of {lacking} (dvc.lock, {METRICS})")
+    if first.test != second.test:
+        raise InputError(
+            f"{missing}; and both sides must have the same data set and test texts."
+            f" Received: {first.dataset} ({a}), {second.dataset} ({b})"
+        )
+    if first.models == second.models:
+        raise InputError(f"there is nothing to compare: {a} and {b} have the same models")
+    rows = [
+        (name, f"{first.metrics[name]:.4f}", f"{number:.4f}", f"{number - first.metrics[name]:+.4f}")
+        for name, number in second.metrics.items()
+        if name in first.metrics
+    ]
+    table = tabulate(rows, headers=["", "A", "B", "B - A"], tablefmt="pipe", stralign="right", disable_numparse=True)
+    machine = (first if missing.revision == a else second).machine
+    made_on = machine.get("cpu", "a processor that git does not name")
+    reason = f"{missing}. They were made on {made_on}. From the numbers in git, no interval can be computed."
+    advice = _TO_HAVE_BOTH.format(name=missing.revision, commit=_resolved(missing.revision)[:12])
+    return "\n\n".join([f"A is {a}, B is {b}.", table, reason, advice])
+
+
 @click.command(cls=Tool)
 @click.argument("a")
 @click.argument("b", default=WORKSPACE)
 def main(a: str, b: str) -> None:
     """Set A and B side by side: two commits, branches, tags or experiments of `dvc exp run`.
 
-    Without B, A is compared with the files as they are. Nothing is trained, and only data/compare changes.
+    Without B, A is compared with the files as they are. Nothing is trained, and only data/compare changes. Where the
+    predictions of a side are neither in DVC's cache nor at its remote, the numbers in git stand side by side.
 
     \b
     Examples:
@@ -296,11 +354,15 @@ def main(a: str, b: str) -> None:
     """
     names = [re.sub(r"[^\w.-]+", "_", name) for name in (a, b)]
     output = COMPARED / "..".join(names)
-    with tempfile.TemporaryDirectory() as folder:
-        first = read_side(a, Path(folder) / "A")
-        second = read_side(b, Path(folder) / "B")
-        print(compare_revisions(first, second, Tracker(second.dataset), output))
-    print(f"\nreport: {output / REPORT}")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            first = read_side(a, Path(folder) / "A")
+            second = read_side(b, Path(folder) / "B")
+            print(compare_revisions(first, second, Tracker(second.dataset), output))
+    except FilesMissingError as problem:
+        print(compare_records(a, b, problem))
+    else:
+        print(f"\nreport: {output / REPORT}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """A page to try the models: type a text, and all of them answer side by side.
 
-The models are those on disk, of each kind the best on validation. The page needs no JavaScript and nothing from
-elsewhere; what is typed is escaped, and goes no further than this machine unless --host says otherwise.
+The models are those that params.yaml names, of each kind the best on validation. The page needs no JavaScript and
+nothing from elsewhere; what is typed is escaped, and goes no further than this machine unless --host says otherwise.
 """
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,6 +34,7 @@ from pipeline.serving.ports import check_port, trusted_hosts
 from pipeline.serving.selection import TextModel, open_trained, ranked
 from pipeline.tools.arguments import Tool, where
 from pipeline.tracking.paths import MODELS
+from pipeline.trained.names import kind_of
 from pipeline.trained.trained import BASELINE, Trained
 
 LONGEST = 10_000_000  # characters of a text
@@ -73,24 +74,26 @@ class Entry:
         return _BASELINE_COLOUR if self.kind == BASELINE else cells.find(self.kind).colour
 
 
-def best_of_each(models: Path, dataset: str, order: Sequence[str]) -> list[Trained]:
-    """Choose the best model of every kind on validation.
+def best_of_each(models: Path, dataset: str, names: Collection[str]) -> list[Trained]:
+    """Choose the best model of every kind on validation, in the order of the names.
 
     Args:
         models: the folder with a folder per trained model.
         dataset: the data set that they are of.
-        order: cells as they shall stand on the page; others follow, and the baseline comes last.
+        names: of the models that count, such as lstm-1.
 
     Raises:
         InputError: there is none at all.
     """
     best: dict[str, Trained] = {}
-    for trained in ranked(models, dataset):
+    for trained in ranked(models, dataset, names):
         best.setdefault(trained.model, trained)
     if not best:
-        raise InputError(f"{models} holds no trained model of {dataset}; train with: make repro DATASET={dataset}")
-    found = [model for model in dict.fromkeys([*order, *best]) if model in best]
-    return [best[model] for model in sorted(found, key=BASELINE.__eq__)]
+        raise InputError(
+            f"{models} holds no trained model of {dataset} that params.yaml names;"
+            f" train with: make repro DATASET={dataset}"
+        )
+    return [best[kind] for kind in dict.fromkeys(map(kind_of, names)) if kind in best]
 
 
 def make_app(dataset: str, entries: list[Entry], hosts: list[str]) -> Starlette:
@@ -183,7 +186,8 @@ def entries_of(trained: Sequence[Trained]) -> list[Entry]:
 def main(port: int, host: str) -> None:
     """Open a page where all models answer side by side.
 
-    The best model of each kind on disk answers. What you type stays on this machine, unless --host lets others in.
+    The best model of each kind answers, of those that params.yaml names. What you type stays on this machine, unless
+    --host lets others in.
 
     \b
     Examples:
@@ -192,7 +196,7 @@ def main(port: int, host: str) -> None:
     """
     check_port(host, port)
     params = read_params()
-    entries = entries_of(best_of_each(MODELS, params.dataset, params.models))
+    entries = entries_of(best_of_each(MODELS, params.dataset, [*params.networks, BASELINE]))
     app = make_app(params.dataset, entries, trusted_hosts(host))
     print(f"demo: http://{host}:{port} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")

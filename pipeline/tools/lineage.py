@@ -19,8 +19,8 @@ from pipeline.tools.arguments import Tool
 from pipeline.tracking.git import PATCH, has_default_remote, repository, tracked_files
 from pipeline.tracking.paths import METRICS, MODELS, RESULTS
 from pipeline.tracking.record import run_of
-from pipeline.tracking.run_record import RunRecord
-from pipeline.tracking.tracker import COMPARISON, Tracker
+from pipeline.tracking.run_record import COMPARISON, RunRecord
+from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
 _UNKNOWN = (

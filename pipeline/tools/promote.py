@@ -12,6 +12,7 @@ would serve, opened and asked here, on the test texts, the same ones for all mod
 
 A candidate that passes gets the alias `champion`; one that does not gets `challenger`, and the exit code is 3 (1 is an
 error, 2 a command line that is not understood). A rollback skips versions that were deleted or do not open any more.
+Who takes a champion back has a reason, so it counts no longer: a candidate may be worse than it, and is told so.
 """
 
 import hashlib
@@ -159,7 +160,18 @@ def objection(
         to_best = split.compare(answers, registry.test_predictions(best))
         if to_best.high < 0:
             return f"it is worse than the best champion so far: {_points(to_best)} against {best}", ""
-    return None, f"{'better' if difference.low > 0 else 'not worse'}: {numbers}"
+    passed = f"{'better' if difference.low > 0 else 'not worse'}: {numbers}"
+    return None, passed + _taken_back(answers, registry, split)
+
+
+def _taken_back(answers: np.ndarray, registry: Registry, split: HeldOut) -> str:
+    """Say by how much a candidate is worse than the best champion that was rolled back, if it is."""
+    versions = [version for version in registry.rolled_back() if version.digest == split.digest]
+    if not versions:
+        return ""
+    best = max(versions, key=lambda version: version.accuracy)
+    difference = split.compare(answers, registry.test_predictions(best))
+    return f". It is worse than {best}, which was rolled back: {_points(difference)}" if difference.high < 0 else ""
 
 
 def promote(

@@ -1,25 +1,29 @@
 """Set parameters, then run the pipeline.
 
-All names and values are checked before any work. `dvc repro` then runs what is not up to date.
+All names and values are checked before any work. DVC then runs what is not up to date (pipeline/tools/stages.py).
 """
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import click
 from click.shell_completion import CompletionItem
 from filelock import FileLock, Timeout
 
-from pipeline.core.command import HELP_OPTIONS, InputError, run, search_path
+from pipeline.core.command import HELP_OPTIONS, INTERRUPTED, InputError, run, search_path, waiting
 from pipeline.core.params import PARAMS_FILE, parameter_names, read_params, read_preset, set_params
-from pipeline.reporting.stamp import REPORT, fingerprint, is_current
+from pipeline.reporting.stamp import REPORT, VERDICT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
 from pipeline.tracking.git import is_committed
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
-from pipeline.tracking.store import is_missing
+from pipeline.tracking.recorded import compared_with_head
+from pipeline.tracking.store import comparisons
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 
@@ -56,7 +60,7 @@ def reproduce(given: dict[str, str]) -> int:
         given: name to value; `preset` stands for those in presets.yaml.
 
     Returns:
-        The exit code.
+        The exit code: 0, 1, or 130 where a signal has ended it.
     """
     preset = given.pop("preset", None)
     # What is given by name beside a preset goes before it.
@@ -68,28 +72,100 @@ def reproduce(given: dict[str, str]) -> int:
     changes = set_params(wanted)
     for change in changes:
         print(f"params.yaml: {change}", flush=True)
-    code = repro()
-    dataset = read_params().dataset
-    if code == 0 and is_missing(dataset, fingerprint(RESULTS)):
-        # DVC brought the results back without running anything, or MLflow was away: runs are written from the files.
-        code = repro("--force", "--single-item", "evaluate")
-    if code == 0 and not is_current(RESULTS):
-        # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
-        print(SUMMARY.read_text(encoding="utf-8"), flush=True)
-        code = subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False).returncode
+    code = _reproduce()
     if code == 0:
-        print(f"\nresults: {RESULTS / REPORT} (data set {dataset}); MLflow UI: make ui")
-    elif changes:
+        print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
+        if differs := compared_with_head():
+            print(differs)
+        return 0
+    if code == INTERRUPTED:
+        print("interrupted; finished stages stay. Run the same command to go on", file=sys.stderr)
+    if changes:
         undo = "`git checkout params.yaml` undoes them" if clean else "Write the old values back to undo them"
         print(f"params.yaml keeps these changes: {'; '.join(changes)}. {undo}", file=sys.stderr)
     return code
 
 
-def repro(*options: str) -> int:
-    """Run `dvc repro`, and return its exit code."""
-    # The stages start `python`: it has to be this one.
-    command = [sys.executable, "-m", "dvc", "repro", *options]
-    return subprocess.run(command, env={**os.environ, "PATH": search_path()}, check=False).returncode
+def _reproduce() -> int:
+    """Run what is not up to date, and show the verdict whether or not it is new.
+
+    Returns:
+        The exit code.
+    """
+    before = _written()
+    code = run_stages()
+    code = code or _complete_mlflow()
+    if code == 0 and not is_current(RESULTS):
+        # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
+        print(SUMMARY.read_text(encoding="utf-8"), flush=True)
+        with waiting("make the report"):
+            code = subprocess.run([sys.executable, "-m", "pipeline.tools.report"], check=False).returncode
+    elif code == 0 and _written() == before:
+        verdict = json.loads((RESULTS / VERDICT).read_text(encoding="utf-8"))
+        print("", *verdict["sentences"], *verdict["warnings"], sep="\n")
+    return code
+
+
+def _complete_mlflow() -> int:
+    """Have MLflow show the results on disk, where DVC brought them back without running anything, or MLflow was away.
+
+    Returns:
+        The exit code.
+    """
+    dataset, results = read_params().dataset, fingerprint(RESULTS)
+    known = comparisons(dataset, results)
+    if known == []:
+        print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
+        return run_stages("evaluate")
+    if known and not any(known):
+        with waiting("have MLflow's views show these results again"):
+            from pipeline.tracking.tracker import Tracker  # slow, and seldom needed
+
+            Tracker(dataset).arrange_found(results)
+    return 0
+
+
+def _written() -> int:
+    """Tell when the report was written, in nanoseconds; 0 where there is none."""
+    report = RESULTS / REPORT
+    return report.stat().st_mtime_ns if report.exists() else 0
+
+
+def run_stages(alone: str = "") -> int:
+    """Run what is not up to date, or one stage alone, in a group of processes that a signal to stop reaches as a whole.
+
+    Ctrl-C and `kill` end the stage at once, and DVC after it has written what it is writing: otherwise it would leave
+    locks, or half a dvc.lock. Ctrl-Z halts all of them.
+
+    Returns:
+        The exit code.
+    """
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # who is not in front may write to the terminal
+    command = [sys.executable, "-m", "pipeline.tools.stages", *filter(None, [alone])]
+    # The stages start `python3`: it has to be this one.
+    group = subprocess.Popen(command, env={**os.environ, "PATH": search_path()}, process_group=0)
+    stopped = False
+
+    def stop(_: int, __: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        os.killpg(group.pid, signal.SIGTERM)
+
+    def halt(_: int, __: FrameType | None) -> None:
+        os.killpg(group.pid, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os.killpg(group.pid, signal.SIGCONT)
+
+    actions = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGHUP: stop, signal.SIGTSTP: halt}
+    # What is ignored stays so: `nohup` asks for it.
+    heard = {number: act for number, act in actions.items() if signal.getsignal(number) != signal.SIG_IGN}
+    former = {number: signal.signal(number, act) for number, act in heard.items()}
+    try:
+        code = group.wait()
+    finally:
+        for number, act in former.items():
+            signal.signal(number, act)
+    return INTERRUPTED if stopped or code == INTERRUPTED else int(code != 0)
 
 
 def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -107,6 +183,9 @@ def main(words: tuple[str, ...]) -> None:
     NAME is a parameter of params.yaml, by its full name (train.units) or its last one (units). `preset=strong` sets all
     parameters of the preset `strong` in presets.yaml. All names and values are checked before any work.
 
+    Each stage is told when it begins, with the time that the rest may take. Ctrl-C ends the run. Finished stages stay,
+    and the same command goes on from there.
+
     \b
     Examples:
       gatewise run                                # params.yaml as it is
@@ -118,7 +197,7 @@ def main(words: tuple[str, ...]) -> None:
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(LOCK, timeout=0):
-            sys.exit(1 if reproduce(given) else 0)  # DVC's own codes go up to 255
+            sys.exit(reproduce(given))
     except Timeout:
         raise InputError("a pipeline runs in this folder already. Wait until it ends, or use another clone") from None
 

@@ -39,13 +39,12 @@ from pipeline.core.params import PARAMS_FILE, read_yaml
 from pipeline.corpus.fetching import MIRROR_VARIABLE
 from pipeline.tools.arguments import Tool
 from pipeline.tracking.machine import MACHINE, environment
-from pipeline.tracking.paths import METRICS, RAW, RESULTS
+from pipeline.tracking.paths import METRICS, RAW, RESULTS, STATISTICS
+from pipeline.tracking.recorded import ROUNDING_STAGES
 from pipeline.tracking.revisions import RecordedParams, value_of
 from pipeline.trained.trained import CARD
 
 IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
-# Stages that compute with floats, whose last bits depend on the processor.
-ROUNDING_STAGES = ("train", "memory", "baseline", "evaluate")
 _METRICS = METRICS.as_posix()  # as dvc.lock has it
 
 
@@ -201,8 +200,9 @@ def _judge(
     measured = stage.replace("memory@", "train@")
     outputs = [clone / output for name, output in came if name == measured]
     files = [file for output in outputs for file in ([output] if output.is_file() else output.rglob("*.json"))]
-    # Not other JSON: the last bits of a probability decide which texts are shown, and p-values lie close to edges.
-    names = [file.relative_to(clone).as_posix() for file in files if file.name in (CARD, METRICS.name)]
+    # Not other JSON: the last bits of a probability decide which texts are shown.
+    judged = (CARD, METRICS.name, STATISTICS.name)
+    names = [file.relative_to(clone).as_posix() for file in files if file.name in judged]
     recorded = {name: _recorded(reference, name) for name in names}
     if None in recorded.values():
         recorded = {_METRICS: _recorded(reference, _METRICS)} if ("evaluate", _METRICS) in came else {}
@@ -216,7 +216,11 @@ def _judge(
 
 
 def _close(ours: Any, theirs: Any, tolerance: float) -> bool:
-    one, other = dict(_floats(ours)), dict(_floats(theirs))
+    # Of statistics.json the scores over seeds count, which older commits have in metrics.json: p-values lie close to
+    # edges.
+    one, other = (
+        dict(_floats(side.get("over_seeds", {}) if "differences" in side else side)) for side in (ours, theirs)
+    )
     return one.keys() == other.keys() and all(abs(one[name] - other[name]) <= tolerance for name in one)
 
 
@@ -283,8 +287,8 @@ def main(stage: str | None, revision: str, tolerance: float, keep: bool) -> None
     table = tabulate(rows, headers=["stage", "output", "in dvc.lock", "here", "result"], disable_numparse=True)
     print(f"\n{table}\n\n{_sides(root, revision)}")
     counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in (IDENTICAL, EQUAL, DIFFERENT, UNKNOWN)}
-    summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    print(f"\n{revision}: {summary} (tolerance {tolerance})")
+    summary = ", ".join(f"{kind}: {count}" for kind, count in counts.items() if count)
+    print(f"\n{revision}: {len(verdicts)} outputs ({summary}; tolerance {tolerance})")
     if keep:
         print(f"the clone: {folder / 'clone'}")
     sys.exit(1 if counts[DIFFERENT] or counts[UNKNOWN] else 0)

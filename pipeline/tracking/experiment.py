@@ -1,32 +1,26 @@
-"""Say how MLflow's UI shows the experiment: its note, and the table of runs with their scores."""
+"""Say how MLflow's UI shows the experiment: its note, its kind, and the address of its first view."""
 
-import json
+from collections.abc import Mapping
 
+from pipeline.tracking.metric_names import TEST_ACCURACY
+from pipeline.tracking.views import FIRST, TAG
+
+# The link comes first: the note is what the GenAI mode of the UI shows of an experiment, and cuts it off.
 NOTE = (
-    "LSTM against GRU on one data set. One run per trained model and seed (`lstm-1`, `gru-3`, `baseline`) with its"
-    " learning curves, test scores and model; each `comparison` run links the runs it compares, and holds the report."
-    " [The table of runs with their scores]({page})."
+    "[**LSTM against GRU: curves and test accuracy**]({page}). One run per trained model and seed (`lstm-1`, `gru-3`,"
+    " `baseline`) with its learning curves, test scores and model; a run named by its verdict (`LSTM = GRU < n-grams`)"
+    " links the runs that it compares, and holds the report. The menu of views, above the runs, has all seeds, and what"
+    " differs."
 )
 MODE = "workflowType=machine_learning"  # otherwise the UI opens in its GenAI mode, which shows no runs
-# By itself the UI's table shows neither models nor scores. A view that is shared is a tag of the experiment, which the
-# address names: the columns, with their widths in pixels.
-_VIEW = "gatewise"
-_COLUMNS = {
-    "params.`model`": 90,
-    "params.`seed`": 70,
-    "metrics.`test_accuracy`": 130,
-    "metrics.`validation/accuracy`": 150,
-}
 TAGS = {
-    # Without the kind, the UI takes us for a GenAI project and hides metrics and curves.
+    # UIs before 3.17 ask this tag and not the address: they would take us for a GenAI project.
     "mlflow.experimentKind": "custom_model_development",
-    "mlflow.experiment.primaryMetric.name": "test_accuracy",
-    f"mlflow.sharedViewState.{_VIEW}": json.dumps(
-        {"selectedColumns": [*_COLUMNS], "columnOrder": [*_COLUMNS], "columnWidths": _COLUMNS}
-    ),
+    "mlflow.experiment.primaryMetric.name": TEST_ACCURACY,
 }
 
 
-def page_of(experiment_id: str) -> str:
-    """Name the page of the experiment with that table, below the address of the UI."""
-    return f"/#/experiments/{experiment_id}/runs?{MODE}&viewStateShareKey={_VIEW}"
+def page_of(experiment_id: str, tags: Mapping[str, str]) -> str:
+    """Name the page of the experiment's charts, below the address of the UI, in the first view if it is still there."""
+    view = f"&viewStateShareKey={FIRST}" if f"{TAG}{FIRST}" in tags else ""
+    return f"/#/experiments/{experiment_id}/runs?{MODE}&compareRunsMode=CHART{view}"

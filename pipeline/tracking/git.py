@@ -39,9 +39,19 @@ def commit(revision: str = "HEAD") -> str | None:
     return _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
 
 
+def text_at(revision: str, path: Path) -> str | None:
+    """Read a file as a revision has it; None where there is none."""
+    return _git("show", f"{revision}:./{path.as_posix()}")
+
+
 def is_committed(path: Path) -> bool:
     """Tell if git has a file as it lies here."""
     return _git("diff", "--quiet", "HEAD", "--", str(path)) is not None and _git("ls-files", str(path)) != ""
+
+
+def content(revision: str, path: Path) -> str | None:
+    """Read a text file as a commit has it; None where it has none."""
+    return _git("show", f"{revision}:./{path.as_posix()}")
 
 
 def state() -> str:

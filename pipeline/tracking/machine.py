@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 MACHINE = "machine.json"  # beside the results: on what the models were trained
+VERDICT_WORDS = "verdict"  # in it, because git has no other file with the verdict
 
 _VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")
 _VECTORS = ("avx512f", "avx2", "avx")

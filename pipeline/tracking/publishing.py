@@ -21,6 +21,7 @@ from pipeline.reporting.results import STATISTICS, SUMMARY
 from pipeline.reporting.stamp import VERDICT, fingerprint
 from pipeline.tracking.git import state
 from pipeline.tracking.machine import environment
+from pipeline.tracking.metric_names import TEST
 from pipeline.tracking.record import complete, record_comparison, record_machine
 from pipeline.tracking.run_record import RunRecord, environment_of
 from pipeline.tracking.tracker import Tracker
@@ -109,7 +110,7 @@ def _publish(tracker: Tracker, compared: Compared, data: Path, results: Path, ol
     reviews = data / "reviews.parquet"
     version = (tracker.dataset, md5(reviews))
     for name, run in compared.runs.items():
-        scores = {f"test_{key}": value for key, value in compared.statistics["scores"][name].items()}
+        scores = {f"{TEST}{key}": value for key, value in compared.statistics["scores"][name].items()}
         tracker.record_scores(run, scores, version)
     record = tracker.record_of(old) if old else None
     commit, machine = (record.commit_and_state, record.environment) if record else (state(), environment())
@@ -178,6 +179,8 @@ def check_results(dataset: str, trained: Sequence[Trained], data: Path, results:
         if not (results / name).exists():
             raise InputError(f"{results / name} does not exist: there are no results yet; run `make repro`")
     statistics = json.loads((results / STATISTICS).read_text(encoding="utf-8"))
+    if "over_seeds" not in statistics:
+        raise InputError(f"{results / STATISTICS} was written by an older version: run `make repro`")
     here = {model.name: model.fingerprint for model in trained}
     check_origin(statistics, dataset, md5(data / "reviews.parquet"), here, results)
 

@@ -1,7 +1,6 @@
 """Tell MLflow about a trained model: from the stage that trains it, or from its files afterwards."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,24 @@ import pandas as pd
 
 from pipeline.comparison.titles import colour_of, title_of
 from pipeline.core.hashes import md5
-from pipeline.reporting import figures
+from pipeline.reporting import figures, stamp
 from pipeline.reporting.stamp import fingerprint
+from pipeline.tracking.headline import headline
 from pipeline.tracking.locked import locked_dependencies
-from pipeline.tracking.machine import MACHINE
-from pipeline.tracking.run_record import environment_of
+from pipeline.tracking.machine import MACHINE, VERDICT_WORDS
+from pipeline.tracking.metric_names import SIZE, TEST, VALIDATION, VERDICT
+from pipeline.tracking.run_record import EVALUATE, environment_of
 from pipeline.tracking.store import FINGERPRINT
 from pipeline.tracking.tracked_run import TrackedRun
-from pipeline.tracking.tracker import COMPARISON, Tracker
+from pipeline.tracking.tracker import Tracker
 from pipeline.trained.names import ModelName
 from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
-_NUMBERS = (_METRICS, "statistics.json", "memory.json")
+_NUMBERS = ("statistics.json", "memory.json")
+_NO_MODEL = "#999999"  # a comparison has the colour of none
+# Artifacts of a comparison that MLflow shows as tables.
+_MODELS, _DIFFERENCES = "models.json", "differences.json"
 
 
 def run_params(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,10 +46,10 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     tracked.params(run_params(card))
     tracked.tags({"model": card["model"], "seed": str(card["seed"])})
     tracked.colour(colour_of(card["model"]))
-    tracked.metrics({f"validation/{name}": value for name, value in card["validation"].items()})
-    tracked.metrics({f"size/{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
+    tracked.metrics({f"{VALIDATION}{name}": value for name, value in card["validation"].items()})
+    tracked.metrics({f"{SIZE}{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
     if "best_epoch" in card:
-        tracked.metrics({"validation/best_epoch": card["best_epoch"]})
+        tracked.metrics({f"{VALIDATION}best_epoch": card["best_epoch"]})
     name, digest = next(iter(card["inputs"].items()))
     data = Path(name)
     # The data set is reviews.parquet; the tokens made from it, which a network reads, have a name of their own.
@@ -129,7 +133,7 @@ def run_of(tracker: Tracker, trained: Trained) -> Any:
 
 
 def record_machine(runs: Mapping[str, Any], results: Path) -> None:
-    """Write on what the compared models were trained, for whoever verifies the results elsewhere: git has this file.
+    """Write on what the compared models were trained, and the verdict, for whoever has the results from git alone.
 
     It is no output of DVC, because it is another one on another machine. Where MLflow does not know it of all models,
     because some were restored, the file is left as it is: it may have come with these results.
@@ -143,7 +147,8 @@ def record_machine(runs: Mapping[str, Any], results: Path) -> None:
         names = sorted({name for one in known for name in one})
         machine = {name: " or ".join(sorted({one[name] for one in known if name in one})) for name in names}
         # By this hash, which dvc.lock has too, the file is known to belong to the results.
-        content = {_METRICS: md5(results / _METRICS), **machine}
+        verdict = json.loads((results / stamp.VERDICT).read_text(encoding="utf-8"))
+        content = {_METRICS: md5(results / _METRICS), **machine, VERDICT_WORDS: " ".join(verdict["sentences"])}
         (results / MACHINE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -159,6 +164,8 @@ def record_comparison(
 ) -> None:
     """Log one run that links every run it compares and holds the summary, the numbers, the plots and the report.
 
+    Few of the numbers are metrics, of which MLflow draws a chart each. The others are in tables.
+
     Args:
         tracker: the experiment.
         costs: `costs.costs`.
@@ -169,17 +176,26 @@ def record_comparison(
         summary: Markdown, shown above the run, with links to the runs compared.
         old: the run of the same comparison that this one supersedes, if there is one.
     """
-    metrics, statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
+    statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
     tags = {f"run.{name}": run_id for name, run_id in run_ids.items()}
-    with tracker.again(old, tags) if old else tracker.run(COMPARISON, "evaluate", tags) as tracked:
+    metrics = statistics["over_seeds"]
+    accuracies = {model: values["accuracy"]["mean"] for model, values in metrics.items()}
+    differences = statistics["differences"]
+    name = headline(accuracies, differences)
+    with tracker.again(old, tags, name) if old else tracker.run(name, EVALUATE, tags) as tracked:
         tracked.params(_comparison_params(statistics))
-        tracked.metrics(_comparison_metrics(metrics, statistics, costs) | memory["metrics"])
+        tracked.colour(_NO_MODEL)
+        tracked.metrics(_comparison_metrics(accuracies, differences))
+        tracked.table(_table_of_models(metrics, costs, memory["metrics"]), _MODELS)
+        tracked.table(pd.DataFrame(differences), _DIFFERENCES)
         tracked.dataset(*dataset, reviews, "test")
         tracked.files(results)
         links = ", ".join(tracker.link(name, run_id) for name, run_id in run_ids.items())
         tracked.describe(f"{summary}\n\nRuns compared: {links}.")
         # By which `make report` finds the run of the results on disk. Last: a run that has it is complete.
         tracked.tags({FINGERPRINT.removeprefix("gatewise."): fingerprint(results)})
+    tracker.project_params(_comparison_params(statistics))
+    tracker.arrange(tracked.run_id)
 
 
 def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
@@ -194,31 +210,37 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": statistics["dataset"], **lists, **settings}
 
 
-def _comparison_metrics(
-    metrics: dict[str, dict[str, Any]], statistics: dict[str, Any], costs: pd.DataFrame
-) -> dict[str, float]:
-    """Name the numbers of a comparison that are known.
+def _comparison_metrics(accuracies: Mapping[str, float], differences: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Name the accuracies, and the difference of the first two models, which are networks where there are two."""
+    difference = differences[0]
+    # As in GRU − LSTM: the later model less the first one, whichever is better, so that commits have the same metric.
+    pair = f"{difference['second']} - {difference['first']}"
+    numbers = {f"{VERDICT}{model} accuracy": accuracy for model, accuracy in accuracies.items()}
+    turned = {"mean": "mean", "low": "high", "high": "low"}
+    numbers |= {f"{VERDICT}{pair} {name}": -difference[other] for name, other in turned.items()}
+    return {name: float(number) for name, number in numbers.items()}
 
-    The part before the slash is a section of MLflow's page. Sections are sorted by name: these come after the curves.
-    """
-    numbers = {
-        f"over seeds difference/{row['first']} - {row['second']} {name}": row[name]
-        for row in statistics["differences"]
-        for name in ("mean", "low", "high", "holm_p_value")
-    }
-    numbers |= {
-        f"over seeds costs/{model} {str(name).rpartition('/')[2]}": number
-        for model, row in costs.select_dtypes("number").iterrows()
-        for name, number in row.items()
-    }
-    numbers |= {
-        f"over seeds test/{model} {name} {part}": number
-        for model, values in metrics.items()
-        for name, value in values.items()
-        if isinstance(value, dict)
-        for part, number in value.items()
-    }
-    return {name: float(number) for name, number in numbers.items() if number is not None and not math.isnan(number)}
+
+def _table_of_models(
+    metrics: Mapping[str, Mapping[str, Any]], costs: pd.DataFrame, memory: Mapping[str, float]
+) -> pd.DataFrame:
+    """Tabulate all numbers of a comparison, a row per number and a column per model."""
+    rows: dict[str, dict[str, float]] = {}
+
+    def put(name: str, model: str, number: float) -> None:
+        rows.setdefault(name.strip(), {})[model] = number
+
+    for model, values in metrics.items():
+        for name, value in values.items():
+            for part, number in value.items() if isinstance(value, dict) else [("", value)]:
+                put(f"{TEST}{name} {part}" if part else name, model, number)
+    for known, row in costs.select_dtypes("number").iterrows():
+        for label, number in row.items():
+            put(str(label), str(known), number)
+    for name, number in memory.items():
+        model, _, rest = name.rpartition("/")[2].partition(" ")
+        put(f"memory {rest}", model, number)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("number").reset_index()
 
 
 def _description(trained: Trained) -> str:

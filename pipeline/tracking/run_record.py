@@ -8,6 +8,17 @@ from mlflow.entities import Run
 from pipeline.tracking.git import state_of
 from pipeline.tracking.store import EXPERIMENT
 
+COMPARISON = "comparison"  # the name by which commands know the runs of the last stage
+EVALUATE = "evaluate"  # that stage
+SUPERSEDED = "gatewise.superseded"  # on a run that was written again: the id of the one that stands for it
+
+
+def name_of(run: Run) -> str:
+    """Return the name by which commands know a run: `gru-1` of the run `gru-1 units=16`."""
+    if run.data.tags.get("gatewise.stage") == EVALUATE:
+        return COMPARISON
+    return str(run.info.run_name).partition(" ")[0]
+
 
 def environment_of(run: Run) -> dict[str, str]:
     """Read the versions and the processor that a run was made with; empty for a run that was restored."""
@@ -20,6 +31,7 @@ class RunRecord:
     """Origin of a run, as MLflow knows it.
 
     Attributes:
+        name: as `name_of` has it.
         stage: the stage of dvc.yaml that makes its files again, such as `train@lstm-1`.
         restored: written from the files, after the model was trained.
         known: what made the files is known. It is not for files that dvc.lock, or the tree, did not agree with when
@@ -72,13 +84,13 @@ class RunRecord:
         inputs = run.inputs.dataset_inputs if run.inputs else []
         started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
         return cls(
-            name=str(run.info.run_name),
+            name=name_of(run),
             run_id=run.info.run_id,
             store=store,
             experiment=EXPERIMENT.format(dataset=tags.get("dataset", dataset)),
             status=run.info.status,
             started=f"{started:%Y-%m-%d %H:%M} UTC",
-            stage=f"train@{run.info.run_name}" if stage == "train" else stage,
+            stage=f"train@{name_of(run)}" if stage == "train" else stage,
             restored=tags.get("restored") == "true",
             known=tags.get("provenance") != "unknown",
             fingerprint=tags.get("fingerprint", ""),

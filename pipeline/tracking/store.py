@@ -1,4 +1,4 @@
-"""Name MLflow's store and ask it, without MLflow, if it has a run.
+"""Name MLflow's store and ask it, without MLflow, if it has a comparison.
 
 `make repro` with nothing to do takes about a second, and asks this each time. MLflow's own client would take 5 s there
 (3 s of them to import), against 0.2 s; so the question is asked of SQLite's tables, or of the server's public REST API.
@@ -19,12 +19,17 @@ from typing import Any
 from pipeline.core.folders import project_root
 
 EXPERIMENT = "gatewise-{dataset}"
-FINGERPRINT = "gatewise.fingerprint"  # the tag by which a run is found
+# Tags of a run.
+FINGERPRINT = "gatewise.fingerprint"  # by which it is found
+EARLIER = "gatewise.earlier"  # compared, though not by the comparison that counts: other settings, seeds or data
+OUTDATED = "gatewise.outdated"  # why nobody needs to see it
 
 _SQLITE = "sqlite:///"
 _SECONDS = 5  # that a server may take to answer
+_DELETED = "SELECT artifact_uri FROM runs WHERE lifecycle_stage = 'deleted'"
 _QUERY = """
-    SELECT 1 FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
+    SELECT NOT EXISTS (SELECT 1 FROM tags AS mark WHERE mark.run_uuid = runs.run_uuid AND mark.key IN (?, ?))
+    FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
     WHERE tags.key = ? AND tags.value = ? AND experiments.name = ?
     AND runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
 """
@@ -46,39 +51,54 @@ def store_exists() -> bool:
     return file is None or file.exists()
 
 
-def is_missing(dataset: str, fingerprint: str) -> bool:
-    """Tell if the store can take a run with this fingerprint and has none that is finished.
+def comparisons(dataset: str, fingerprint: str) -> list[bool] | None:
+    """Ask for the finished comparisons with this fingerprint, and if they are those that the views of the UI show.
 
-    A store that cannot be asked, because it is damaged, does not answer or wants a login that is not in the
-    environment, misses nothing that writing to it would bring.
+    Returns:
+        For each one, whether it counts; it does not where other results were compared since. Empty: there is none, and
+        the store can take one. None: the store cannot be asked, because it is damaged, does not answer or wants a login
+        that is not in the environment, so writing to it would bring nothing.
     """
     uri, experiment = store_uri(), EXPERIMENT.format(dataset=dataset)
     if (file := sqlite_file(uri)) is not None:
-        return not file.exists() or _file_misses(file, experiment, fingerprint)
-    return uri.startswith("http") and _server_misses(uri.rstrip("/"), experiment, fingerprint)
+        return _in_file(file, experiment, fingerprint) if file.exists() else []
+    return _at_server(uri.rstrip("/"), experiment, fingerprint) if uri.startswith("http") else None
 
 
-def _file_misses(file: Path, experiment: str, fingerprint: str) -> bool:
+def deleted_artifacts() -> list[Path]:
+    """List the folders of the runs that were deleted in MLflow, of a SQLite store with artifacts on this machine."""
+    file = sqlite_file(store_uri())
+    if file is None or not file.exists():
+        return []
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
+        places = [row[0] for row in store.execute(_DELETED)]
+    found = [Path(urllib.parse.unquote(urllib.parse.urlparse(place).path)) for place in places]
+    return [folder for folder in found if folder.is_dir()]
+
+
+def _in_file(file: Path, experiment: str, fingerprint: str) -> list[bool] | None:
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
-            return store.execute(_QUERY, (FINGERPRINT, fingerprint, experiment)).fetchone() is None
+            rows = store.execute(_QUERY, (EARLIER, OUTDATED, FINGERPRINT, fingerprint, experiment))
+            return [bool(counts) for (counts,) in rows]
     except sqlite3.OperationalError:  # no tables yet
-        return True
+        return []
     except sqlite3.DatabaseError:
-        return False
+        return None
 
 
-def _server_misses(uri: str, experiment: str, fingerprint: str) -> bool:
+def _at_server(uri: str, experiment: str, fingerprint: str) -> list[bool] | None:
     name = urllib.parse.quote(experiment)
     try:
         known = _ask(f"{uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")
         wanted = f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'"
-        search = {"experiment_ids": [known["experiment"]["experiment_id"]], "filter": wanted, "max_results": 1}
-        return not _ask(f"{uri}/api/2.0/mlflow/runs/search", search).get("runs")
+        search = {"experiment_ids": [known["experiment"]["experiment_id"]], "filter": wanted}
+        runs = _ask(f"{uri}/api/2.0/mlflow/runs/search", search).get("runs", [])
+        return [{tag["key"] for tag in run["data"]["tags"]}.isdisjoint((EARLIER, OUTDATED)) for run in runs]
     except urllib.error.HTTPError as error:
-        return error.code == 404  # there is no such experiment yet
+        return [] if error.code == 404 else None  # there is no such experiment yet
     except (OSError, ValueError, KeyError):
-        return False
+        return None
 
 
 def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.utils.time import get_current_time_millis
 
 from pipeline.packaging.package import log_text_model
+from pipeline.tracking.metric_names import curves
 from pipeline.tracking.store import FINGERPRINT
 from pipeline.trained.trained import Trained
 
-CURVES = "epochs/"  # the part before the slash is a section of the UI; sections are sorted by name
+COLOUR = "mlflow.runColor"  # the tag by which the UI colours a run
 
 Attempt = Callable[[Callable[[], Any]], Any]
 
@@ -38,7 +40,7 @@ class TrackedRun:
 
     def colour(self, colour: str) -> None:
         """Set the colour (`#rrggbb`) of the run's dots and curves in the UI."""
-        self._try(lambda: self._client.set_tag(self.run_id, "mlflow.runColor", colour))
+        self._try(lambda: self._client.set_tag(self.run_id, COLOUR, colour))
 
     def describe(self, markdown: str) -> None:
         """Set the text that the UI shows above the run."""
@@ -55,7 +57,7 @@ class TrackedRun:
 
     def epoch(self, epoch: int, values: dict[str, float]) -> None:
         """Log the losses and accuracies of one epoch, from 1: the curves, which the UI shows first."""
-        self.metrics({f"{CURVES}{name}": value for name, value in values.items()}, epoch)
+        self.metrics(curves(values), epoch)
 
     def metrics(self, values: dict[str, float], step: int = 0) -> None:
         """Log numbers of one epoch (`step`, from 1) or of the whole run (0)."""
@@ -85,6 +87,10 @@ class TrackedRun:
 
         for path in paths:
             self._try(partial(copy, path))
+
+    def table(self, rows: pd.DataFrame, name: str) -> None:
+        """Log a table as an artifact (JSON), which the UI shows as one."""
+        self._try(lambda: self._client.log_table(self.run_id, rows, name))
 
     def figure(self, figure: Figure, name: str) -> None:
         """Log a picture as an artifact."""

@@ -17,29 +17,33 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
 from filelock import FileLock
-from mlflow.entities import Metric, Run, ViewType
+from mlflow.entities import Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError, did_you_mean
+from pipeline.core.folders import project_root
+from pipeline.tracking.changes import changes, named
 from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
 from pipeline.tracking.git import PATCH, commit, uncommitted_changes
 from pipeline.tracking.locked import dependencies
 from pipeline.tracking.machine import environment
-from pipeline.tracking.run_record import RunRecord
-from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, sqlite_file, store_uri
-from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.metric_names import TIMES
+from pipeline.tracking.run_record import SUPERSEDED, RunRecord, name_of
+from pipeline.tracking.standing import counting, differing, standing
+from pipeline.tracking.store import EARLIER, EXPERIMENT, FINGERPRINT, OUTDATED, sqlite_file, store_uri
+from pipeline.tracking.tracked_run import COLOUR, TrackedRun
+from pipeline.tracking.views import tags_to_set
 
-COMPARISON = "comparison"
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
 DEPENDENCIES = "dependencies.json"
 
-SUPERSEDED = "gatewise.superseded"  # on a run that was written again: the id of the one that stands for it
-TIMES = "time/"  # metrics that nobody could measure again without training
 # A server that does not answer is given up after seconds, not after MLflow's four minutes: the first time after five.
 _FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _SETTINGS = {
@@ -48,6 +52,8 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
 }
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
+_GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")  # a name that MLflow makes up
+_NAMED = "gatewise.named"  # the name that we gave to the run of a project
 _RUN_ID = re.compile("[0-9a-f]+")  # or the beginning of one
 # Tags of a run that say who made it and from what; all others are written anew with it.
 _ORIGIN = ("gatewise.", "mlflow.user", "mlflow.source.", "mlflow.parentRunId")
@@ -82,6 +88,7 @@ class Tracker:
         self.problem: str | None = None
         # Every process of a project run inherits this; none may write into that run itself.
         self._parent_run_id = os.environ.pop(_PROJECT_RUN, None)
+        self._tags: dict[str, str] = {}  # of the experiment
         self._client: Any = None  # stays None when the store cannot be opened
         self._experiment_id = self._try(self._open_experiment)
         os.environ.update(patience)
@@ -98,7 +105,7 @@ class Tracker:
         """Write a run; it ends FAILED if the block raises, or MLflow does not take all of it.
 
         Args:
-            name: as shown in the UI.
+            name: as shown in the UI, which adds what differs from params.yaml in git.
             stage: the stage of dvc.yaml that writes it.
             tags: further tags; `gatewise.` is put before their names.
             made_from: of files that were made earlier, the MD5 of what their stage read: empty where that is not
@@ -117,15 +124,24 @@ class Tracker:
             gatewise |= {"git_commit": head, "git_dirty": "true" if patch or left_out else "false"}
         if left_out:
             gatewise["left_out_of_patch"] = ", ".join(left_out)
+        changed = changes(stage, self.dataset) if known else []
+        if changed:
+            gatewise["differs"] = ", ".join(changed)
         if "DVC_EXP_NAME" in os.environ:
             gatewise["dvc_experiment"] = os.environ["DVC_EXP_NAME"]
         all_tags = {f"gatewise.{key}": value for key, value in gatewise.items()}
         if head:
             all_tags["mlflow.source.git.commit"] = head
+        if item:
+            all_tags[COLOUR] = colour_of(item["model"])
         all_tags |= {"mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
+        self._try(lambda: self._name_project(named(name, changed)))
         run = self._try(
             lambda: mlflow.start_run(
-                run_name=name, experiment_id=self._experiment_id, parent_run_id=self._parent_run_id, tags=all_tags
+                run_name=named(name, changed),
+                experiment_id=self._experiment_id,
+                parent_run_id=self._parent_run_id,
+                tags=all_tags,
             )
         )
         status = "FAILED"
@@ -142,7 +158,7 @@ class Tracker:
             self._end(status)
 
     @contextmanager
-    def again(self, old: Run, tags: dict[str, str] | None = None) -> Iterator["TrackedRun"]:
+    def again(self, old: Run, tags: dict[str, str] | None = None, name: str = "") -> Iterator["TrackedRun"]:
         """Write a finished run anew: with its origin, its times, and when it began and ended.
 
         The old run stays, and is marked once the new one is complete; `find` then passes it by.
@@ -150,16 +166,17 @@ class Tracker:
         Args:
             old: the run.
             tags: tags that change; `gatewise.` is put before their names.
+            name: a new one, less what differs; by default the name stays.
         """
         kept = {name: value for name, value in old.data.tags.items() if name.startswith(_ORIGIN)}
         kept = {name: value for name, value in kept.items() if name not in _OF_ONE_RUN}
         kept |= {
             f"gatewise.{name}": value for name, value in {"process": _process(os.getpid()), **(tags or {})}.items()
         }
+        changed = [change for change in kept.get("gatewise.differs", "").split(", ") if change]
+        run_name = named(name, changed) if name else old.info.run_name
         run = self._try(
-            lambda: self._client.create_run(
-                str(self._experiment_id), old.info.start_time, kept, run_name=old.info.run_name
-            )
+            lambda: self._client.create_run(str(self._experiment_id), old.info.start_time, kept, run_name=run_name)
         )
         status = "FAILED"
         tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try)
@@ -172,6 +189,23 @@ class Tracker:
             self._end(status)
         self._try(lambda: self._client.set_terminated(tracked.run_id, status, old.info.end_time))
         self._try(lambda: self._client.set_tag(old.info.run_id, SUPERSEDED, tracked.run_id))
+
+    def _name_project(self, name: str) -> None:
+        """Name the run of `mlflow run` after the latest run below it, unless a person has named it."""
+        if self._parent_run_id is None:
+            return
+        project = self._client.get_run(self._parent_run_id)
+        if project.data.tags.get(_NAMED) == project.info.run_name or _GENERATED.fullmatch(project.info.run_name):
+            self._client.update_run(self._parent_run_id, name=name)
+            self._client.set_tag(self._parent_run_id, _NAMED, name)
+
+    def project_params(self, params: Mapping[str, Any]) -> None:
+        """Log what the run of `mlflow run` was asked for, if there is one: by itself it has what was typed alone."""
+        parent = self._parent_run_id
+        if parent is not None:
+            known = self._try(lambda: self._client.get_run(parent).data.params) or {}
+            missing = [Param(name, str(value)) for name, value in params.items() if name not in known]
+            self._try(lambda: self._client.log_batch(parent, params=missing))
 
     def _copy(self, old: Run, run_id: str) -> None:
         """Copy to a run what the files on disk do not tell: what an old run was made from, and its times."""
@@ -205,11 +239,13 @@ class Tracker:
         if len(text) == 32 and _RUN_ID.fullmatch(text):
             with suppress(MlflowException):
                 return self._client.get_run(text)
-        if "'" not in text and (runs := _live(self._search(f"attributes.run_name = '{text}'"))):
-            return runs[0]
-        if _RUN_ID.fullmatch(text) and (runs := self._search(f"attributes.run_id LIKE '{text}%'", 1)):
-            return runs[0]
-        names = sorted({str(run.info.run_name) for run in self._search()})
+        runs = self._search()
+        for run in _live(runs):
+            if text in (name_of(run), run.info.run_name):
+                return run
+        if _RUN_ID.fullmatch(text) and (of_id := self._search(f"attributes.run_id LIKE '{text}%'", 1)):
+            return of_id[0]
+        names = sorted({name_of(run) for run in runs})
         self.must_answer()
         experiment = EXPERIMENT.format(dataset=self.dataset)
         raise InputError(f"the experiment {experiment} has no run {text!r}; {did_you_mean(text, names)}")
@@ -271,10 +307,41 @@ class Tracker:
         if metrics:
             self._try(lambda: self._client.log_batch(run.info.run_id, metrics=metrics))
 
+    def arrange(self, latest: str) -> None:
+        """Mark the runs that the views of the UI leave out, and give the views the columns that differ.
+
+        In the copy of the project that DVC makes for an experiment (`dvc exp run --temp`), the comparison of what lies
+        in the project itself stays the one that counts.
+
+        Args:
+            latest: the id of the comparison just written.
+        """
+        runs = self._search()
+        in_copy = project_root().resolve() != Path.cwd()
+        stand = standing(runs, (in_copy and counting(runs, latest)) or latest)
+        for run in runs:
+            for tag in (OUTDATED, EARLIER):
+                value = stand.get(run.info.run_id, {}).get(tag)
+                if value is not None and run.data.tags.get(tag) != value:
+                    self._try(partial(self._client.set_tag, run.info.run_id, tag, value))
+                elif value is None and tag in run.data.tags:
+                    self._try(partial(self._client.delete_tag, run.info.run_id, tag))
+        self._try(lambda: self._offer_views(differing([run for run in runs if OUTDATED not in stand[run.info.run_id]])))
+
+    def arrange_found(self, fingerprint: str) -> None:
+        """Make the latest comparison with this fingerprint the one that counts, if there is one."""
+        if (run := self.find(fingerprint)) is not None:
+            self.arrange(run.info.run_id)
+
+    def _offer_views(self, differ: list[str] | None) -> None:
+        experiment = self._client.get_experiment(self._experiment_id)
+        for tag, value in tags_to_set(experiment.tags, experiment.creation_time, differ).items():
+            self._client.set_experiment_tag(experiment.experiment_id, tag, value)
+
     @property
     def page(self) -> str:
-        """Name the page of the runs with their models and scores, below the address of the UI."""
-        return page_of(str(self._experiment_id))
+        """Name the page of the charts of all runs, below the address of the UI."""
+        return page_of(str(self._experiment_id), self._tags)
 
     def link(self, name: str, run_id: str) -> str:
         """Make a link to a run, in Markdown for the UI."""
@@ -313,9 +380,11 @@ class Tracker:
                 f"the experiment {name} is deleted; `mlflow experiments restore -x {experiment.experiment_id}`"
                 " brings it back"
             )
-        note = NOTE.format(page=page_of(experiment.experiment_id).removeprefix("/"))
-        for tag, value in {**TAGS, "mlflow.note.content": note}.items():
-            if tag not in experiment.tags:  # what people have changed stays as it is
+        views = tags_to_set(experiment.tags, experiment.creation_time)
+        self._tags = {**TAGS, **experiment.tags, **views}
+        note = NOTE.format(page=page_of(experiment.experiment_id, self._tags).removeprefix("/"))
+        for tag, value in {**TAGS, "mlflow.note.content": note, **views}.items():
+            if tag in views or tag not in experiment.tags:  # what people have changed stays as it is
                 self._client.set_experiment_tag(experiment.experiment_id, tag, value)
         return str(experiment.experiment_id)
 

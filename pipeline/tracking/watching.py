@@ -47,14 +47,19 @@ class _RunWatcher(Watcher):
     def started(self) -> None:
         asked = self._asked
         item = {"model": asked["model"], "seed": asked["seed"]}
-        run = Tracker(asked["dataset"]).run(self._name, self._stage, item=item)
-        self._run = self._stack.enter_context(run)
+        with waiting("open MLflow"):
+            run = Tracker(asked["dataset"]).run(self._name, self._stage, item=item)
+            self._run = self._stack.enter_context(run)
         self._run.params(run_params(asked))
         self._bar: Any = None  # of a model that learns in batches
+        self._first = self._stack.enter_context(ExitStack())  # until the first batch is learnt
+        if asked["seed"] is not None:
+            self._first.enter_context(waiting(f"compile {self._name}"))
         self._began = self._last = time.perf_counter()
         self._epochs = 0
 
     def batch(self, batch: int, batches: int) -> None:
+        self._first.close()
         if self._bar is None:
             self._bar = self._stack.enter_context(progress(desc=self._name, unit=" batches"))
         self._bar.total = batches
@@ -78,7 +83,8 @@ class _RunWatcher(Watcher):
         inputs = {Path(name).name: Path(name) for name in trained.card["inputs"]}
         tokenizer = inputs.get(_TOKENIZER)
         classifier = Classifier(trained.weights, folder / CARD, tokenizer)
-        self._run.metrics(latency(classifier.predict, _validation_texts(inputs)))
+        with waiting(f"measure the latency of {self._name}"):
+            self._run.metrics(latency(classifier.predict, _validation_texts(inputs)))
         with waiting(f"log {self._name} to MLflow"):
             finish(self._run, trained, tokenizer or Path())
 

@@ -1,0 +1,62 @@
+"""Name what a run was asked for that params.yaml of git's commit does not say."""
+
+import io
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.core.params import PARAMS_FILE
+from pipeline.tracking.git import text_at
+
+_SHOWN = 2  # changes in the name of a run
+# What decides about a run of each stage, besides the block of the data set; its name says model and seed.
+_BLOCKS = {
+    "train": ("preprocess", "embeddings", "train"),
+    "baseline": ("preprocess", "baseline"),
+    "evaluate": ("preprocess", "embeddings", "train", "baseline"),
+}
+
+
+def changes(stage: str, dataset: str) -> list[str]:
+    """List the parameters of params.yaml that differ from git's commit, such as `units=16`.
+
+    Args:
+        stage: of dvc.yaml; only what it depends on counts.
+        dataset: the one selected.
+    """
+    committed = text_at("HEAD", PARAMS_FILE)
+    if stage not in _BLOCKS or committed is None or not PARAMS_FILE.is_file():
+        return []
+    here, there = (_of_stage(text, stage, dataset) for text in (PARAMS_FILE.read_text(encoding="utf-8"), committed))
+    last_names = Counter(name.rpartition(".")[2] for name in here)
+    return [
+        f"{short if last_names[short := name.rpartition('.')[2]] == 1 else name}={_shown(value)}"
+        for name, value in here.items()
+        if name in there and there[name] != value
+    ]
+
+
+def named(name: str, changed: list[str]) -> str:
+    """Put the first changes into the name of a run: `gru-1 units=16 layers=2 +3`, `LSTM = GRU with units=16`."""
+    more = [f"+{len(changed) - _SHOWN}"] if len(changed) > _SHOWN else []
+    between = ["with"] if " " in name and changed else []
+    return " ".join([name, *between, *changed[:_SHOWN], *more])
+
+
+def _of_stage(text: str, stage: str, dataset: str) -> dict[str, Any]:
+    """Read what a stage is asked for, by full names; a file of another age may lack blocks."""
+    params = YAML(typ="safe").load(io.StringIO(text))
+    blocks = {f"datasets.{dataset}": _block(_block(params, "datasets"), dataset)}
+    blocks |= {name: _block(params, name) for name in _BLOCKS[stage]}
+    return {f"{block}.{name}": value for block, values in blocks.items() for name, value in values.items()}
+
+
+def _block(params: Any, name: str) -> Mapping[str, Any]:
+    block = params.get(name) if isinstance(params, Mapping) else None
+    return block if isinstance(block, Mapping) else {}
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
