@@ -79,6 +79,7 @@ def test_the_tools_look_where_dvc_yaml_puts_things() -> None:
     named = [dep for stage in content for dep in stage["deps"]]
     outs = [out for stage in content for out in [*stage["outs"], *stage.get("metrics", [])]]
     named += [out if isinstance(out, str) else next(iter(out)) for out in outs]
+    named += [word for stage in content for word in stage["cmd"].split() if "/" in word]
     known = {Path(name) for name in named} | {parent for name in named for parent in Path(name).parents}
     ours = {name: path for name, path in vars(paths).items() if isinstance(path, Path)}
     assert len(ours) > 10
