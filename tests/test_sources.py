@@ -322,7 +322,7 @@ def test_a_split_in_a_column_is_understood_in_any_case_or_mixed_where_that_is_as
     assert mixed == {"a": None, "b": None, "c": None, "d": None, "e": "unlabelled"}
     reviews = Reviews(described(tmp_path, ""), tmp_path)
     assert sum(map(len, reviews)) == 5
-    assert reviews.notes == [
+    assert reviews.warnings == [
         "the column 'Split' is not used: to take it for the split, say `split: Split` in source.yaml"
     ]
 
