@@ -389,6 +389,24 @@ def test_under_a_project_run_every_run_is_its_child(monkeypatch: pytest.MonkeyPa
     assert (named.info.run_name, named.info.status, named.data.params) == ("mine", "RUNNING", {"seeds": "1, 2"})
 
 
+@pytest.mark.parametrize(("stale", "why"), [("0" * 32, "the store does not have"), ("ended", "has ended")])
+def test_a_stale_run_of_a_project_is_named_and_takes_no_children(
+    stale: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = mlflow.MlflowClient(store_uri())
+    if stale == "ended":
+        stale = client.create_run("0").info.run_id
+        client.set_terminated(stale)
+    monkeypatch.setenv("MLFLOW_RUN_ID", stale)
+    tracker = Tracker("tiny")
+    with tracker.run("gru-1", "train") as tracked:
+        pass
+    assert "mlflow.parentRunId" not in client.get_run(tracked.run_id).data.tags
+    assert tracker.problem is None
+    told = capsys.readouterr().err
+    assert f"MLFLOW_RUN_ID in the environment names the run {stale}, which {why}" in told
+
+
 def test_restoring_writes_all_that_training_would_have_written(
     restored: tuple[Tracker, Run], restored_root: Path, trained: Trained
 ) -> None:

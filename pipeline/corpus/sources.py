@@ -33,7 +33,7 @@ from pydantic import (
 
 from pipeline.core.command import InputError, did_you_mean, progress
 from pipeline.core.params import read_yaml
-from pipeline.core.text import LINE_BREAK
+from pipeline.core.text import LINE_BREAK, valid_unicode
 from pipeline.corpus.files import SOURCE_FILE, Found, find_data, label_of_lines
 from pipeline.corpus.labels import Labels
 from pipeline.corpus.lines import LONGEST, Dialect, check_encoding, fault, open_text
@@ -301,7 +301,7 @@ class Reviews:
 
 def _keep_below(folder: Path, keep: Callable[[Problem], None], problem: Problem) -> None:
     """Hand a problem on with the name of its file below the folder, which is the same on every machine."""
-    keep(replace(problem, file=problem.file.removeprefix(f"{folder}/")))
+    keep(replace(problem, file=valid_unicode(problem.file.removeprefix(f"{folder}/"))))
 
 
 def content_sha256(archive: Path) -> str:
@@ -426,7 +426,7 @@ class _Files:
     def _read_lines(self, path: Path) -> Iterator[pd.DataFrame]:
         """Read a text a line, all of the label that the file is named after."""
         split = None if self._source.ignore_splits else self._found.splits.get(path)
-        label = label_of_lines(self._found, path)
+        label = valid_unicode(label_of_lines(self._found, path))
         for table in read_text_lines(path, "text", self._source.encoding, self._problems, learnt=True):
             labels = self._labels.read(pd.Series(label, table.index, dtype="object"), str(path))
             full = table.assign(name=self._name(path), label=labels, split=split, group=None)
@@ -436,7 +436,7 @@ class _Files:
         for path in self._found.texts:
             text = self._text_of(path)
             if text is not None:
-                folder = path.parent.name
+                folder = valid_unicode(path.parent.name)
                 split = self._found.splits.get(path)
                 if is_unlabelled(folder):
                     yield self._name(path), text, None, "unlabelled", None
@@ -461,7 +461,8 @@ class _Files:
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix()
+        # Names of files are bytes, and those of another encoding hold what no table can.
+        return valid_unicode(path.relative_to(self._folder).as_posix())
 
 
 def _notes(found: Found) -> list[str]:
