@@ -12,6 +12,7 @@ Writes  reviews.parquet   every review with its split; test labels are blank
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,7 +30,7 @@ from pipeline.core.arrays import Spool
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling
 from pipeline.core.hashes import sha256
-from pipeline.core.params import read_params
+from pipeline.core.params import must_have_settings_file, read_params
 from pipeline.corpus.problems import EMPTY, Problem, Rejected
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
@@ -106,7 +107,13 @@ def preprocess(
             unknown = unknown_warning(splits["validation"].get("unknown", 0), kind)
             report = {
                 "labels": label_names,
-                "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
+                "settings": {
+                    "test": test,
+                    "validation": validation,
+                    "seed": seed,
+                    "tokenizer": kind,
+                    "min_occurrences": min_occurrences,
+                },
                 "vocabulary": size,
                 "rows": rows,
                 "splits": splits,
@@ -297,16 +304,18 @@ def _described(split: str, reviews: pd.DataFrame, names: list[str], encoded: dic
 @click.option("--output", type=PATH, required=True, help="folder to write")
 def main(raw: Path, output: Path) -> None:
     params = read_params()
+    if "DVC_STAGE" in os.environ:
+        must_have_settings_file()
     try:
         report = preprocess(
             raw,
             params.data.test,
             params.data.validation,
             params.preprocess.seed,
-            params.preprocess.tokenizer,
+            params.data.tokenizer,
             params.data.vocabulary,
             output,
-            params.preprocess.min_occurrences,
+            params.data.min_occurrences,
         )
     except OSError as error:  # a full disk, most likely
         raise InputError(f"{output} could not be written: {error}") from None

@@ -152,6 +152,8 @@ def restored_root(
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         monkeypatch.setenv("DVC_ROOT", str(root))
         monkeypatch.chdir(root)  # which is not in git
+        Path("data/processed").mkdir(parents=True)
+        Path("data/processed/data.json").write_text(json.dumps({"settings": {"seed": 5, "tokenizer": "word"}}))
         restore(Tracker("tiny"), trained, tokenizer)
     return root
 
@@ -413,6 +415,7 @@ def test_restoring_writes_all_that_training_would_have_written(
     tracker, run = restored
     assert (run.info.run_name, run.info.status) == ("gru-1", "FINISHED")
     params = {"dataset": "tiny", "model": "gru", "seed": 1, **trained.card["settings"]}
+    params |= {"preprocess.seed": 5, "tokenizer": "word"}
     assert run.data.params == {name: str(value) for name, value in params.items()}
     for name, by_epoch in trained.history.items():
         assert values(tracker.uri, run, curve(str(name))) == list(by_epoch.items())
@@ -429,7 +432,7 @@ def test_restoring_writes_all_that_training_would_have_written(
 
 def test_all_of_a_sqlite_store_lies_in_the_top_folder(restored: tuple[Tracker, Run], restored_root: Path) -> None:
     _, run = restored
-    assert {path.name for path in restored_root.iterdir()} - {"mlflow.db.lock"} == {"mlartifacts", "mlflow.db"}
+    assert {path.name for path in restored_root.iterdir()} - {"mlflow.db.lock", "data"} == {"mlartifacts", "mlflow.db"}
     assert Path(logged_model(run).artifact_location.removeprefix("file://")).is_relative_to(restored_root)
 
 
