@@ -168,7 +168,7 @@ def settings_files(path: Path = PARAMS_FILE) -> dict[str, Path]:
 
 
 def must_be_unchanged(settings: Any, read: Callable[[Params], Any], path: Path = PARAMS_FILE) -> None:
-    """Check that params.yaml still has the values with which a stage began: DVC records those at its end.
+    """Check that the parameters still have the values with which a stage began: DVC records those at its end.
 
     Args:
         settings: the values that the stage has used.
@@ -176,10 +176,12 @@ def must_be_unchanged(settings: Any, read: Callable[[Params], Any], path: Path =
         path: the file.
 
     Raises:
-        InputError: the file was changed meanwhile.
+        InputError: a file was changed meanwhile.
     """
     if read(read_params(path)) != settings:
-        raise InputError(f"{path} was changed while this stage ran. Its result is not kept; run it again")
+        raise InputError(
+            f"{path}, or the settings of the data set, changed while this stage ran. Its result is not kept; run it again"
+        )
 
 
 def read_yaml(path: Path) -> Any:
