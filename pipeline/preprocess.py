@@ -177,7 +177,8 @@ def _split_warnings(apart: int, straddling: int) -> list[str]:
             " such texts those are dropped that are also held out"
         )
     if straddling:  # only splits that the data bring can do that; ours are made of whole groups
-        warnings.append(f"{straddling:,} groups have texts in several splits, because the data came so split")
+        groups = "1 group has" if straddling == 1 else f"{straddling:,} groups have"
+        warnings.append(f"{groups} texts in several splits, because the data came so split")
     return warnings
 
 
