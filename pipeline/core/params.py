@@ -180,7 +180,8 @@ def must_be_unchanged(settings: Any, read: Callable[[Params], Any], path: Path =
     """
     if read(read_params(path)) != settings:
         raise InputError(
-            f"{path}, or the settings of the data set, changed while this stage ran. Its result is not kept; run it again"
+            f"{path}, or the settings of the data set, changed while this stage ran."
+            " Its result is not kept; run it again"
         )
 
 
