@@ -15,7 +15,7 @@ import click
 
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling, project_root
-from pipeline.core.params import read_params
+from pipeline.core.params import move_blocks, read_params
 from pipeline.corpus.fetching import MIRROR_VARIABLE, fetch
 from pipeline.corpus.files import find_data
 from pipeline.corpus.sources import SOURCE_FILE, FilesSource, Reviews, read_source
@@ -25,7 +25,7 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
     """Put the files that `sources.Reviews` needs into `output`, and no others.
 
     Returns:
-        Sentences about what was not used of the user's own files.
+        Sentences about what was used of the user's own files, and what was not.
 
     Raises:
         InputError: source.yaml is wrong; or the bytes cannot be fetched, or are not those that it pins; or `output` is
@@ -49,7 +49,7 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
             shutil.rmtree(output, ignore_errors=True)
     except OSError as error:  # shutil.Error is one too
         raise InputError(f"{source_folder} could not be copied to {output}: {error}") from None
-    return reviews.notes
+    return [*reviews.notes, *(f"warning: {warning}" for warning in reviews.warnings)]
 
 
 def _copy(files: list[Path], source: Path, target: Path) -> None:
@@ -95,6 +95,9 @@ def _check_output(output: Path, source_folder: Path, downloads: Path) -> None:
 @click.option("--downloads", type=PATH, required=True, help="where dropped and unfinished archives lie")
 @click.option("--output", type=PATH, required=True, help="folder to write")
 def main(sources: Path, downloads: Path, output: Path) -> None:
+    if "DVC_STAGE" in os.environ:  # or DVC would not find the parameters of the next stage
+        for moved in move_blocks():
+            print(moved)
     params = read_params()
     source_folder = sources / params.dataset
     for note in download(source_folder, downloads, os.environ.get(MIRROR_VARIABLE), output):
