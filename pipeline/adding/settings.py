@@ -1,0 +1,204 @@
+"""Choose the settings of a data set from its texts, and write them.
+
+They are a first proposal. No model is trained for it, and no text of a test split that the data bring is read.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from pipeline.adding.portraits import Portrait
+from pipeline.core.command import InputError
+from pipeline.core.params import PARAMS_FILE, DatasetParams, Params, read_params
+from pipeline.tokens.ragged import UNKNOWN, Tokens
+from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
+
+FITTED_TO_TEXTS = ("tokenizer", "vocabulary", "max_tokens", "batch_size")
+FITTED_TO_CLASSES = ("test", "validation")
+_SHARES = {"test": (0.2, 0.25, 1 / 3, 0.5), "validation": (0.1, 0.2, 0.25, 1 / 3, 0.5)}
+_LARGEST_VOCABULARY = {"word": 20_000, "bpe": 8_000, "char": 8_000}
+_LONGEST = 500  # tokens, as in the tutorial on IMDB
+_READ_WHOLE = 0.98  # of the texts
+_MANY_UNKNOWN = 0.2  # of the tokens of other texts: with more, words are too many to learn
+_PERCENT_OF_TRAIN = 72  # what shares of 0.2 and 0.1 leave
+_CHARACTERS_OF_SUBWORDS = 4 << 20  # are enough to learn them, which takes long
+_BATCH_SIZES = ((50_000, 128), (5_000, 64), (500, 32), (0, 16))  # from so many texts on
+# Of two cores of an Intel Xeon, in runs of 500 to 30,000 texts with the defaults.
+_TOKENS_PER_SECOND = 60_000
+_SECONDS_OF_NETWORK = 25
+_SECONDS_OF_REST = 60
+
+
+class Lengths(NamedTuple):
+    """Hold how long texts are, in tokens."""
+
+    median: int
+    most: int
+    longest: int
+
+
+class Fitted(NamedTuple):
+    """Hold settings, by their names in params.yaml, and what they were chosen by.
+
+    Attributes:
+        values: the settings.
+        lengths: of the texts, in tokens; `most` is `_READ_WHOLE` of them at most.
+        unknown: share of unknown tokens in texts that the tokenizer was not made from; 0 to 1.
+        tokens: mean number that is read of a text.
+        why: of the tokenizer, in words.
+    """
+
+    values: dict[str, Any]
+    lengths: Lengths
+    unknown: float
+    tokens: float
+    why: str
+
+
+def fit(portrait: Portrait) -> Fitted:
+    """Choose the settings."""
+    train, others = _divided(portrait)
+    kind: TokenizerKind = "word" if portrait.has_blanks else "char"
+    why = "blanks separate the words" if portrait.has_blanks else "no blanks between the words"
+    size, tokens, unknown = _encoded(train, others, kind)
+    if kind == "word" and unknown > _MANY_UNKNOWN:
+        why = f"as words, {unknown:.0%} of the tokens of other texts would be unknown"
+        kind = "bpe"
+        size, tokens, unknown = _encoded(train, others, kind)
+    lengths = Lengths(*(int(np.quantile(tokens.lengths, share)) for share in (0.5, _READ_WHOLE, 1.0)))
+    max_tokens = min(_LONGEST, -(-max(lengths.most, 8) // 8) * 8)
+    test, validation = _shares(portrait)
+    values = {
+        "test": test,
+        "validation": validation,
+        "tokenizer": kind,
+        "vocabulary": size,
+        "max_tokens": max_tokens,
+        "batch_size": next(size for rows, size in _BATCH_SIZES if portrait.rows >= rows),
+    }
+    return Fitted(values, lengths, unknown, float(np.minimum(tokens.lengths, max_tokens).mean()), why)
+
+
+def too_small(portrait: Portrait, values: Mapping[str, Any]) -> str | None:
+    """Name the classes that have too few texts to stand in every split, if the data bring none."""
+    needed = round(1 / values["validation"]) + 1
+    small = [f"{label!r} ({number})" for label, number in portrait.classes.items() if number < needed]
+    if not small or set(portrait.splits) & {"test", "validation"}:
+        return None
+    return (
+        f"too few texts to stand in train, validation and test, at least {needed} each: {', '.join(small[:5])}"
+        f"{', …' if len(small) > 5 else ''}. A run will stop there: add texts, take these away, or join labels in"
+        " source.yaml"
+    )
+
+
+def minutes(portrait: Portrait, fitted: Fitted, params: Params) -> float:
+    """Estimate how many minutes a run takes on two cores, to the order."""
+    train = params.train
+    directions = 1 + train.bidirectional
+    speed = _TOKENS_PER_SECOND / (train.layers * directions * max(train.units / 64, 0.25))
+    tokens = portrait.rows * _PERCENT_OF_TRAIN / 100 * fitted.tokens
+    epochs = min(train.epochs, 4 + train.patience)
+    network = _SECONDS_OF_NETWORK + epochs * tokens / speed
+    return (_SECONDS_OF_REST + len(params.networks) * network) / 60
+
+
+def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FILE) -> dict[str, Any]:
+    """Write the settings of a data set, as a block of params.yaml, whose comments stay.
+
+    Args:
+        name: of the data set; if it has a block already, the values given are changed in it.
+        values: the settings.
+        path: the file.
+
+    Returns:
+        The settings that hold for all data sets, and so are not in a block, where they have another value today.
+
+    Raises:
+        InputError: the file is missing or would not be valid. It is left as it was.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    params = read_params(path)
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    block = {key: value for key, value in values.items() if key in DatasetParams.model_fields}
+    if name in document["datasets"]:
+        document["datasets"][name].update(block)
+    else:
+        document["datasets"].insert(0, name, block)  # not at the end, where blank lines belong to the last block
+    out = io.StringIO()
+    yaml.dump(document, out)
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        temporary.write_text(out.getvalue(), encoding="utf-8")
+        read_params(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return elsewhere(values, params)
+
+
+def elsewhere(values: Mapping[str, Any], params: Params) -> dict[str, Any]:
+    """List the settings that are not a data set's own, and have another value in params.yaml."""
+    now = params.preprocess.model_dump()
+    return {key: value for key, value in values.items() if key in now and now[key] != value}
+
+
+def known_settings(name: str, path: Path = PARAMS_FILE) -> dict[str, Any]:
+    """Read the settings that a data set has; none, if it has no block."""
+    block = read_params(path).datasets.get(name)
+    return block.model_dump() if block else {}
+
+
+def _divided(portrait: Portrait) -> tuple[list[str], list[str]]:
+    """Divide the texts into about as many as a run trains on, and others. Texts of a given test split are neither."""
+    given = "test" in portrait.splits
+    train: list[str] = []
+    others: list[str] = []
+    for digest, (text, split) in sorted(portrait.texts.items()):  # in no order that a file may have
+        if given and split != "test":
+            (others if split == "validation" or digest % 10 == 0 else train).append(text)
+        elif not given:
+            (train if digest % 100 < _PERCENT_OF_TRAIN else others).append(text)
+    return train or others, others or train
+
+
+def _encoded(train: list[str], others: list[str], kind: TokenizerKind) -> tuple[int, Tokens, float]:
+    """Give the size of a vocabulary of tokens that occur twice, the tokens of all texts, and how many are unknown."""
+    some = _beginning(train, _CHARACTERS_OF_SUBWORDS) if kind == "bpe" else train
+    tokenizer = train_tokenizer(iter(some), kind, _LARGEST_VOCABULARY[kind], 2)
+    size = max(tokenizer.get_vocab_size(), 10)
+    size -= size % 100 if size > 1000 else 0
+    held_out = encode(tokenizer, others)
+    unknown = Counter((held_out.ids == UNKNOWN).tolist())[True] / max(len(held_out.ids), 1)
+    return size, encode(tokenizer, [*train, *others]), unknown
+
+
+def _beginning(texts: list[str], characters: int) -> list[str]:
+    ends = np.cumsum([len(text) for text in texts])
+    return texts[: int(np.searchsorted(ends, characters)) + 1]
+
+
+def _shares(portrait: Portrait) -> tuple[Any, float]:
+    """Choose the smallest usual shares for which every class has texts enough to stand in all splits."""
+    rest = min(portrait.classes.values(), default=0)
+    test: Any = "given"
+    if not portrait.splits["test"]:
+        test = _share("test", rest)
+        rest -= round(rest * test)
+    validation = 0.1 if portrait.splits["validation"] else _share("validation", rest)
+    return test, validation
+
+
+def _share(name: str, texts: int) -> float:
+    fitting = [share for share in _SHARES[name] if round(1 / share) <= texts]
+    return round(fitting[0] if fitting else _SHARES[name][0], 2)
