@@ -62,8 +62,10 @@ def choose_label(table: pd.DataFrame, taken: Sequence[str], asked: str | None = 
     if asked is not None:
         return _asked(table, asked, "--label")
     others = table.drop(columns=list(taken))
-    classes = {str(name): len(set(_words(column))) for name, column in others.items() if _repeats(column)}
+    classes = {str(name): len(set(_words(column))) for name, column in others.items() if could_be_labels(column)}
     if named := _named(others, _LABELS, lambda name: name in classes):
+        return named
+    if not classes and (named := _named(others, _LABELS, lambda _: True)):  # what is wrong with it will be said
         return named
     if not classes:
         told = [f"{name} ({len(set(_words(table[name]))):,} different values)" for name in others]
@@ -133,7 +135,7 @@ def _mean_length(column: pd.Series) -> float:
     return sum(map(len, texts)) / len(texts)
 
 
-def _repeats(column: pd.Series) -> bool:
+def could_be_labels(column: pd.Series) -> bool:
     """Tell if values stand again and again, as labels do."""
     values = _words(column)
     if any(isinstance(value, list | dict) for value in column):

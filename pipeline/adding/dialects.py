@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pipeline.adding.columns import is_column_name
+from pipeline.adding.columns import could_be_labels, is_column_name
 from pipeline.core.command import InputError
 from pipeline.corpus.lines import Dialect, ending_of, open_text, read_lines
 from pipeline.corpus.separated import Separated
@@ -44,21 +44,21 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
     Raises:
         InputError: no delimiter makes a table of them.
     """
-    tried: dict[Dialect, float] = {}
+    tried: dict[Dialect, _Fit] = {}
     for delimiters in (_usual(tables), _unusual(tables, encoding)):
         for delimiter in [stated["delimiter"]] if stated.get("delimiter") else delimiters:
             for quote in [stated["quote"]] if "quote" in stated else ['"', None, "'"]:
                 if delimiter != quote:
                     dialect = Dialect(encoding, delimiter, None if quote == "none" else quote, header=False)
-                    tried[dialect] = _whole_rows(tables, dialect)
+                    tried[dialect] = _fit(tables, dialect)
         best = max(tried, key=tried.__getitem__)  # the first of those that are as good
-        if tried[best] >= _ENOUGH:
+        if tried[best].whole >= _ENOUGH:
             return best
-    if tried[best] < _FEWEST:
+    if tried[best].whole < _FEWEST:
         raise InputError(
             f"{tables[0]} is no table that can be read. Of all delimiters, {NAMES.get(best.delimiter, best.delimiter)}"
-            f" fits best, and {tried[best]:.0%} of the first rows have as many fields as the first one. Name another:"
-            " --delimiter"
+            f" fits best, and {tried[best].whole:.0%} of the first rows have as many fields as the first one. Name"
+            " another: --delimiter"
         )
     return best
 
@@ -90,7 +90,7 @@ def has_header(rows: pd.DataFrame) -> tuple[bool, str]:
 def with_other_quote(dialect: Dialect, tables: Sequence[Path]) -> Dialect | None:
     """Give the dialect in which quotes are letters like others (or the other way round), if that may be meant."""
     other = replace(dialect, quote=None if dialect.quote else '"')
-    return other if _whole_rows(tables, replace(other, header=False)) >= _FEWEST else None
+    return other if _fit(tables, replace(other, header=False)).whole >= _FEWEST else None
 
 
 def _usual(tables: Sequence[Path]) -> list[str | None]:
@@ -107,21 +107,44 @@ def _unusual(tables: Sequence[Path], encoding: str) -> list[str | None]:
     return [mark for mark in sorted(set(line)) if not mark.isalnum() and mark not in {*_USUAL, *"\"'.-_\r"}]
 
 
-def _whole_rows(tables: Sequence[Path], dialect: Dialect) -> float:
-    """Compute the share of the first rows that are as their first one is. Quotes that are meant are not letters."""
+class _Fit(NamedTuple):
+    """Hold how well a dialect fits the first rows; the greater the better.
+
+    Attributes:
+        is_table: most rows are whole, a column holds what could be labels, and fields do not begin with a blank, as
+            they do where a comma belongs to the text.
+        whole: share of the rows that have as many fields as the first one, two or more.
+    """
+
+    is_table: int
+    whole: float
+
+
+def _fit(tables: Sequence[Path], dialect: Dialect) -> _Fit:
+    """Try a dialect. Quotes around whole fields are meant, and no letters."""
     whole = total = quoted = wrapped = 0
+    fields: list[list[str]] = []
     for path in tables[:_FILES]:
         try:
             file = Separated(path, dialect)
             for row in islice(file.rows(0, None, set()), _ROWS):
                 total += 1
-                whole += row.kind is None and len(file.names) > 1
+                if row.kind is None and len(file.names) > 1:
+                    whole += 1
+                    fields.append(row.fields)
                 if dialect.quote is None and '"' in row.raw:
                     quoted += 1
                     wrapped += any(len(field) > 1 and field[0] == field[-1] == '"' for field in row.fields)
         except ValueError:
             total += 1
-    return 0.0 if not total or wrapped > quoted / 2 else whole / total
+    if not total or wrapped > quoted / 2:
+        return _Fit(0, 0.0)
+    share = whole / total
+    columns = pd.DataFrame(fields, dtype="object")
+    labels = any(could_be_labels(column) for _, column in columns.items())
+    behind = [field for row in fields for field in row[1:]]
+    blanks = 2 * sum(field.startswith(" ") for field in behind) > len(behind)
+    return _Fit((share >= _ENOUGH) * (2 * labels + (not blanks)), share)
 
 
 def _is_number(field: str) -> bool:

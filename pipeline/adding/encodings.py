@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +25,11 @@ _COMMON = (
     "cp1252", "cp1251", "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1250", "cp1254", "cp1253", "cp1255", "cp1256",
     "cp1257", "koi8_r", "koi8_u", "iso8859_2", "cp874", "cp1258",
 )  # fmt: skip
+# Of languages that are written in Latin letters, a few of which are not in ASCII.
+_LATIN = ("cp1252", "cp1250", "cp1254", "cp1257", "cp1258", "iso8859_2", "mac_roman")
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16  # bytes of lines beyond ASCII that decide
+_FEW = 0.2  # of the letters are beyond ASCII, at the most, in a language with Latin letters
 _STRAY = 0.1  # of the lines beyond ASCII, at the most, may be no UTF-8 in a file that is UTF-8 otherwise
 
 
@@ -37,48 +41,61 @@ class Encoding(NamedTuple):
 
 
 @dataclass
-class _Lines:
-    """Count the lines beyond ASCII of a file: those that are UTF-8, and those that are not."""
+class _Beyond:
+    """Count what is beyond ASCII: lines of one file, or texts of a file each; and whether they are UTF-8."""
 
+    path: Path
     good: int = 0
     bad: int = 0
     sample: bytes = b""
 
+    @property
+    def is_utf8(self) -> bool:
+        return self.bad <= _STRAY * (self.good + self.bad)
 
-def find_encoding(paths: Sequence[Path]) -> Encoding:
+
+def find_encoding(files: Sequence[Path], texts: Sequence[Path] = ()) -> Encoding:
     """Find the one encoding of some text files, compressed or not.
+
+    Args:
+        files: of many lines. In each, a line or two may be written otherwise, and will be told as a bad row.
+        texts: files of one text each. A few of them may be written otherwise.
 
     Raises:
         InputError: a file is damaged, the files are written in several encodings, or none is found.
     """
     marked: dict[str, Path] = {}
-    utf8: Path | None = None
-    other: Path | None = None
-    lines = _Lines()
-    for path in paths:
+    counted = []
+    for path in [*files, *texts]:
         if name := _marked(path):
             marked.setdefault(name, path)
-            continue
-        found = _lines_beyond_ascii(path)
-        if found.bad > _STRAY * (found.good + found.bad):
-            other = other or path
-        elif found.good:
-            utf8 = utf8 or path
-        lines.good, lines.bad = lines.good + found.good, lines.bad + found.bad
-        lines.sample = lines.sample or found.sample
+        else:
+            counted.append(_count(path))
+    of_texts = set(texts)
+    parts = [one for one in counted if one.good + one.bad and one.path not in of_texts]
+    if together := [one for one in counted if one.good + one.bad and one.path in of_texts]:
+        parts.append(_as_one(together))
+    utf8 = [one for one in parts if one.is_utf8]
+    others = [one for one in parts if not one.is_utf8]
     wide = [name for name in marked if name != "utf-8"]
-    if len(wide) == 1 and len(marked) == 1 and not lines.good + lines.bad:
-        return Encoding(wide[0], "its first bytes")
-    first = next(iter(marked.values()), utf8)
-    if wide or (other and first):
+    if bool(utf8 or marked.get("utf-8")) + bool(others) + len(wide) > 1:
+        two = [*marked.values(), *(one.path for one in (*utf8[:1], *others[:1]))]
         raise InputError(
-            f"all files must be written in one encoding. Received: {first} and {other or 'others'} differ. Save them as"
-            " UTF-8"
+            f"all files must be written in one encoding. Received: {two[0]} and {two[-1]} differ. Save them as UTF-8"
         )
-    if other is None:
-        stray = f", less {lines.bad:,} lines" if lines.bad else ""
-        return Encoding("utf-8", f"every byte fits{stray}" if marked or utf8 else "ASCII alone")
-    return _most_likely(lines.sample, other)
+    if wide:
+        return Encoding(wide[0], "its first bytes")
+    if others:
+        return _most_likely(others[0].sample, others[0].path)
+    stray = sum(one.bad for one in utf8)
+    less = f" in all {'texts' if texts else 'lines'} but {stray:,}" if stray else ""
+    return Encoding("utf-8", f"every byte fits{less}" if utf8 or marked else "ASCII alone")
+
+
+def _as_one(texts: Sequence[_Beyond]) -> _Beyond:
+    bad = [one for one in texts if one.bad]
+    sample = b"".join(one.sample for one in bad)[:_SAMPLE]
+    return _Beyond((bad or texts)[0].path, len(texts) - len(bad), len(bad), sample)
 
 
 @contextmanager
@@ -104,8 +121,8 @@ def _marked(path: Path) -> str | None:
     return None
 
 
-def _lines_beyond_ascii(path: Path) -> _Lines:
-    """Count them. A file that is UTF-8 throughout, which is quick to see, counts as one good line."""
+def _count(path: Path) -> _Beyond:
+    """Count the lines beyond ASCII. A file that is UTF-8 throughout, which is quick to see, counts as one good line."""
     decoder, ascii_alone = codecs.getincrementaldecoder("utf-8")(), True
     with _open_bytes(path) as file:
         try:
@@ -115,11 +132,11 @@ def _lines_beyond_ascii(path: Path) -> _Lines:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             return _one_by_one(path)
-    return _Lines(good=int(not ascii_alone))
+    return _Beyond(path, good=int(not ascii_alone))
 
 
-def _one_by_one(path: Path) -> _Lines:
-    found = _Lines()
+def _one_by_one(path: Path) -> _Beyond:
+    found = _Beyond(path)
     with _open_bytes(path) as file:
         while line := file.readline(_BLOCK):
             if line.isascii():
@@ -134,19 +151,30 @@ def _one_by_one(path: Path) -> _Lines:
     return found
 
 
+def _signs_in_words(sample: bytes, name: str) -> int:
+    """Count signs between two letters of a word, such as the bullet in `na•ve`, less those that may stand there."""
+    inside = re.findall(r"(?<=[A-Za-z])[^\x00-\x7f](?=[a-z])", sample.decode(name, errors="replace"))
+    return sum(not sign.isalpha() and sign not in "’‘–—…" for sign in inside)
+
+
 def _most_likely(sample: bytes, path: Path) -> Encoding:
     """Choose the encoding in which the bytes look most like a language.
 
     Raises:
         InputError: none fits.
     """
-    names: dict[str, tuple[float, float, int]] = {}
-    for match in from_bytes(sample, cp_isolation=list(_COMMON)):
-        for name in {match.encoding, *match.could_be_from_charset} & set(_COMMON):
-            names[name] = match.chaos, -match.coherence, _COMMON.index(name)
+    beyond = sum(byte > 127 for byte in sample)
+    letters = sum(map(len, re.findall(rb"[A-Za-z]+", sample)))
+    possible = _LATIN if beyond < _FEW * (beyond + letters) else _COMMON
+    names: dict[str, tuple[int, float, float, int]] = {}
+    for match in from_bytes(sample, cp_isolation=list(possible)):
+        for name in {match.encoding, *match.could_be_from_charset} & set(possible):
+            names[name] = _signs_in_words(sample, name), match.chaos, -match.coherence, possible.index(name)
     if not names:
-        raise InputError(f"{path} is not UTF-8, and no usual encoding fits. Name it, such as --encoding cp437")
+        raise InputError(
+            f"{path} is not UTF-8, and no usual encoding fits. Name it: --encoding (latin_1 reads any bytes)"
+        )
     best = min(names, key=names.__getitem__)
-    equal = [name for name in sorted(names, key=_COMMON.index) if names[name][:2] == names[best][:2] and name != best]
+    equal = [name for name in sorted(names, key=possible.index) if names[name][:3] == names[best][:3] and name != best]
     why = "not UTF-8; looks most like a language so"
     return Encoding(best, f"{why}, as likely as {', '.join(equal[:3])}" if equal else why)

@@ -105,9 +105,10 @@ def _look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) 
 
 
 def _find_encoding(seen: Look) -> None:
-    plain = [path for path in seen.found.files if path.suffix.lower() not in (".parquet", ".arrow")]
-    if plain and "encoding" not in seen.source:
-        seen.source["encoding"], seen.why["encoding"] = find_encoding(plain)
+    found = seen.found
+    plain = [path for path in [*found.tables, *found.lines] if path.suffix.lower() not in (".parquet", ".arrow")]
+    if (plain or found.texts) and "encoding" not in seen.source:
+        seen.source["encoding"], seen.why["encoding"] = find_encoding(plain, found.texts)
 
 
 def _find_dialect(seen: Look) -> Dialect:

@@ -64,7 +64,12 @@ def duration(minutes: float) -> str:
 def _wrapped(key: str, text: str) -> list[str]:
     begin = f"  {key:<{_INDENT - 2}}"
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=begin, subsequent_indent=" " * _INDENT, break_on_hyphens=False
+        text,
+        _WIDTH,
+        initial_indent=begin,
+        subsequent_indent=" " * _INDENT,
+        break_on_hyphens=False,
+        break_long_words=False,
     ) or [begin.rstrip()]
 
 
@@ -165,6 +170,8 @@ def _set_aside(seen: Look) -> list[tuple[str, str]]:
     counts = seen.problems.counts
     if not counts:
         return []
-    lines = [f"{counts.total():,} rows: " + ", ".join(f"{number:,} × {kind}" for kind, number in counts.items())]
+    number = counts.total()
+    kinds = ", ".join(f"{count:,} × {kind}" for kind, count in counts.items())
+    lines = [f"{number:,} row{'s' if number > 1 else ''}: {kinds}"]
     lines += [f"{one.file}, line {one.line}: {shortened(one.row)}" for one in seen.problems.first(_BAD_ROWS)]
     return [("set aside", "\n".join(lines))]

@@ -30,7 +30,7 @@ def folder_of(name: str) -> Path:
 
 def changed_keys(seen: Look, stated: Mapping[str, Any]) -> set[str]:
     """List the keys of source.yaml that have another value than before."""
-    return {key for key in {*seen.source, *stated} if seen.source.get(key) != stated.get(key)} - {"format"}
+    return {key for key in {*seen.source, *stated} if seen.source.get(key) != stated.get(key)}
 
 
 def changes_texts(keys: set[str]) -> bool:
