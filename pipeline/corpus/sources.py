@@ -194,7 +194,10 @@ def read_source(folder: Path) -> Source:
     """
     path = folder / SOURCE_FILE
     if not path.is_file():
-        raise InputError(f"{path} does not exist. It must describe the files of the data set: docs/your-own-data.md")
+        raise InputError(
+            f"{path} does not exist. It must describe the files of the data set. `gatewise add {folder}` writes it:"
+            " docs/your-own-data.md"
+        )
     return checked_source(read_yaml(path), path)
 
 
