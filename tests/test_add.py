@@ -238,11 +238,11 @@ def test_a_column_of_splits_is_used_or_mixed(home: Path) -> None:
     assert (stated("films")["ignore_splits"], read_params().datasets["films"].test) == (True, 0.2)
 
 
-def test_chinese_is_read_in_characters(home: Path) -> None:
+def test_chinese_is_read_in_sub_words(home: Path) -> None:
     rows = [(f"这部电影{'很好看' if i % 2 else '太难看了'}，第{i}次看", "正" if i % 2 else "反") for i in range(60)]
     told = add(write_table(home / "影评.csv", rows), "--name", "films")
-    assert "make repro DATASET=films TOKENIZER=char" in told
-    assert read_params().datasets["films"].max_tokens == 16
+    assert "make repro DATASET=films TOKENIZER=bpe" in told
+    assert read_params().datasets["films"].vocabulary < 100
 
 
 def test_words_that_blanks_separate_are_words_in_any_script(home: Path) -> None:
@@ -266,7 +266,7 @@ def test_a_small_class_gets_shares_in_which_it_stands_in_all_splits(home: Path) 
     report = preprocess(raw, settings.test, settings.validation, 1, "word", settings.vocabulary, output)
     assert all(report["splits"][split]["labels"]["fair"] > 0 for split in ("train", "validation"))
     told = add(write_table(home / "more.csv", [*reviews(60), ("so so", "fair")]))
-    assert "'fair' (1)" in told
+    assert "'fair' (1) to stand in every split: at least 4" in told
 
 
 def test_a_second_run_changes_only_what_is_asked(home: Path) -> None:
@@ -304,7 +304,20 @@ def test_a_dry_run_and_a_refusal_write_nothing(home: Path) -> None:
     (home / "noise.csv").write_bytes(bytes(range(256)) * 20)
     (home / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"good film,good\n" * 500)[:-9])
     (home / "films.xlsx").write_bytes(b"PK")
-    for path in ("noise.csv", "cut.csv.gz", "films.xlsx", "missing.csv"):
+    (home / "empty.csv").write_text("")
+    (home / "header.csv").write_text("text,label\n")
+    (home / "object.json").write_text('{"data": [{"text": "fine", "label": "good"}]}')
+    (home / "folder").mkdir()
+    for path in (
+        "noise.csv",
+        "cut.csv.gz",
+        "films.xlsx",
+        "missing.csv",
+        "empty.csv",
+        "header.csv",
+        "object.json",
+        "folder",
+    ):
         assert str(home / path) in refusal(home / path)
     assert (sources(), Path("params.yaml").read_bytes()) == ([], before)
 

@@ -21,7 +21,6 @@ NAMES = {
     "\t": "tab",
     ";": "semicolon",
     "|": "bar",
-    " ": "blank",
     ":": "colon",
     None: "tab or comma",
 }
@@ -54,6 +53,8 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
         best = max(tried, key=tried.__getitem__)  # the first of those that are as good
         if tried[best].whole >= _ENOUGH:
             return best
+    if not tried[best].whole:
+        raise InputError(f"{tables[0]} {_what_is_wrong(tables[0], encoding)}")
     if tried[best].whole < _FEWEST:
         raise InputError(
             f"{tables[0]} is no table that can be read. Of all delimiters, {NAMES.get(best.delimiter, best.delimiter)}"
@@ -61,6 +62,18 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
             " another: --delimiter"
         )
     return best
+
+
+def _what_is_wrong(path: Path, encoding: str) -> str:
+    with open_text(path, encoding) as file:
+        start = file.read(1 << 16)
+    if not start.strip():
+        return "is empty"
+    if "\r" in start and "\n" not in start:
+        return "has carriage returns alone at the ends of lines, as Macs once wrote them. Save it with line feeds"
+    if start.startswith("__label__"):
+        return "begins each line with __label__, as fastText has it: write a tab behind the label in place of the blank"
+    return "is no table with a text and a label: no delimiter makes two columns of it. Name it: --delimiter"
 
 
 def has_header(rows: pd.DataFrame) -> tuple[bool, str]:
@@ -104,7 +117,8 @@ def _unusual(tables: Sequence[Path], encoding: str) -> list[str | None]:
     """List the other characters of the first line that could stand between fields."""
     with open_text(tables[0], encoding) as file:
         line = next(read_lines(file), "").rstrip("\r\n")
-    return [mark for mark in sorted(set(line)) if not mark.isalnum() and mark not in {*_USUAL, *"\"'.-_\r"}]
+    # No blank: every text has some.
+    return [mark for mark in sorted(set(line)) if not mark.isalnum() and mark not in {*_USUAL, *"\"'.-_ \r"}]
 
 
 class _Fit(NamedTuple):

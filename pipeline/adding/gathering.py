@@ -29,12 +29,14 @@ class Gathered:
         name: of the data set.
         entries: where a file or folder will lie below data/sources/<name>, to where it lies.
         view: a temporary folder with a link for each entry.
+        told: what the user calls all of it.
         listed: the entries that are files and were named one by one.
     """
 
     name: str
     entries: dict[str, Path]
     view: Path
+    told: str
     listed: set[str] = field(default_factory=set)
 
     def original(self, path: Path) -> Path:
@@ -49,7 +51,7 @@ class Gathered:
         """Put the user's names in the place of ours."""
         for place in sorted(self.entries, key=len, reverse=True):
             text = text.replace(f"{self.view}/{place}", str(self.entries[place]))
-        return text.replace(str(self.view), "the files")
+        return text.replace(str(self.view), self.told)
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def gathered(paths: Sequence[Path], splits: dict[str, Sequence[Path]], name: str
             (view / place).parent.mkdir(parents=True, exist_ok=True)
             (view / place).symlink_to(path.absolute())
         listed = {place for place, path in entries.items() if path in everything and path.is_file()}
-        yield Gathered(name or name_of(everything), entries, view, listed)
+        yield Gathered(name or name_of(everything), entries, view, ", ".join(map(str, everything[:5])), listed)
 
 
 def name_of(paths: Sequence[Path]) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pipeline.adding.columns import Chosen, choose_group, choose_label, choose_split, choose_text
 from pipeline.adding.dialects import find_dialect, has_header, with_other_quote
 from pipeline.adding.encodings import find_encoding
@@ -135,6 +137,7 @@ def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new
     source, tables = seen.source, _largest_first(seen.found.tables)
     sample = sample_rows(tables[0], dialect, _SAMPLE_ROWS)
     sample = sample.loc[:, [name for name in sample if str(name).strip()]]
+    _check_sample(sample, tables[0])
 
     def wanted(key: str) -> str | None:
         """Get a column that is asked for; or stated, and there: another delimiter makes other columns."""
@@ -156,6 +159,17 @@ def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new
         raise InputError(f"one column cannot be two things. Received: {_told(chosen)}")
     seen.unused = [str(name) for name in sample if name not in used]
     _leave_out_others(seen, dialect, used)
+
+
+def _check_sample(sample: pd.DataFrame, path: Path) -> None:
+    if sample.empty:
+        raise InputError(f"{path} holds no rows that can be read")
+    if (
+        len(sample) == 1
+        and ending_of(path) == ".json"
+        and any(isinstance(value, list | dict) for value in sample.iloc[0])
+    ):
+        raise InputError(f"{path} must be a list of objects, one for each text. Received: one object for all of them")
 
 
 def _told(chosen: Mapping[str, Chosen | None]) -> str:
@@ -262,7 +276,9 @@ def _decide(seen: Look, reading: _Reading) -> None:
         named = ", ".join(f"{label!r} ({number:,} texts)" for label, number in given) or "no text with a label"
         raise InputError(f"at least two labels are needed to learn from. Received: {named}")
     seen.portrait, seen.problems = portrait, reading.problems
-    seen.notes += [note for note in reading.notes if not note.startswith("splits in the names")]
+    # What was left out is told already.
+    said = ("splits in the names", *(("not read",) if "files" in source else ()))
+    seen.notes += [note for note in reading.notes if not note.startswith(said)]
 
 
 def _largest_first(paths: Sequence[Path]) -> list[Path]:

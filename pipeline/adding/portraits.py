@@ -25,6 +25,7 @@ class Portrait:
 
     Attributes:
         classes: label to its number of texts.
+        to_divide: label to its number of texts that are not held out by the data.
         splits: split to its number of texts with a label; "" where the data bring none.
         unlabelled: texts without a label.
         first: the first text, and its label.
@@ -32,6 +33,7 @@ class Portrait:
     """
 
     classes: Counter[str] = field(default_factory=Counter)
+    to_divide: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
     first: tuple[str, str] | None = None
@@ -50,6 +52,7 @@ class Portrait:
         self.unlabelled += len(table) - len(rows)
         splits = rows["split"].astype("object").where(rows["split"].notna(), "")
         self.classes.update(rows["label"])
+        self.to_divide.update(rows["label"][~splits.isin(["test", "validation"])])
         self.splits.update(splits)
         if self.first is None and len(rows):
             self.first = rows["text"].iloc[0], rows["label"].iloc[0]

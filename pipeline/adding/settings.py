@@ -4,8 +4,10 @@ They are a first proposal. No model is trained for it, and no text of a test spl
 """
 
 import io
+import math
 from collections import Counter
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +30,9 @@ _MANY_UNKNOWN = 0.2  # of the tokens of other texts: with more, words are too ma
 _PERCENT_OF_TRAIN = 72  # what shares of 0.2 and 0.1 leave
 _CHARACTERS_OF_SUBWORDS = 4 << 20  # are enough to learn them, which takes long
 _BATCH_SIZES = ((50_000, 128), (5_000, 64), (500, 32), (0, 16))  # from so many texts on
-# Of two cores of an Intel Xeon, in runs of 500 to 30,000 texts with the defaults.
-_TOKENS_PER_SECOND = 60_000
-_SECONDS_OF_NETWORK = 25
+# Of two cores of an Intel Xeon, from runs on the two data sets that come with the project.
+_TOKENS_PER_SECOND = 130_000
+_SECONDS_OF_NETWORK = 35
 _SECONDS_OF_REST = 60
 
 
@@ -63,7 +65,8 @@ class Fitted(NamedTuple):
 def fit(portrait: Portrait) -> Fitted:
     """Choose the settings."""
     train, others = _divided(portrait)
-    kind: TokenizerKind = "word" if portrait.has_blanks else "char"
+    # 35,000 Chinese reviews, validation: LSTM 80.6 % and GRU 80.1 % with bpe, 78.4 and 78.3 % with char.
+    kind: TokenizerKind = "word" if portrait.has_blanks else "bpe"
     why = "blanks separate the words" if portrait.has_blanks else "no blanks between the words"
     size, tokens, unknown = _encoded(train, others, kind)
     if kind == "word" and unknown > _MANY_UNKNOWN:
@@ -85,15 +88,21 @@ def fit(portrait: Portrait) -> Fitted:
 
 
 def too_small(portrait: Portrait, values: Mapping[str, Any]) -> str | None:
-    """Name the classes that have too few texts to stand in every split, if the data bring none."""
-    needed = round(1 / values["validation"]) + 1
-    small = [f"{label!r} ({number})" for label, number in portrait.classes.items() if number < needed]
-    if not small or set(portrait.splits) & {"test", "validation"}:
+    """Name the classes that have too few texts to stand in every split that is cut off the others."""
+    folds = 1 if values["test"] == "given" else round(1 / min(values["test"], 1 - values["test"]))
+    needed = 1 if portrait.splits["validation"] else round(1 / min(values["validation"], 1 - values["validation"]))
+
+    def is_enough(number: int) -> bool:
+        return number >= folds and number - (math.ceil(number / folds) if folds > 1 else 0) >= needed
+
+    small = {label: portrait.to_divide[label] for label in portrait.classes if not is_enough(portrait.to_divide[label])}
+    if not small:
         return None
+    told = [f"{label!r} ({number})" for label, number in small.items()]
     return (
-        f"too few texts to stand in train, validation and test, at least {needed} each: {', '.join(small[:5])}"
-        f"{', …' if len(small) > 5 else ''}. A run will stop there: add texts, take these away, or join labels in"
-        " source.yaml"
+        f"too few texts of {', '.join(told[:5])}{', …' if len(told) > 5 else ''} to stand in every split: at least"
+        f" {next(filter(is_enough, count(1)))} are needed. A run will stop there: add texts, take these away, or join"
+        " labels in source.yaml"
     )
 
 
@@ -102,13 +111,14 @@ def minutes(portrait: Portrait, fitted: Fitted, params: Params) -> float:
     train = params.train
     directions = 1 + train.bidirectional
     speed = _TOKENS_PER_SECOND / (train.layers * directions * max(train.units / 64, 0.25))
-    tokens = portrait.rows * _PERCENT_OF_TRAIN / 100 * fitted.tokens
+    texts = portrait.splits["train"] or portrait.rows * _PERCENT_OF_TRAIN / 100
+    tokens = texts * fitted.tokens
     epochs = min(train.epochs, 4 + train.patience)
     network = _SECONDS_OF_NETWORK + epochs * tokens / speed
     return (_SECONDS_OF_REST + len(params.networks) * network) / 60
 
 
-def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FILE) -> dict[str, Any]:
+def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FILE) -> Path:
     """Write the settings of a data set, as a block of params.yaml, whose comments stay.
 
     Args:
@@ -117,7 +127,7 @@ def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FIL
         path: the file.
 
     Returns:
-        The settings that hold for all data sets, and so are not in a block, where they have another value today.
+        The file.
 
     Raises:
         InputError: the file is missing or would not be valid. It is left as it was.
@@ -126,7 +136,7 @@ def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FIL
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
-    params = read_params(path)
+    read_params(path)
     document = yaml.load(path.read_text(encoding="utf-8"))
     block = {key: value for key, value in values.items() if key in DatasetParams.model_fields}
     if name in document["datasets"]:
@@ -144,11 +154,11 @@ def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FIL
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     finally:
         temporary.unlink(missing_ok=True)
-    return elsewhere(values, params)
+    return path
 
 
 def elsewhere(values: Mapping[str, Any], params: Params) -> dict[str, Any]:
-    """List the settings that are not a data set's own, and have another value in params.yaml."""
+    """List the settings that are not a data set's own but hold for all, where params.yaml has another value."""
     now = params.preprocess.model_dump()
     return {key: value for key, value in values.items() if key in now and now[key] != value}
 
@@ -190,15 +200,15 @@ def _beginning(texts: list[str], characters: int) -> list[str]:
 
 def _shares(portrait: Portrait) -> tuple[Any, float]:
     """Choose the smallest usual shares for which every class has texts enough to stand in all splits."""
-    rest = min(portrait.classes.values(), default=0)
+    rest = min(portrait.to_divide[label] for label in portrait.classes)
     test: Any = "given"
     if not portrait.splits["test"]:
         test = _share("test", rest)
-        rest -= round(rest * test)
+        rest -= math.ceil(rest * test)
     validation = 0.1 if portrait.splits["validation"] else _share("validation", rest)
     return test, validation
 
 
 def _share(name: str, texts: int) -> float:
     fitting = [share for share in _SHARES[name] if round(1 / share) <= texts]
-    return round(fitting[0] if fitting else _SHARES[name][0], 2)
+    return round(fitting[0] if fitting else _SHARES[name][-1], 2)

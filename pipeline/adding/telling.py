@@ -31,9 +31,10 @@ def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]
         fitted: what its texts are in tokens.
         values: its settings.
     """
+    dialect = _dialect(seen)
     told = [
         ("files", _files(seen)),
-        ("written in", _dialect(seen)),
+        *([("written in", dialect)] if dialect else []),
         *_columns(seen),
         ("classes", _classes(seen)),
         ("first text", _first(seen)),
@@ -103,7 +104,7 @@ def _dialect(seen: Look) -> str:
         parts.append(f"{'quotes are letters' if quote == 'none' else f'quote {quote}'}{_because(why.get('quote'))}")
         header = "first row names the columns" if source["header"] else "no header: columns are called 1, 2, 3 …"
         parts.append(f"{header}{_because(why.get('header'))}")
-    return ", ".join(parts) or "its own form, which says how"
+    return ", ".join(parts)
 
 
 def _because(why: str | None) -> str:

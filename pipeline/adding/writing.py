@@ -62,11 +62,8 @@ def is_there(seen: Look, target: Path) -> bool:
     return True
 
 
-def write_new(seen: Look, target: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+def write_new(seen: Look, target: Path, settings: Mapping[str, Any]) -> None:
     """Write a data set that is not there yet.
-
-    Returns:
-        What `write_settings` gives.
 
     Raises:
         InputError: the disk is full, say. Then nothing of it stays.
@@ -80,7 +77,7 @@ def write_new(seen: Look, target: Path, settings: Mapping[str, Any]) -> dict[str
             _write_source(part / SOURCE_FILE, seen.source, set(seen.source))
             part.rename(target)
         try:
-            return write_settings(target.name, settings)
+            write_settings(target.name, settings)
         except BaseException:
             shutil.rmtree(target)
             raise
@@ -88,7 +85,7 @@ def write_new(seen: Look, target: Path, settings: Mapping[str, Any]) -> dict[str
         raise InputError(f"{target} could not be written: {error}") from None
 
 
-def write_changes(seen: Look, target: Path, keys: set[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+def write_changes(seen: Look, target: Path, keys: set[str], settings: Mapping[str, Any]) -> None:
     """Change what source.yaml and the settings of a data set say; comments stay.
 
     Args:
@@ -96,13 +93,10 @@ def write_changes(seen: Look, target: Path, keys: set[str], settings: Mapping[st
         target: the folder of the data set.
         keys: of source.yaml, to be changed.
         settings: to be changed.
-
-    Returns:
-        What `write_settings` gives.
     """
     if keys:
         _write_source(target / SOURCE_FILE, seen.source, keys)
-    return write_settings(target.name, settings)
+    write_settings(target.name, settings)
 
 
 def _write_source(path: Path, source: Mapping[str, Any], keys: set[str]) -> None:
