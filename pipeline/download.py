@@ -25,7 +25,7 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
     """Put the files that `sources.Reviews` needs into `output`, and no others.
 
     Returns:
-        Sentences about what was not used of the user's own files.
+        Sentences about what was used of the user's own files, and what was not.
 
     Raises:
         InputError: source.yaml is wrong; or the bytes cannot be fetched, or are not those that it pins; or `output` is
@@ -49,7 +49,7 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
             shutil.rmtree(output, ignore_errors=True)
     except OSError as error:  # shutil.Error is one too
         raise InputError(f"{source_folder} could not be copied to {output}: {error}") from None
-    return reviews.notes
+    return [*reviews.notes, *(f"warning: {warning}" for warning in reviews.warnings)]
 
 
 def _copy(files: list[Path], source: Path, target: Path) -> None:

@@ -44,6 +44,12 @@ def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
     return compare([Trained.load(models / name) for name in names], labels, label_names, groups)
 
 
+def data_warnings(data: Path) -> list[str]:
+    """Read what preprocess found doubtful in the data, as sentences for the verdict."""
+    content = json.loads((data / "data.json").read_text(encoding="utf-8"))
+    return [f"{warning[0].upper()}{warning[1:]}." for warning in content.get("warnings", [])]
+
+
 def read_memories(comparison: Comparison, folder: Path) -> dict[str, Memory]:
     """Pool the memory of each network over its seeds.
 
@@ -101,6 +107,7 @@ def main(models: Path, memory: Path, leftovers: Path, data: Path, output: Path) 
     comparison = read_comparison(models, data, names)
     differences = comparison.differences()
     verdict = tell(params.dataset, differences, recurrent_sizes(comparison.runs))
+    verdict.warnings.extend(data_warnings(data))
     memories = read_memories(comparison, memory)
     hashes = {run.name: run.fingerprint for run in comparison.runs}
     write_results(comparison, hashes, differences, verdict, memories, params.dataset, data, output)

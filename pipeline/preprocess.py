@@ -12,6 +12,7 @@ Writes  reviews.parquet   every review with its split; test labels are blank
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,11 +30,17 @@ from pipeline.core.arrays import Spool
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling
 from pipeline.core.hashes import sha256
-from pipeline.core.params import read_params
+from pipeline.core.params import must_have_settings_file, read_params
 from pipeline.corpus.problems import EMPTY, Problem, Rejected
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
-from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits
+from pipeline.corpus.splits import (
+    assign_splits,
+    count_repeats,
+    find_leaks,
+    groups_in_two_splits,
+    link_equal_texts,
+)
 from pipeline.tokens.ragged import UNKNOWN, offsets_of
 from pipeline.tokens.tokenized import save_tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer, unknown_warning
@@ -84,8 +91,11 @@ def preprocess(
         without_label = int((reviews["label"].isna() & (reviews["split"] != "unlabelled")).sum())
         reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
         label_names = _label_names(source, reviews)
+        given_groups = reviews["group"]
+        reviews["group"], apart = link_equal_texts(reviews)
         reviews["split"] = assign_splits(reviews, test, validation, seed)
-        straddling = groups_in_two_splits(reviews, reviews["split"])
+        straddling = groups_in_two_splits(given_groups, reviews["split"])
+        repeats = count_repeats(reviews)
         leaks = find_leaks(reviews["digest"], reviews["split"])
         leaked = reviews["split"][leaks].value_counts()
         reviews = _in_order(reviews[~leaks])
@@ -93,20 +103,30 @@ def preprocess(
         with filling(output) as folder:
             rejected.write(folder / "rejected.parquet")
             size, encoded = _write(reviews, codes, label_names, staging, (kind, vocabulary, min_occurrences), folder)
+            splits = {split: _described(split, reviews, label_names, encoded) for split in SPLITS}
+            unknown = unknown_warning(splits["validation"].get("unknown", 0), kind)
             report = {
                 "labels": label_names,
-                "settings": {"test": test, "validation": validation, "seed": seed, "tokenizer": kind},
+                "settings": {
+                    "test": test,
+                    "validation": validation,
+                    "seed": seed,
+                    "tokenizer": kind,
+                    "min_occurrences": min_occurrences,
+                },
                 "vocabulary": size,
                 "rows": rows,
-                "splits": {split: _described(split, reviews, label_names, encoded) for split in SPLITS},
+                "splits": splits,
                 "set aside": dict(sorted(set_aside.items())),
                 "without a label": without_label,
                 "notes": given.notes,
+                "repeats": repeats,
                 "dropped": {
                     "train, text also held out": int(leaked.get("train", 0)),
                     "validation, text also in test": int(leaked.get("validation", 0)),
                 },
                 "groups in two splits": len(straddling),
+                "warnings": [*given.warnings, *_split_warnings(apart, len(straddling)), *filter(None, [unknown])],
             }
             (folder / "data.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
@@ -127,20 +147,39 @@ def summary(report: dict[str, Any]) -> str:
         for split, content in splits.items()
         if content["reviews"]
     ]
-    dropped = ", ".join(f"{count} ({reason})" for reason, count in report["dropped"].items())
-    lines = [tabulate(rows, headers="keys"), f"dropped: {dropped}"]
+    lines = [tabulate(rows, headers="keys")]
+    if count := report["repeats"]["texts"]:
+        lines.append(f"repeats: {_repeats(report['repeats'], count)}")
+    if any(report["dropped"].values()):
+        counts = ", ".join(f"{count:,} ({reason})" for reason, count in report["dropped"].items())
+        lines.append(f"dropped: {counts}")
     if report["set aside"]:
         kinds = ", ".join(f"{count:,} ({kind})" for kind, count in report["set aside"].items())
         lines.append(f"set aside, in rejected.parquet: {kinds}, of {report['rows']:,} rows")
     if report["without a label"]:
         lines.append(f"without a label: {report['without a label']:,} rows, kept as unlabelled texts")
-    lines += report["notes"]
-    if straddling := report["groups in two splits"]:
-        # Only splits that the data bring can do that; ours are made of whole groups.
-        lines.append(f"warning: {straddling:,} groups have texts in several splits, because the data came so split")
-    if warning := unknown_warning(splits["validation"].get("unknown", 0), report["settings"]["tokenizer"]):
-        lines.append(warning)
+    lines += [*report["notes"], *(f"warning: {warning}" for warning in report["warnings"])]
     return "\n".join(lines)
+
+
+def _repeats(repeats: dict[str, int], count: int) -> str:
+    told = f"{count:,} texts stand in {repeats['reviews']:,} rows; equal texts are one group"
+    if conflicting := repeats["texts with several labels"]:
+        told += f"; {conflicting:,} of them have several labels ({repeats['reviews with several labels']:,} rows)"
+    return told
+
+
+def _split_warnings(apart: int, straddling: int) -> list[str]:
+    """Say where the splits are not as clean as they could be."""
+    warnings = []
+    if apart:
+        warnings.append(
+            f"{apart:,} texts that occur in several groups would link most of the groups: the groups stay apart, and of"
+            " such texts those are dropped that are also held out"
+        )
+    if straddling:  # only splits that the data bring can do that; ours are made of whole groups
+        warnings.append(f"{straddling:,} groups have texts in several splits, because the data came so split")
+    return warnings
 
 
 def _read(given: Reviews, staging: Staging) -> pd.DataFrame:
@@ -265,16 +304,18 @@ def _described(split: str, reviews: pd.DataFrame, names: list[str], encoded: dic
 @click.option("--output", type=PATH, required=True, help="folder to write")
 def main(raw: Path, output: Path) -> None:
     params = read_params()
+    if "DVC_STAGE" in os.environ:
+        must_have_settings_file()
     try:
         report = preprocess(
             raw,
             params.data.test,
             params.data.validation,
             params.preprocess.seed,
-            params.preprocess.tokenizer,
+            params.data.tokenizer,
             params.data.vocabulary,
             output,
-            params.preprocess.min_occurrences,
+            params.data.min_occurrences,
         )
     except OSError as error:  # a full disk, most likely
         raise InputError(f"{output} could not be written: {error}") from None

@@ -28,7 +28,7 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 
 from pipeline.core.command import run
-from pipeline.core.params import EmbeddingsParams, TrainParams
+from pipeline.core.params import EmbeddingsParams, TrainParams, move_blocks
 from pipeline.trained.watching import Watcher
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +40,7 @@ sys.meta_path[:] = [one for one in sys.meta_path if not getattr(one, "__module__
 assert importlib.util.find_spec("pipeline") is None
 """
 
+# With the block of the data set inside, as it may be: `begin` gives it the house of its own that DVC asks for.
 TINY_PARAMS = """\
 dataset: tiny
 models: [lstm, gru]
@@ -48,12 +49,12 @@ datasets:
   tiny:
     test: 0.25
     validation: 0.25
+    tokenizer: word
     vocabulary: 200
+    min_occurrences: 1
     max_tokens: 16
     batch_size: 16
 preprocess:
-  tokenizer: word
-  min_occurrences: 1
   seed: 1
 embeddings:
   vectors: none
@@ -247,6 +248,7 @@ def make_project(root: Path) -> Project:
 def begin(root: Path) -> Project:
     """Make a repository of the code in `root`, with the tiny data set selected, and commit."""
     (root / "params.yaml").write_text(TINY_PARAMS)
+    move_blocks(root / "params.yaml")
     source = root / "data" / "sources" / "tiny"
     source.mkdir(parents=True)
     (source / "source.yaml").write_text(TINY_SOURCE)

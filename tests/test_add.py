@@ -52,7 +52,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the user's files, beside an empty project, in which the command runs."""
     project = tmp_path / "project"
     (project / "data" / "sources").mkdir(parents=True)
-    (project / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    for name in ("params.yaml", "data/sources/rotten_tomatoes.yaml"):
+        (project / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(project)
     folder = tmp_path / "home"
     folder.mkdir()
@@ -76,7 +77,7 @@ def refusal(*words: str | Path) -> str:
 
 
 def sources() -> list[str]:
-    return sorted(path.name for path in Path("data/sources").iterdir())
+    return sorted(path.name for path in Path("data/sources").iterdir() if path.name != "rotten_tomatoes.yaml")
 
 
 def stated(name: str) -> dict[str, object]:
@@ -241,13 +242,14 @@ def test_a_column_of_splits_is_used_or_mixed(home: Path) -> None:
 def test_chinese_is_read_in_sub_words(home: Path) -> None:
     rows = [(f"这部电影{'很好看' if i % 2 else '太难看了'}，第{i}次看", "正" if i % 2 else "反") for i in range(60)]
     told = add(write_table(home / "影评.csv", rows), "--name", "films")
-    assert "make repro DATASET=films TOKENIZER=bpe" in told
-    assert read_params().datasets["films"].vocabulary < 100
+    assert "make repro DATASET=films" in told
+    assert read_params().datasets["films"].tokenizer == "bpe"
 
 
 def test_words_that_blanks_separate_are_words_in_any_script(home: Path) -> None:
     rows = [(f"यह फिल्म {'अच्छी' if i % 2 else 'बुरी'} है {i}", "good" if i % 2 else "bad") for i in range(60)]
-    assert "TOKENIZER" not in add(write_table(home / "films.csv", rows))
+    add(write_table(home / "films.csv", rows))
+    assert read_params().datasets["films"].tokenizer == "word"
 
 
 def test_settings_fit_the_texts(home: Path) -> None:
@@ -255,6 +257,7 @@ def test_settings_fit_the_texts(home: Path) -> None:
     add(write_table(home / "films.csv", rows))
     settings = read_params().datasets["films"]
     assert settings.vocabulary == 29 + 2  # those that come twice, padding and the unknown word
+    assert settings.min_occurrences == 2
     assert (settings.max_tokens, settings.batch_size, settings.test, settings.validation) == (32, 32, 0.2, 0.1)
 
 
@@ -273,27 +276,29 @@ def test_a_second_run_changes_only_what_is_asked(home: Path) -> None:
     table = pd.DataFrame(reviews(), columns=["text", "label"]).assign(mood=["calm", "angry", "sad"] * 20)
     table.to_csv(home / "films.csv", index=False)
     add(home / "films.csv")
-    source, params = Path("data/sources/films/source.yaml"), Path("params.yaml")
+    source, settings = Path("data/sources/films/source.yaml"), Path("data/sources/films.yaml")
     source.write_text(source.read_text().replace("text: text", "text: text  # the long one"))
-    params.write_text(params.read_text().replace("max_tokens: 16", "max_tokens: 99  # ours"))
-    before = source.read_text(), params.read_text()
+    settings.write_text(settings.read_text().replace("max_tokens: 16", "max_tokens: 99  # ours"))
+    before = source.read_text(), settings.read_text()
     assert "nothing to change" in add(home / "films.csv")
-    assert (source.read_text(), params.read_text()) == before
+    assert (source.read_text(), settings.read_text()) == before
     add(home / "films.csv", "--label", "mood")
     assert source.read_text() == before[0].replace("label: label", "label: mood").replace(
         "[bad, good]", "[angry, calm, sad]"
     )
-    assert params.read_text() == before[1]
+    assert settings.read_text() == before[1]
     add("--name", "films", "--bad-rows", "set_aside")
     assert source.read_text().endswith("bad_rows: set_aside\n")
 
 
-def test_comments_in_params_yaml_stay(home: Path) -> None:
-    before = Path("params.yaml").read_text().splitlines()
+def test_a_second_run_in_a_project_of_before_moves_its_blocks(home: Path) -> None:
     add(write_table(home / "films.csv", reviews()))
-    after = Path("params.yaml").read_text().splitlines()
-    del after[(block := after.index("  films:")) : block + 6]
-    assert after == before
+    block = Path("data/sources/films.yaml").read_text().replace("vocabulary: ", "vocabulary: 1")
+    Path("data/sources/films.yaml").unlink()
+    with Path("params.yaml").open("a") as file:
+        file.write("\ndatasets:\n  films:\n" + "".join(f"    {line}\n" for line in block.splitlines()))
+    add("--name", "films", "--label", "label")
+    assert Path("data/sources/films.yaml").read_text().strip() == block.strip()
 
 
 def test_a_dry_run_and_a_refusal_write_nothing(home: Path) -> None:
@@ -322,10 +327,10 @@ def test_a_dry_run_and_a_refusal_write_nothing(home: Path) -> None:
     assert (sources(), Path("params.yaml").read_bytes()) == ([], before)
 
 
-def test_nothing_stays_where_params_yaml_cannot_be_written(home: Path) -> None:
-    Path("params.yaml.part").mkdir()
-    assert "params.yaml" in refusal(write_table(home / "films.csv", reviews()))
-    assert sources() == []
+def test_nothing_stays_where_settings_cannot_be_written(home: Path) -> None:
+    Path("data/sources/films.yaml.part").mkdir()
+    assert "films.yaml" in refusal(write_table(home / "films.csv", reviews()))
+    assert sources() == ["films.yaml.part"]
 
 
 def test_another_data_set_of_the_same_name_is_left_alone(home: Path) -> None:
@@ -345,7 +350,7 @@ def test_files_that_lie_in_the_project_already_are_not_copied(home: Path) -> Non
     folder.mkdir()
     write_table(folder / "r.csv", reviews())
     add(folder)
-    assert sources() == ["Mine"]
+    assert sources() == ["Mine", "Mine.yaml"]
     assert learnt("Mine") == reviews()
     assert "Mine" in read_params().datasets
 
@@ -360,7 +365,7 @@ def test_few_bad_rows_are_set_aside_and_many_refused_by_the_users_name_of_the_fi
     told = refusal(few)
     assert f"{few}, line 3: but it is a joy" in told
     assert "--bad-rows set_aside" in told
-    assert sources() == ["films"]
+    assert sources() == ["films", "films.yaml"]
 
 
 def test_labels_written_in_several_ways_are_joined_and_said(home: Path) -> None:

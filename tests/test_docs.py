@@ -11,7 +11,7 @@ from conftest import ROOT
 from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, imports
 from ruamel.yaml import YAML
 
-from pipeline.core.params import read_params
+from pipeline.core.params import DatasetParams, read_params
 from pipeline.networks import building
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -95,7 +95,7 @@ def test_every_parameter_is_explained_and_nothing_else() -> None:
     page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     blocks = {name: set(params[name]) for name in ("preprocess", "embeddings", "train", "baseline")}
-    blocks |= {"datasets.<name>": set(params["datasets"][params["dataset"]])}
+    blocks |= {"datasets.<name>": set(DatasetParams.model_fields)}
     explained = {}
     for part in section(page, "All of them").split("\n### ")[1:]:
         title = names(part.splitlines()[0])

@@ -133,7 +133,7 @@ def test_a_new_seed_trains_only_what_is_new_and_an_old_setting_comes_back_from_t
 ) -> None:
     project = fresh_copy()
     output = project.run("python", "-m", "pipeline", "run", "--seeds", "1,3", "--models", "gru").stdout
-    assert "params.yaml: seeds: 1,2 -> 1,3" in output
+    assert "set seeds: 1,2 -> 1,3" in output
     assert stages_run(output) == ["train gru-3", "memory gru-3", "evaluate"]
     runs = runs_of(project)
     assert names(runs)[-2:] == ["gru-3", "comparison"]
@@ -285,7 +285,7 @@ def test_a_pipeline_that_fails_says_what_stays_in_params_yaml(fresh_copy: Callab
     assert "error: a test share of 0.001 needs 1000 texts or more of each label" in result.stderr
     assert "\nerror: preprocess failed, and said why above\n" in result.stderr
     assert (
-        "params.yaml keeps these changes: datasets.tiny.test: 0.25 -> 0.001. `git checkout params.yaml` undoes"
+        "These changes stay: datasets.tiny.test: 0.25 -> 0.001. `git checkout data/sources/tiny.yaml` undoes"
         in result.stderr
     )
 

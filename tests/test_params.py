@@ -1,4 +1,4 @@
-"""Reading, checking and changing params.yaml."""
+"""Reading, checking and changing params.yaml and the settings of data sets."""
 
 from pathlib import Path
 from typing import Any
@@ -7,16 +7,27 @@ import pytest
 from conftest import ROOT, TINY_PARAMS
 
 from pipeline.core.command import InputError
-from pipeline.core.params import _full_name, must_be_unchanged, read_params, read_yaml, set_params
+from pipeline.core.params import (
+    _full_name,
+    move_blocks,
+    must_be_unchanged,
+    must_have_settings_file,
+    parameter_names,
+    read_params,
+    set_params,
+    write_settings,
+)
 
 COMMENTED = TINY_PARAMS.replace("dataset: tiny\n", "# What runs.\ndataset: tiny  # a block below\n").replace(
     "  units: 8\n", "  units: 8  # of the cell\n"
 )
 OTHER_BLOCK = """\
   large:
-    test: given
+    test: given  # as it came
     validation: 0.1
+    tokenizer: char
     vocabulary: 5000
+    min_occurrences: 2
     max_tokens: 400
     batch_size: 64
 preprocess:
@@ -27,14 +38,22 @@ preprocess:
 def params_file(tmp_path: Path) -> Path:
     path = tmp_path / "params.yaml"
     path.write_text(COMMENTED.replace("preprocess:\n", OTHER_BLOCK), encoding="utf-8")
+    move_blocks(path)
     return path
 
 
+def contents(path: Path) -> dict[str, str]:
+    """All files of the folder of params.yaml, and what stands in them."""
+    files = [file for file in path.parent.rglob("*") if file.is_file()]
+    return {file.relative_to(path.parent).as_posix(): file.read_text(encoding="utf-8") for file in files}
+
+
 def error_after(path: Path, old: str, new: str) -> str:
-    """The message of the one error that reading gives after this edit."""
-    text = path.read_text(encoding="utf-8")
+    """The message of the one error that reading gives after this edit of the one file that has these words."""
+    (file,) = (name for name, text in contents(path).items() if old in text and "large" not in name)
+    text = contents(path)[file]
     assert text.count(old) == 1
-    path.write_text(text.replace(old, new), encoding="utf-8")
+    (path.parent / file).write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(InputError) as caught:
         read_params(path)
     return str(caught.value)
@@ -55,7 +74,8 @@ def test_values_are_read_as_written(params_file: Path) -> None:
 def test_the_selected_data_set_decides_which_block_counts(params_file: Path) -> None:
     set_params({"dataset": "large"}, params_file)
     assert read_params(params_file).data.model_dump() == {
-        "test": "given", "validation": 0.1, "vocabulary": 5000, "max_tokens": 400, "batch_size": 64,
+        "test": "given", "validation": 0.1, "tokenizer": "char", "vocabulary": 5000, "min_occurrences": 2,
+        "max_tokens": 400, "batch_size": 64,
     }  # fmt: skip
 
 
@@ -72,7 +92,7 @@ def test_a_number_in_scientific_notation_is_a_number_as_it_is_for_dvc(params_fil
         ("\ntrain:", "\ntrian:", "unknown key trian; did you mean train?"),
         ("vocabulary: 200", "vocabulry: 200",
          "unknown key datasets.tiny.vocabulry; did you mean datasets.tiny.vocabulary?"),
-        ("dataset: tiny", "dataset: tinny", "says how to add one); did you mean tiny?"),
+        ("dataset: tiny", "dataset: tinny", "says how to add a data set); did you mean tiny?"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old: str, new: str, nearest: str) -> None:
@@ -93,7 +113,7 @@ def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old:
         ("seeds: [1, 2]", "seeds: [2, 2]", ["seeds", "each value may occur once", "Received: [2, 2]"]),
         ("test: 0.25", "test: all", ["datasets.tiny.test:", "'given'", "valid number", "Received: 'all'"]),
         ("test: 0.25", "test: 1.5", ["datasets.tiny.test:", "'given'", "less than 1", "Received: 1.5"]),
-        ("tokenizer: word", "tokenizer: wort", ["preprocess.tokenizer", "'word', 'bpe' or 'char'", "Received: 'wort'"]),
+        ("tokenizer: word", "tokenizer: wort", ["tiny.tokenizer", "'word', 'bpe' or 'char'", "Received: 'wort' ("]),
         ("  units: 8  # of the cell\n", "", ["train.units is missing"]),
         ("  units: 8", "  units: 8\n  units: 9", ["not valid YAML", "duplicate key"]),
         ("[lstm, gru]", "[lstm, gru", ["not valid YAML"]),
@@ -129,8 +149,13 @@ def test_setting_changes_the_values_and_nothing_else(params_file: Path) -> None:
 
 
 def test_a_short_name_means_the_block_of_the_data_set_selected_in_the_same_call(params_file: Path) -> None:
+    before = contents(params_file)
     changes = set_params({"vocabulary": "99", "dataset": "large"}, params_file)
     assert changes == ["datasets.large.vocabulary: 5000 -> 99", "dataset: tiny -> large"]
+    assert contents(params_file) == before | {
+        "params.yaml": before["params.yaml"].replace("dataset: tiny  #", "dataset: large #"),
+        "data/sources/large.yaml": before["data/sources/large.yaml"].replace("5000", "99"),
+    }
 
 
 def test_setting_what_stands_there_already_does_not_touch_the_file(params_file: Path) -> None:
@@ -148,17 +173,17 @@ def test_setting_what_stands_there_already_does_not_touch_the_file(params_file: 
         ({"epochs": "2", "units": "{"}, r"the value of units cannot be read\. Received: '\{'"),
         ({"seeds": "1,1"}, "each value may occur once"),
         ({"models": "lstm,lstn"}, r"models: .*did you mean lstm\?.*Received: \['lstm', 'lstn'\]"),
-        ({"dataset": "tinny", "vocabulary": "99"}, r"no block 'tinny' .*; did you mean tiny\?"),
+        ({"dataset": "tinny", "vocabulary": "99"}, r"no data/sources/tinny\.yaml .*; did you mean tiny\?"),
+        ({"vocabulary": "9", "units": "9"}, r"datasets\.tiny\.vocabulary: .*Received: 9 \(.*data/sources/tiny\.yaml\)"),
     ],
 )
 def test_a_bad_assignment_leaves_the_file_as_it_was(
     params_file: Path, assignments: dict[str, str], message: str
 ) -> None:
-    before = params_file.read_bytes()
+    before = contents(params_file)
     with pytest.raises(InputError, match=message):
         set_params(assignments, params_file)
-    assert params_file.read_bytes() == before
-    assert list(params_file.parent.iterdir()) == [params_file]
+    assert contents(params_file) == before
 
 
 def test_a_short_name_that_two_blocks_have_is_ambiguous() -> None:
@@ -166,14 +191,61 @@ def test_a_short_name_that_two_blocks_have_is_ambiguous() -> None:
         _full_name("seed", ["preprocess.seed", "train.seed"], "tiny")
 
 
-def test_the_projects_own_file_is_valid_and_every_parameter_in_it_can_be_set(tmp_path: Path) -> None:
+def test_the_projects_own_files_are_valid_and_every_parameter_in_them_can_be_set(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_bytes((ROOT / "params.yaml").read_bytes())
-    values = leaves(read_yaml(path))
-    for dataset in read_params(path).datasets:
+    (tmp_path / "data/sources").mkdir(parents=True)
+    for file in ("params.yaml", *(f"data/sources/{name}.yaml" for name in ("imdb", "rotten_tomatoes"))):
+        (tmp_path / file).write_bytes((ROOT / file).read_bytes())
+    values = leaves(read_params(path).model_dump())
+    assert set(values) == set(parameter_names(path))
+    for dataset in ("imdb", "rotten_tomatoes"):
         shown = {name: str(value) for name, value in values.items()} | {"dataset": dataset}
         set_params(shown, path)
-        assert leaves(read_yaml(path)) == values | {"dataset": dataset}
+        assert leaves(read_params(path).model_dump()) == values | {"dataset": dataset}
+
+
+def test_blocks_of_before_are_read_changed_and_moved_with_their_comments(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    old = COMMENTED.replace("preprocess:\n", OTHER_BLOCK + "  tokenizer: bpe\n")
+    path.write_text(old.replace("    tokenizer: word\n", "").replace("    min_occurrences: 1\n", ""))
+    params = read_params(path)
+    assert (params.data.tokenizer, params.data.min_occurrences) == ("bpe", 1)  # for all data sets, once
+    assert params.datasets["large"].tokenizer == "char"
+    assert set_params({"max_tokens": "17"}, path) == ["datasets.tiny.max_tokens: 16 -> 17"]
+    with pytest.raises(InputError, match=r"datasets\.tiny .* belongs into data/sources/tiny\.yaml: `gatewise run`"):
+        must_have_settings_file(path)
+    expected = read_params(path)
+    assert move_blocks(path) == [
+        f"datasets.{name} moved from {path} to data/sources/{name}.yaml" for name in ("tiny", "large")
+    ]
+    assert read_params(path) == expected
+    files = contents(path)
+    assert sorted(files) == ["data/sources/large.yaml", "data/sources/tiny.yaml", "params.yaml"]
+    assert "  # as it came\n" in files["data/sources/large.yaml"]
+    assert "datasets" not in files["params.yaml"]
+    assert "units: 8  # of the cell\n" in files["params.yaml"]
+    must_have_settings_file(path)
+    assert move_blocks(path) == []
+    assert contents(path) == files
+
+
+def test_a_data_set_has_one_house(params_file: Path) -> None:
+    params_file.write_text(params_file.read_text() + "datasets:\n  tiny:\n    test: 0.5\n")
+    with pytest.raises(InputError, match=r"a block datasets\.tiny, and data/sources/tiny\.yaml has"):
+        read_params(params_file)
+
+
+def test_settings_of_a_data_set_are_written_beside_what_stands_there(params_file: Path) -> None:
+    before = contents(params_file)
+    written = write_settings("large", {"batch_size": 8}, params_file)
+    assert contents(params_file) == before | {
+        "data/sources/large.yaml": before["data/sources/large.yaml"].replace("batch_size: 64", "batch_size: 8")
+    }
+    assert written == params_file.parent / "data/sources/large.yaml"
+    with pytest.raises(InputError, match=r"datasets\.new\.validation is missing"):
+        write_settings("new", {"test": 0.5}, params_file)
+    write_settings("new", read_params(params_file).data.model_dump(), params_file)
+    assert read_params(params_file).datasets["new"] == read_params(params_file).datasets["tiny"]
 
 
 def test_a_stage_notices_that_its_parameters_were_changed_while_it_ran(params_file: Path) -> None:

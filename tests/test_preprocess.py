@@ -15,6 +15,8 @@ from conftest import ROOT, TINY_PARAMS, TINY_SOURCE, clean_environment, tiny_rev
 from tokenizers import Tokenizer
 
 from pipeline.core.command import InputError
+from pipeline.corpus.reviews import read_groups
+from pipeline.evaluate import data_warnings
 from pipeline.preprocess import preprocess, summary
 from pipeline.tokens.tokenized import TokenizedSplits
 
@@ -202,6 +204,39 @@ def test_every_row_is_learnt_or_listed(tmp_path: Path) -> None:
     assert "without a label: 1 rows, kept as unlabelled texts" in told
 
 
+def test_repeats_stay_together_count_as_one_and_conflicts_are_told(tmp_path: Path) -> None:
+    rows = tiny_reviews().assign(label=lambda table: table["label"].str[:3])
+    same = pd.DataFrame([("Same  again!", "pos"), ("same again!", "neg"), ("SAME again!", "pos")] * 2)
+    copies = rows[rows["film"].isin(["film 3", "film 7"])].assign(film="film 99")
+    table = pd.concat([rows, copies, same.set_axis(["text", "label"], axis=1)])
+    raw = raw_csv(tmp_path / "raw", table, "format: files\ngroup: film\n")
+    report = preprocess(raw, 0.25, 0.25, 1, "word", 100, tmp_path / "out")
+    assert report["repeats"] == {
+        "texts": 25, "reviews": 54, "texts with several labels": 1, "reviews with several labels": 6,
+    }  # fmt: skip
+    assert sum(content["reviews"] for content in report["splits"].values()) == len(table)
+    reviews = pd.read_parquet(tmp_path / "out" / "reviews.parquet")
+    assert reviews.groupby(reviews["text"].str.lower().str.split().str.join(" "))["split"].nunique().max() == 1
+    test = read_groups(tmp_path / "out" / "reviews.parquet")
+    assert len(set(test)) == report["splits"]["test"]["groups"]
+    films = reviews["group"][reviews["name"] == "reviews.csv"].value_counts()
+    assert (films["film 3"], "film 7" in films, "film 99" in films) == (48, False, False)
+    told = summary(report)
+    assert "25 texts stand in 54 rows" in told
+    assert "1 of them have several labels (6 rows)" in told
+    assert "dropped" not in told
+
+
+def test_a_given_split_that_is_mixed_is_a_warning_that_stays(tmp_path: Path) -> None:
+    table = given_splits()
+    raw = raw_csv(tmp_path / "raw", table, "format: files\nsplit: split\nignore_splits: true\n")
+    report = preprocess(raw, 0.25, 0.25, 1, "word", 100, tmp_path / "out")
+    (warning,) = report["warnings"]
+    assert "column 'split' is mixed" in warning
+    assert f"warning: {warning}" in summary(report)
+    assert data_warnings(tmp_path / "out") == [f"T{warning[1:]}."]
+
+
 @pytest.mark.parametrize("prefix", ["aclImdb/", "./aclImdb/"])
 def test_the_order_of_the_archive_changes_no_byte(tmp_path: Path, prefix: str) -> None:
     files = imdb_files(films=12)
@@ -262,7 +297,7 @@ def test_groups_that_the_data_split_are_warned_of(tmp_path: Path) -> None:
     report, _ = run_given(tmp_path, table, "group: film\n")
     assert report["groups in two splits"] == 2
     assert "warning: 2 groups have texts in several splits" in summary(report)
-    assert "warning" not in summary({**report, "groups in two splits": 0})
+    assert "warning" not in summary({**report, "warnings": []})
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,21 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from conftest import ROOT, Project, commit_all, make_project
+from conftest import ROOT, Project, commit_all, make_project, tiny_reviews
 from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, all_imports, imported_names, imports
 from ruamel.yaml import YAML
 
 from pipeline.__main__ import main
 from pipeline.core.command import HELP_OPTIONS
-from pipeline.core.params import parameter_names, read_params
+from pipeline.core.params import parameter_names, read_params, set_params
 from pipeline.tools.arguments import from_make
 from pipeline.tools.run import parse
 
@@ -38,7 +40,15 @@ def params_read(code: str) -> set[str]:
     found = {name.removeprefix("params.") for name in map(ast.unparse, chains) if name.startswith("params.")}
     if "networks" in found:  # the names of the runs
         found = found - {"networks"} | {"models", "seeds"}
-    return {re.sub(r"^data\b", "datasets.${dataset}", name) for name in found}
+    return {re.sub(r"^data\b", "data/sources/${dataset}.yaml", name) for name in found}
+
+
+def params_declared(stage: str) -> set[str]:
+    """What dvc.yaml says that a stage reads: names of params.yaml, and of another file behind its name."""
+    declared: set[str] = set()
+    for param in DVC["stages"][stage].get("params", []):
+        declared |= {param} if isinstance(param, str) else {f"{file}.{key}" for file in param for key in param[file]}
+    return declared
 
 
 def text_commands(markdown: str) -> list[str]:
@@ -82,7 +92,7 @@ def test_each_stage_depends_on_the_code_that_can_change_its_bytes_and_on_no_othe
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_stage_declares_exactly_the_parameters_that_it_reads(stage: str) -> None:
-    assert set(DVC["stages"][stage].get("params", [])) == params_read((ROOT / "pipeline" / f"{stage}.py").read_text())
+    assert params_declared(stage) == params_read((ROOT / "pipeline" / f"{stage}.py").read_text())
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -107,6 +117,7 @@ def test_params_yaml_is_valid_and_has_a_folder_for_every_data_set() -> None:
     params = read_params(ROOT / "params.yaml")
     for name in params.datasets:
         assert (ROOT / "data" / "sources" / name / "source.yaml").is_file()
+        assert (ROOT / "data" / "sources" / f"{name}.yaml").is_file()
 
 
 def floor(file: Path) -> int:
@@ -325,22 +336,42 @@ def test_the_stages_of_mlproject_are_those_of_dvc() -> None:
         assert entry_points[stage]["command"].strip() == content["cmd"].strip().replace("${item.", "{")
 
 
+def project_with_own_data(root: Path) -> Project:
+    """A project whose own data git does not have, but DVC does, with a remote."""
+    project = make_project(root)
+    sources = project.root / "data" / "sources"
+    shutil.copytree(sources / "tiny", sources / "mine")
+    shutil.copyfile(sources / "tiny.yaml", sources / "mine.yaml")
+    set_params({"dataset": "mine"}, project.root / "params.yaml")
+    assert "reviews.csv" not in project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
+    project.run("dvc", "remote", "add", "--default", "storage", str(root.parent / "storage"))
+    project.run("dvc", "add", "data/sources/mine/reviews.csv")
+    commit_all(project, "data")
+    assert "mine/reviews.csv\n" not in project.run("git", "ls-files").stdout
+    return project
+
+
 def test_data_that_dvc_knows_stay_and_travel_with_plain_push_and_pull(tmp_path: Path) -> None:
     """DVC takes `/data/*` in .gitignore for the folder itself, and would neither see nor keep what is below it."""
-    project = make_project(tmp_path / "project")
-    mine = project.root / "data" / "sources" / "mine"
-    mine.mkdir()
-    (mine / "source.yaml").write_text("format: files\n")
-    (mine / "r.csv").write_text("text,label\ngood,a\nbad,b\n")
-    assert "r.csv" not in project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
-    project.run("dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
-    project.run("dvc", "add", "data/sources/mine/r.csv")
-    commit_all(project, "data")
-    assert "r.csv\n" not in project.run("git", "ls-files").stdout
-    assert "1 file pushed" in project.run("dvc", "push", "data/sources/mine/r.csv.dvc").stdout
+    project = project_with_own_data(tmp_path / "project")
+    assert "1 file pushed" in project.run("dvc", "push", "data/sources/mine/reviews.csv.dvc").stdout
     project.run("dvc", "gc", "--workspace", "--force")
-    assert (mine / "r.csv").exists()
-    clone = tmp_path / "clone"
-    project.run("git", "clone", "--quiet", str(project.root), str(clone))
-    project.run("dvc", "pull", "--allow-missing", cwd=clone)
-    assert (clone / "data/sources/mine/r.csv").read_text() == (mine / "r.csv").read_text()
+    assert (project.root / "data/sources/mine/reviews.csv").exists()
+    clone = Project(tmp_path / "clone")
+    project.run("git", "clone", "--quiet", str(project.root), str(clone.root))
+    clone.run("dvc", "pull", "--allow-missing")
+    for stage in ("download", "preprocess"):
+        clone.call("python", "-m", f"pipeline.{stage}", *shlex.split(DVC["stages"][stage]["cmd"])[3:])
+    texts = pd.read_parquet(clone.root / "data/processed/reviews.parquet")["text"]
+    assert sorted(texts) == sorted(tiny_reviews()["text"])
+
+
+@pytest.mark.slow
+def test_data_that_dvc_knows_are_there_in_an_experiment_elsewhere(tmp_path: Path) -> None:
+    project = project_with_own_data(tmp_path / "project")
+    change = ["-S", "data/sources/mine.yaml:vocabulary=50"]
+    told = project.run("dvc", "exp", "run", "--temp", "--name", "small", *change, "preprocess").stdout
+    assert "Ran experiment(s): small" in told
+    changed = project.run("dvc", "params", "diff", "HEAD", "small").stdout
+    assert re.search(r"data/sources/mine\.yaml\s+vocabulary\s+200\s+50", changed)
+    assert "vocabulary: 200" in (project.root / "data/sources/mine.yaml").read_text()

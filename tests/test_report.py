@@ -45,6 +45,7 @@ def made_up(folder: Path, labels: list[str], verdict: Verdict | None = None) -> 
         staging.write([texts.astype("str").where(texts.notna())])
         table = texts.assign(split="test", label=pd.array([None] * 60, "Int32"))
         write_reviews(data / "reviews.parquet", table, staging, labels, "5" * 64)
+    (data / "data.json").write_text(json.dumps({"settings": {"test": 0.2, "tokenizer": "word"}}))
     tokens = Tokens(np.zeros(60 * 61 // 2, np.int32), np.arange(61).cumsum())  # text 0 has 0 of them, and so on
     nothing = np.zeros(60, np.int32)
     splits = dict.fromkeys(("train", "validation", "test"), tokens)
@@ -112,7 +113,11 @@ def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts(tm
         for row, ((better, worse), difference) in zip(statistics["differences"], seen, strict=True)
     ]
     assert any(row["mean"] < 0 for row in statistics["differences"])  # such a row is turned
-    assert trained.splitlines() == ["- LSTM, GRU: seeds 1, 2; units 8, epochs 2", "- n-gram baseline: ngrams 2"]
+    assert trained.splitlines() == [
+        "- LSTM, GRU: seeds 1, 2; units 8, epochs 2",
+        "- n-gram baseline: ngrams 2",
+        "- texts: test 0.2, tokenizer word",
+    ]
     assert (results / "summary.md").read_text() == summary(results) + "\n"
 
 

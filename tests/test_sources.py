@@ -322,9 +322,20 @@ def test_a_split_in_a_column_is_understood_in_any_case_or_mixed_where_that_is_as
     assert mixed == {"a": None, "b": None, "c": None, "d": None, "e": "unlabelled"}
     reviews = Reviews(described(tmp_path, ""), tmp_path)
     assert sum(map(len, reviews)) == 5
-    assert reviews.notes == [
+    assert reviews.warnings == [
         "the column 'Split' is not used: to take it for the split, say `split: Split` in source.yaml"
     ]
+
+
+def test_names_of_files_in_another_encoding_are_names(tmp_path: Path) -> None:
+    for label, text in (("b\udce9", "un"), ("a", "deux"), ("a", " ")):  # as a folder made on Latin-1 reads here
+        (tmp_path / label).mkdir(exist_ok=True)
+        (tmp_path / label / f"{len(text)}\udcff.txt").write_text(text)
+    kept: list[Problem] = []
+    reviews = Reviews(described(tmp_path, ""), tmp_path, kept.append)
+    table = pd.concat(reviews)
+    assert table[["name", "label"]].to_numpy().tolist() == [["a/4?.txt", "a"], ["b?/2?.txt", "b?"]]
+    assert [problem.file for problem in kept] == ["a/1?.txt"]
 
 
 def test_links_are_followed_and_no_circle_is(tmp_path: Path) -> None:

@@ -8,13 +8,30 @@ import pandas as pd
 import pytest
 
 from pipeline.core.command import InputError
-from pipeline.corpus.splits import assign_splits, find_leaks, groups_in_two_splits, text_digest
+from pipeline.corpus.splits import (
+    assign_splits,
+    count_repeats,
+    find_leaks,
+    groups_in_two_splits,
+    link_equal_texts,
+    text_digest,
+)
 
 
-def reviews(labels: Sequence[str | None], **columns: Sequence[str | None]) -> pd.DataFrame:
-    """A table as sources give it; `split` and `group` are missing unless given."""
+def reviews(
+    labels: Sequence[str | None], texts: Sequence[int] | None = None, **columns: Sequence[str | None]
+) -> pd.DataFrame:
+    """A table as sources give it; `split` and `group` are missing unless given, and all texts differ."""
     nothing: Sequence[str | None] = [None] * len(labels)
-    return pd.DataFrame({"label": labels, "split": nothing, "group": nothing} | columns, dtype="str")
+    table = pd.DataFrame({"label": labels, "split": nothing, "group": nothing} | columns, dtype="str")
+    return table.assign(digest=np.array(range(len(labels)) if texts is None else texts, np.uint64))
+
+
+def linked(table: pd.DataFrame) -> list[str | None]:
+    """The groups after equal texts are linked, None where there is none."""
+    groups, apart = link_equal_texts(table)
+    assert apart == 0
+    return [None if pd.isna(group) else group for group in groups]
 
 
 def grouped(seed: int) -> pd.DataFrame:
@@ -35,7 +52,7 @@ def test_a_group_is_never_in_two_splits(seed: int) -> None:
     table = grouped(seed)
     splits = assign_splits(table, 0.2, 0.1, seed)
     assert table["group"].groupby(splits).nunique().sum() == table["group"].nunique()
-    assert groups_in_two_splits(table, splits) == []
+    assert groups_in_two_splits(table["group"], splits) == []
     shares = splits.value_counts(normalize=True)
     assert shares["test"] == pytest.approx(0.2, abs=0.05)
     assert shares["validation"] == pytest.approx(0.08, abs=0.04)
@@ -46,6 +63,70 @@ def test_grouped_splits_have_about_the_same_share_of_each_label(seed: int) -> No
     table = grouped(seed)
     good = (table["label"] == "good").groupby(assign_splits(table, 0.25, 0.25, seed)).mean()
     assert good.max() - good.min() < 0.1
+
+
+def test_equal_texts_are_one_group() -> None:
+    table = reviews(["x"] * 6, texts=[7, 8, 7, 9, 8, 255])
+    assert linked(table) == ["text 0000000000000007", "text 0000000000000008", "text 0000000000000007",
+                             None, "text 0000000000000008", None]  # fmt: skip
+
+
+def test_groups_with_an_equal_text_are_one_and_so_on() -> None:
+    # 1 links b with a, 2 links a with c, and a text without a group to both; d stays alone.
+    table = reviews(
+        [*"xyxyxyx", *["x"] * 18],
+        texts=[1, 1, 2, 2, 2, 3, 4, *range(10, 28)],
+        group=["b", "a", "a", "c", None, "c", "d", *[f"other {i}" for i in range(18)]],
+    )
+    assert linked(table)[:7] == ["b", "b", "b", "b", "b", "b", "d"]
+
+
+def test_texts_without_a_label_and_of_another_given_split_link_nothing() -> None:
+    table = reviews(
+        ["x", "x", None, "x", "x"], texts=[1, 1, 1, 2, 2], group=["a", "b", "c", "d", "e"],
+        split=["train", "test", "train", "train", "test"],
+    )  # fmt: skip
+    assert linked(table) == ["a", "b", "c", "d", "e"]
+
+
+def test_groups_that_a_common_text_would_all_link_stay_apart() -> None:
+    every = [*range(4), 99] * 8  # one text of each group's five is the same
+    group = [f"product {i // 5}" for i in range(40)]
+    distinct = [text + 10 * i if text != 99 else 99 for i, text in enumerate(every)]
+    groups, apart = link_equal_texts(reviews(["good", "bad"] * 20, texts=distinct, group=group))
+    assert (groups.tolist(), apart) == (group, 1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("films", [None, 40])
+def test_an_equal_text_is_never_in_two_splits(seed: int, films: int | None) -> None:
+    rng = np.random.default_rng(seed)
+    texts = np.minimum(rng.integers(0, 700, 600), rng.integers(0, 700, 600))
+    table = reviews(["good" if rng.random() < 0.6 else "bad" for _ in texts], texts=texts.tolist())
+    if films:
+        table["group"] = [f"film {text % films}" if rng.random() < 0.9 else None for text in texts]
+    table["group"], _ = link_equal_texts(table)
+    splits = assign_splits(table, 0.2, 0.1, seed)
+    assert splits.groupby(table["digest"]).nunique().max() == 1
+    assert splits.groupby(table["group"]).nunique().max() == 1
+    assert not find_leaks(table["digest"], splits).any()
+    shares = splits.value_counts(normalize=True)
+    assert shares["test"] == pytest.approx(0.2, abs=0.05)
+    assert shares["validation"] == pytest.approx(0.08, abs=0.04)
+
+
+def test_repeats_are_counted_and_those_with_several_labels_too() -> None:
+    table = reviews(["x", "y", "x", "x", "y", "y", None], texts=[1, 1, 2, 2, 1, 3, 3])
+    assert count_repeats(table) == {
+        "texts": 2, "reviews": 5, "texts with several labels": 1, "reviews with several labels": 3,
+    }  # fmt: skip
+
+
+def test_a_label_with_few_different_texts_is_an_error_that_says_so() -> None:
+    table = reviews(["good"] * 50 + ["bad"] * 9, texts=[*range(50), *[77] * 7, 78, 79])
+    table["group"], _ = link_equal_texts(table)
+    with pytest.raises(InputError, match="3 texts labelled 'bad', of which equal ones count once"):
+        assign_splits(table, 0.2, 0.2, 1)
 
 
 def test_without_groups_the_splits_are_stratified_exactly() -> None:
@@ -129,8 +210,8 @@ def test_a_label_with_too_few_reviews_is_an_error() -> None:
 def test_groups_in_two_given_splits_are_listed_in_order() -> None:
     table = reviews(["x"] * 6, group=["b", "b", "a", "a", "c", None])
     splits = pd.Series(["train", "test", "test", "validation", "train", "test"])
-    assert groups_in_two_splits(table, splits) == ["a", "b"]
-    assert groups_in_two_splits(table, splits.replace("train", "unlabelled")) == ["a"]
+    assert groups_in_two_splits(table["group"], splits) == ["a", "b"]
+    assert groups_in_two_splits(table["group"], splits.replace("train", "unlabelled")) == ["a"]
 
 
 def test_what_is_also_held_out_leaves_train_and_validation() -> None:

@@ -53,7 +53,7 @@ def test_a_signal_ends_the_stage_and_leaves_no_lock(own_project: Project) -> Non
     assert code == 130
     first, second = errors.splitlines()
     assert first.startswith("interrupted; finished stages stay.")
-    assert second.startswith("params.yaml keeps these changes: train.units: 8 -> 7; models: lstm,gru -> gru;")
+    assert second.startswith("These changes stay: train.units: 8 -> 7; models: lstm,gru -> gru;")
     code, output, errors = stopped_at(own_project, [], "gru-1 epoch 1", signal.SIGINT)
     assert (code, stages_run(output)) == (130, ["train gru-1"])
     assert errors.split() == first.split()

@@ -152,6 +152,8 @@ def restored_root(
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         monkeypatch.setenv("DVC_ROOT", str(root))
         monkeypatch.chdir(root)  # which is not in git
+        Path("data/processed").mkdir(parents=True)
+        Path("data/processed/data.json").write_text(json.dumps({"settings": {"seed": 5, "tokenizer": "word"}}))
         restore(Tracker("tiny"), trained, tokenizer)
     return root
 
@@ -389,12 +391,31 @@ def test_under_a_project_run_every_run_is_its_child(monkeypatch: pytest.MonkeyPa
     assert (named.info.run_name, named.info.status, named.data.params) == ("mine", "RUNNING", {"seeds": "1, 2"})
 
 
+@pytest.mark.parametrize(("stale", "why"), [("0" * 32, "the store does not have"), ("ended", "has ended")])
+def test_a_stale_run_of_a_project_is_named_and_takes_no_children(
+    stale: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = mlflow.MlflowClient(store_uri())
+    if stale == "ended":
+        stale = client.create_run("0").info.run_id
+        client.set_terminated(stale)
+    monkeypatch.setenv("MLFLOW_RUN_ID", stale)
+    tracker = Tracker("tiny")
+    with tracker.run("gru-1", "train") as tracked:
+        pass
+    assert "mlflow.parentRunId" not in client.get_run(tracked.run_id).data.tags
+    assert tracker.problem is None
+    told = capsys.readouterr().err
+    assert f"MLFLOW_RUN_ID in the environment names the run {stale}, which {why}" in told
+
+
 def test_restoring_writes_all_that_training_would_have_written(
     restored: tuple[Tracker, Run], restored_root: Path, trained: Trained
 ) -> None:
     tracker, run = restored
     assert (run.info.run_name, run.info.status) == ("gru-1", "FINISHED")
     params = {"dataset": "tiny", "model": "gru", "seed": 1, **trained.card["settings"]}
+    params |= {"preprocess.seed": 5, "tokenizer": "word"}
     assert run.data.params == {name: str(value) for name, value in params.items()}
     for name, by_epoch in trained.history.items():
         assert values(tracker.uri, run, curve(str(name))) == list(by_epoch.items())
@@ -411,7 +432,7 @@ def test_restoring_writes_all_that_training_would_have_written(
 
 def test_all_of_a_sqlite_store_lies_in_the_top_folder(restored: tuple[Tracker, Run], restored_root: Path) -> None:
     _, run = restored
-    assert {path.name for path in restored_root.iterdir()} - {"mlflow.db.lock"} == {"mlartifacts", "mlflow.db"}
+    assert {path.name for path in restored_root.iterdir()} - {"mlflow.db.lock", "data"} == {"mlartifacts", "mlflow.db"}
     assert Path(logged_model(run).artifact_location.removeprefix("file://")).is_relative_to(restored_root)
 
 

@@ -4,7 +4,10 @@ import gc
 import inspect
 import json
 import random
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import TINY_PARAMS, Project, train_params
+from conftest import ROOT, TINY_PARAMS, Project, clean_environment, train_params
 
 from pipeline import train as stage
 from pipeline.core.command import run
@@ -132,6 +135,27 @@ def test_the_model_folder_has_the_same_bytes_whoever_watches(
     assert hostile.heard == set(EVENTS)
     assert "training goes on unwatched: RuntimeError: a bug in what watches" in capsys.readouterr().err
     assert train_again(Saboteur()) != nobody
+
+
+def test_neither_home_nor_locale_nor_a_stale_run_change_a_byte(
+    train_again: Callable[[Watcher | None], str], tmp_path: Path, empty_store: Path
+) -> None:
+    nobody = train_again(Watcher())
+    home = tmp_path / "home" / ".keras" / "keras.json"
+    home.parent.mkdir(parents=True)
+    # Keras refuses to start with such an epsilon.
+    theirs = {"backend": "jax", "floatx": "float16", "epsilon": 1, "image_data_format": "channels_first"}
+    home.write_text(json.dumps(theirs))
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
+    environment = clean_environment() | {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "LC_ALL": "C"}
+    environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "MLFLOW_RUN_ID": "0" * 32}
+    environment |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "pipeline.train", *sys.argv[1:]]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert folder_md5(Path("lstm-1")) == nobody
+    assert "MLFLOW_RUN_ID in the environment names the run" in ended.stderr
+    assert home.read_text() == json.dumps(theirs)
 
 
 @pytest.mark.slow

@@ -1,9 +1,8 @@
-"""Choose the settings of a data set from its texts, and write them.
+"""Choose the settings of a data set from its texts.
 
 They are a first proposal. No model is trained for it, and no text of a test split that the data bring is read.
 """
 
-import io
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -12,18 +11,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from ruamel.yaml import YAML
 
 from pipeline.adding.portraits import Portrait
-from pipeline.core.command import InputError
-from pipeline.core.params import PARAMS_FILE, DatasetParams, Params, read_params
+from pipeline.core.params import PARAMS_FILE, Params, read_params
 from pipeline.tokens.ragged import UNKNOWN, Tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
 
-FITTED_TO_TEXTS = ("tokenizer", "vocabulary", "max_tokens", "batch_size")
+FITTED_TO_TEXTS = ("tokenizer", "vocabulary", "min_occurrences", "max_tokens", "batch_size")
 FITTED_TO_CLASSES = ("test", "validation")
 _SHARES = {"test": (0.2, 0.25, 1 / 3, 0.5), "validation": (0.1, 0.2, 0.25, 1 / 3, 0.5)}
 _LARGEST_VOCABULARY = {"word": 20_000, "bpe": 8_000, "char": 8_000}
+_OFTEN = 2  # a word that occurs once teaches nothing but what an unknown word is
 _LONGEST = 500  # tokens, as in the tutorial on IMDB
 _READ_WHOLE = 0.98  # of the texts
 _MANY_UNKNOWN = 0.2  # of the tokens of other texts: with more, words are too many to learn
@@ -45,7 +43,7 @@ class Lengths(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """Hold settings, by their names in params.yaml, and what they were chosen by.
+    """Hold settings, by their names in DatasetParams, and what they were chosen by.
 
     Attributes:
         values: the settings.
@@ -81,6 +79,7 @@ def fit(portrait: Portrait) -> Fitted:
         "validation": validation,
         "tokenizer": kind,
         "vocabulary": size,
+        "min_occurrences": _OFTEN,
         "max_tokens": max_tokens,
         "batch_size": next(size for rows, size in _BATCH_SIZES if portrait.rows >= rows),
     }
@@ -118,55 +117,10 @@ def minutes(portrait: Portrait, fitted: Fitted, params: Params) -> float:
     return (_SECONDS_OF_REST + len(params.networks) * network) / 60
 
 
-def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FILE) -> Path:
-    """Write the settings of a data set, as a block of params.yaml, whose comments stay.
-
-    Args:
-        name: of the data set; if it has a block already, the values given are changed in it.
-        values: the settings.
-        path: the file.
-
-    Returns:
-        The file.
-
-    Raises:
-        InputError: the file is missing or would not be valid. It is left as it was.
-    """
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    read_params(path)
-    document = yaml.load(path.read_text(encoding="utf-8"))
-    block = {key: value for key, value in values.items() if key in DatasetParams.model_fields}
-    if name in document["datasets"]:
-        document["datasets"][name].update(block)
-    else:
-        document["datasets"].insert(0, name, block)  # not at the end, where blank lines belong to the last block
-    out = io.StringIO()
-    yaml.dump(document, out)
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        temporary.write_text(out.getvalue(), encoding="utf-8")
-        read_params(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def elsewhere(values: Mapping[str, Any], params: Params) -> dict[str, Any]:
-    """List the settings that are not a data set's own but hold for all, where params.yaml has another value."""
-    now = params.preprocess.model_dump()
-    return {key: value for key, value in values.items() if key in now and now[key] != value}
-
-
 def known_settings(name: str, path: Path = PARAMS_FILE) -> dict[str, Any]:
-    """Read the settings that a data set has; none, if it has no block."""
-    block = read_params(path).datasets.get(name)
-    return block.model_dump() if block else {}
+    """Read the settings that a data set has; none, if it has no file of them."""
+    settings = read_params(path).datasets.get(name)
+    return settings.model_dump() if settings else {}
 
 
 def _divided(portrait: Portrait) -> tuple[list[str], list[str]]:
@@ -185,7 +139,7 @@ def _divided(portrait: Portrait) -> tuple[list[str], list[str]]:
 def _encoded(train: list[str], others: list[str], kind: TokenizerKind) -> tuple[int, Tokens, float]:
     """Give the size of a vocabulary of tokens that occur twice, the tokens of all texts, and how many are unknown."""
     some = _beginning(train, _CHARACTERS_OF_SUBWORDS) if kind == "bpe" else train
-    tokenizer = train_tokenizer(iter(some), kind, _LARGEST_VOCABULARY[kind], 2)
+    tokenizer = train_tokenizer(iter(some), kind, _LARGEST_VOCABULARY[kind], _OFTEN)
     size = max(tokenizer.get_vocab_size(), 10)
     size -= size % 100 if size > 1000 else 0
     held_out = encode(tokenizer, others)

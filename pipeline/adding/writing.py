@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pipeline.adding.looking import Look
-from pipeline.adding.settings import write_settings
 from pipeline.core.command import InputError, progress
 from pipeline.core.folders import SOURCES, scratch
+from pipeline.core.params import write_settings
 from pipeline.corpus.files import SOURCE_FILE, find_data
 
 _KEYS = (

@@ -1,8 +1,12 @@
-"""Read params.yaml into typed objects: validated here, once, for every stage and tool."""
+"""Read params.yaml and the settings of data sets into typed objects: validated here, once, for every stage and tool.
+
+The settings of the data set `mine` stand in data/sources/mine.yaml, beside its source; their full names are
+`datasets.mine.test` and so on. Blocks in params.yaml, where they stood once, are read all the same.
+"""
 
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,17 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 # ruamel.yaml reads what people write (params.yaml, presets.yaml, source.yaml): it follows YAML 1.2 as DVC does (for
 # PyYAML, `1e-3` is a string), and it keeps comments. PyYAML is for what programs write.
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.core.command import InputError, did_you_mean
 
 PARAMS_FILE = Path("params.yaml")
 PRESETS_FILE = Path("presets.yaml")
+SETTINGS_FOLDER = Path("data/sources")  # below the folder of params.yaml
 # A cell is a file of this folder. Only its name counts here, so nothing of it is imported.
 _CELL_NAME = re.compile(r"(?!baseline$)[a-z][a-z0-9_]*")
 CELLS = sorted(
     file.stem for file in (Path(__file__).parent.parent / "cells").glob("*.py") if _CELL_NAME.fullmatch(file.stem)
 )
+# What a block in params.yaml says where it says nothing of it: such blocks are older than these settings of data sets.
+_SAID_ELSEWHERE = {"tokenizer": "word", "min_occurrences": 1}
 # Names that pydantic puts into the location of a problem inside a union.
 _UNION_BRANCHES = ("literal['given']", "constrained-float")
 
@@ -43,16 +51,16 @@ class DatasetParams(Block):
 
     test: Literal["given"] | Share
     validation: Share
+    tokenizer: Literal["word", "bpe", "char"]
     vocabulary: Annotated[int, Field(ge=10)]
+    min_occurrences: Count
     max_tokens: Count
     batch_size: Count
 
 
 class PreprocessParams(Block):
-    """Hold how texts become tokens, and the seed of the splits."""
+    """Hold the seed of the splits."""
 
-    tokenizer: Literal["word", "bpe", "char"]
-    min_occurrences: Count
     seed: Seed
 
 
@@ -100,7 +108,7 @@ class BaselineParams(Block):
 
 
 class Params(Block):
-    """Hold the whole of params.yaml."""
+    """Hold the whole of params.yaml, and the settings of all data sets."""
 
     dataset: str
     models: Annotated[list[str], Field(min_length=1)]
@@ -139,17 +147,38 @@ class Params(Block):
 
     @property
     def data(self) -> DatasetParams:
-        """Get the block of the selected data set."""
+        """Get the settings of the selected data set."""
         return self.datasets[self.dataset]
 
 
 def read_params(path: Path = PARAMS_FILE) -> Params:
-    """Read and validate params.yaml.
+    """Read and validate params.yaml and the settings of all data sets.
 
     Raises:
-        InputError: the file is missing, is not YAML, or has an unknown key or a value that is not allowed.
+        InputError: a file is missing, is not YAML, or has an unknown key or a value that is not allowed.
     """
-    return _validated(read_yaml(path), path)
+    files = settings_files(path)
+    return _validated(_joined(read_yaml(path), {name: read_yaml(file) for name, file in files.items()}, path), path)
+
+
+def settings_files(path: Path = PARAMS_FILE) -> dict[str, Path]:
+    """Map data sets to the files with their settings."""
+    files = sorted((path.parent / SETTINGS_FOLDER).glob("*.yaml"))
+    return {file.stem: file for file in files if not file.name.startswith(".")}
+
+
+def must_have_settings_file(path: Path = PARAMS_FILE) -> None:
+    """Check, before the work of a stage of DVC, that its parameters are where DVC looks for them at the end.
+
+    Raises:
+        InputError: they stand in params.yaml.
+    """
+    dataset = read_params(path).dataset
+    if dataset not in settings_files(path):
+        raise InputError(
+            f"the block datasets.{dataset} of {path} belongs into {SETTINGS_FOLDER / dataset}.yaml: `gatewise run`"
+            " moves it there"
+        )
 
 
 def must_be_unchanged(settings: Any, read: Callable[[Params], Any], path: Path = PARAMS_FILE) -> None:
@@ -181,9 +210,37 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path} is not valid YAML: {_where(error)}") from None
 
 
+def _joined(values: Any, settings: Mapping[str, Any], path: Path) -> Any:
+    """Put the settings of data sets under `datasets`, where the names of parameters have them.
+
+    Args:
+        values: of params.yaml.
+        settings: data set to the content of its file.
+        path: params.yaml.
+
+    Raises:
+        InputError: a data set has a block in params.yaml, too.
+    """
+    if not isinstance(values, dict):
+        return values
+    blocks = values.get("datasets") or {}
+    if not isinstance(blocks, dict):
+        return values
+    if twice := sorted(set(blocks) & set(settings)):
+        raise InputError(
+            f"{path} has a block datasets.{twice[0]}, and {SETTINGS_FOLDER / twice[0]}.yaml has these settings, too."
+            " Delete one of them"
+        )
+    if blocks and isinstance(values.get("preprocess"), dict):  # of the same age
+        said = {key: values["preprocess"].pop(key) for key in _SAID_ELSEWHERE if key in values["preprocess"]}
+        old = _SAID_ELSEWHERE | said
+        blocks = {name: {**old, **block} if isinstance(block, dict) else block for name, block in blocks.items()}
+    return values | {"datasets": {**blocks, **settings}}
+
+
 def _no_block(dataset: str, datasets: Iterable[str]) -> str:
     near = did_you_mean(dataset, datasets)
-    return f"datasets has no block {dataset!r} (docs/your-own-data.md says how to add one); {near}"
+    return f"there is no {SETTINGS_FOLDER / dataset}.yaml (docs/your-own-data.md says how to add a data set); {near}"
 
 
 def _where(error: YAMLError | UnicodeDecodeError) -> str:
@@ -194,54 +251,131 @@ def _where(error: YAMLError | UnicodeDecodeError) -> str:
 
 
 def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[str]:
-    """Change values in params.yaml, leaving its comments and its order as they are.
+    """Change values in params.yaml and in the settings of data sets, leaving comments and order as they are.
 
     Args:
         assignments: name to value, as typed on a command line. A name is the dotted path (`train.units`) or its
-            last part where only one key has it (`units`); the blocks of data sets that are not selected do not
+            last part where only one key has it (`units`); the settings of data sets that are not selected do not
             count. A list may be written without brackets (`1,2,3`).
+        path: params.yaml.
 
     Returns:
-        One line `name: old -> new` per value that changed. The file is written only if there are any.
+        One line `name: old -> new` per value that changed. A file is written only if there are any in it.
 
     Raises:
-        InputError: an unknown name, or values that do not validate. The file is left as it was.
+        InputError: an unknown name, or values that do not validate. The files are left as they were.
     """
-    yaml = YAML()  # the round-trip reader
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    _validated(read_yaml(path), path)
-    document = yaml.load(path.read_text(encoding="utf-8"))
-    dataset = assignments.get("dataset", document["dataset"])
-    if dataset not in document["datasets"]:
-        raise InputError(f"{path}: {_no_block(dataset, document['datasets'])}")
-    changes = []
+    params = read_params(path)
+    documents = _documents(path)
+    names = [name for prefix, document in documents.items() for name in _leaves(document, prefix)]
+    dataset = assignments.get("dataset", params.dataset)
+    if dataset not in params.datasets:
+        raise InputError(f"{path}: {_no_block(dataset, params.datasets)}")
+    changes, changed = [], set()
     for name, text in assignments.items():
-        *blocks, key = _full_name(name, _leaves(document), dataset).split(".")
-        block = document
+        full = _full_name(name, names, dataset)
+        house = next(prefix for prefix in documents if (prefix and full.startswith(prefix)) or not prefix)
+        *blocks, key = full.removeprefix(house).split(".")
+        block = documents[house]
         for part in blocks:
             block = block[part]
         old, new = block[key], _parsed(name, text, block[key])
         if new != old:
-            changes.append(f"{'.'.join([*blocks, key])}: {_shown(old)} -> {_shown(new)}")
+            changes.append(f"{full}: {_shown(old)} -> {_shown(new)}")
+            changed.add(house)
             if isinstance(old, list):
                 old[:] = new  # keeps the flow style and the comment behind it
             else:
                 block[key] = new
-    out = io.StringIO()
-    yaml.dump(document, out)
-    _validated(YAML(typ="safe").load(out.getvalue()), path)
-    if changes:
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(out.getvalue(), encoding="utf-8")
-        temporary.replace(path)
+    _write({house: documents[house] for house in changed}, path)
     return changes
 
 
+def write_settings(name: str, values: Mapping[str, Any], path: Path = PARAMS_FILE) -> Path:
+    """Write settings of a data set into its file, beside those that it has; comments stay.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: the result would not be valid. The file is left as it was.
+    """
+    prefix = f"datasets.{name}."
+    document = _documents(path).get(prefix, CommentedMap())
+    document.update(values)
+    _write({prefix: document}, path)
+    return path.parent / SETTINGS_FOLDER / f"{name}.yaml"
+
+
+def move_blocks(path: Path = PARAMS_FILE) -> list[str]:
+    """Move the blocks of data sets out of params.yaml, where they stood once, into files of their own.
+
+    Returns:
+        A sentence per block.
+    """
+    document = _documents(path)[""]
+    blocks = document.get("datasets") or {}
+    if blocks:
+        settings = {name: block.model_dump() for name, block in read_params(path).datasets.items()}
+        for key in _SAID_ELSEWHERE:
+            document["preprocess"].pop(key, None)
+        files = {f"datasets.{name}.": block for name, block in blocks.items()}
+        for name, block in blocks.items():
+            block.update(settings[name])
+    if "datasets" in document:
+        del document["datasets"]
+        _write(files | {"": document} if blocks else {"": document}, path)
+    return [f"datasets.{name} moved from {path} to {SETTINGS_FOLDER / name}.yaml" for name in blocks]
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _documents(path: Path) -> dict[str, Any]:
+    """Read the files with their comments: `datasets.mine.` to the settings of each data set, and `` to params.yaml."""
+    files = {f"datasets.{name}.": file for name, file in settings_files(path).items()} | {"": path}
+    return {prefix: _round_trip().load(file.read_text(encoding="utf-8")) for prefix, file in files.items()}
+
+
+def _write(documents: Mapping[str, Any], path: Path) -> None:
+    """Write files, given as `_documents` does, all at once: if the result would not be valid, none.
+
+    Raises:
+        InputError: it would not, or a file cannot be written.
+    """
+    texts = {}
+    for prefix, document in documents.items():
+        out = io.StringIO()
+        _round_trip().dump(document, out)
+        name = prefix.removeprefix("datasets.").removesuffix(".")
+        texts[path.parent / SETTINGS_FOLDER / f"{name}.yaml" if prefix else path] = out.getvalue()
+    new = {file: YAML(typ="safe").load(text) for file, text in texts.items()}
+    files = {file.stem: file for file in [*settings_files(path).values(), *new] if file != path}
+    settings = {name: new[file] if file in new else read_yaml(file) for name, file in files.items()}
+    _validated(_joined(new[path] if path in new else read_yaml(path), settings, path), path)
+    parts = {file: file.with_name(f"{file.name}.part") for file in texts}
+    try:
+        for file, text in texts.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            parts[file].write_text(text, encoding="utf-8")
+        for file in sorted(texts, key=lambda file: file == path):  # params.yaml last: its blocks have a house by then
+            parts[file].replace(file)
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be written: {error.strerror}") from None
+    finally:
+        for part in parts.values():
+            if part.is_file():
+                part.unlink()
+
+
 def parameter_names(path: Path = PARAMS_FILE) -> list[str]:
-    """List the names of all parameters in params.yaml, each with its blocks (`train.units`)."""
-    return _leaves(read_yaml(path))
+    """List the names of all parameters, each with its blocks (`train.units`)."""
+    return [name for prefix, document in _documents(path).items() for name in _leaves(document, prefix)]
 
 
 def read_preset(name: str, path: Path = PRESETS_FILE) -> dict[str, str]:
@@ -268,7 +402,11 @@ def _validated(values: Any, path: Path) -> Params:
                 problems[where] = problems[where].replace(". Received", f", or {detail['msg'].lower()}. Received")
             else:
                 problems[where] = _explained(where, detail)
-        raise InputError(f"{path}: " + "; ".join(problems.values())) from None
+        files = settings_files(path)
+        own = [f" ({files[name]})" if (name := f"{where}..".split(".")[1]) in files else "" for where in problems]
+        raise InputError(
+            f"{path}: " + "; ".join(f"{text}{file}" for text, file in zip(problems.values(), own, strict=True))
+        ) from None
 
 
 def _explained(where: str, detail: Any) -> str:

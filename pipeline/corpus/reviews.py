@@ -1,7 +1,8 @@
 """Write and read the table of all reviews, `reviews.parquet`, without holding it in memory.
 
 Columns: `name` (the file it came from), `text`, `label` (int32 code; missing where unlabelled **and in the test
-split**, whose labels lie in a file that only `evaluate` reads), `split`, `group`. The names of the labels are in
+split**, whose labels lie in a file that only `evaluate` reads), `split`, `group` (texts that belong together, as the
+source says and because they are equal; missing: the text stands alone). The names of the labels are in
 the metadata of the schema. Rows are ordered by split, then by name.
 """
 

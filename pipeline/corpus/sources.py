@@ -33,7 +33,7 @@ from pydantic import (
 
 from pipeline.core.command import InputError, did_you_mean, progress
 from pipeline.core.params import read_yaml
-from pipeline.core.text import LINE_BREAK
+from pipeline.core.text import LINE_BREAK, valid_unicode
 from pipeline.corpus.files import SOURCE_FILE, Found, find_data, label_of_lines
 from pipeline.corpus.labels import Labels
 from pipeline.corpus.lines import LONGEST, Dialect, check_encoding, fault, open_text
@@ -251,7 +251,8 @@ class Reviews:
 
     Attributes:
         set_aside: the number of rows of the user's files that are not learnt, for each reason.
-        notes: sentences about what was not used, for people.
+        notes: sentences about what was used and what was not, for people.
+        warnings: the same of what makes the results doubtful, which has to stand beside them.
 
     Raises:
         InputError: on the way, if an archive is damaged; or a file cannot be used, or holds bad rows (`BadRowsError`),
@@ -265,6 +266,7 @@ class Reviews:
         self._problems = Problems(set_aside, keep and partial(_keep_below, folder, keep))
         self.set_aside = self._problems.counts
         self.notes: list[str] = []
+        self.warnings: list[str] = []
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         source, folder = self._source, self._folder
@@ -272,7 +274,9 @@ class Reviews:
             found = find_data(folder, source.files)
             yield from _Files(source, folder, found, self._problems).tables()
             self._problems.check()
-            self.notes = _notes(source, folder, found)
+            self.notes, self.warnings = _notes(found), _warnings(source, found)
+            if named := _named_splits(found) if source.split is None and not source.ignore_splits else []:
+                self.notes.append(f"splits in the names of files and folders: {', '.join(named)}; used")
             return
         try:
             if isinstance(source, ImdbSource):
@@ -312,7 +316,7 @@ class Reviews:
 
 def _keep_below(folder: Path, keep: Callable[[Problem], None], problem: Problem) -> None:
     """Hand a problem on with the name of its file below the folder, which is the same on every machine."""
-    keep(replace(problem, file=problem.file.removeprefix(f"{folder}/")))
+    keep(replace(problem, file=valid_unicode(problem.file.removeprefix(f"{folder}/"))))
 
 
 def content_sha256(archive: Path) -> str:
@@ -437,7 +441,7 @@ class _Files:
     def _read_lines(self, path: Path) -> Iterator[pd.DataFrame]:
         """Read a text a line, all of the label that the file is named after."""
         split = None if self._source.ignore_splits else self._found.splits.get(path)
-        label = label_of_lines(self._found, path)
+        label = valid_unicode(label_of_lines(self._found, path))
         for table in read_text_lines(path, "text", self._source.encoding, self._problems, learnt=True):
             labels = self._labels.read(pd.Series(label, table.index, dtype="object"), str(path))
             full = table.assign(name=self._name(path), label=labels, split=split, group=None)
@@ -447,7 +451,7 @@ class _Files:
         for path in self._found.texts:
             text = self._text_of(path)
             if text is not None:
-                folder = path.parent.name
+                folder = valid_unicode(path.parent.name)
                 split = self._found.splits.get(path)
                 if is_unlabelled(folder):
                     yield self._name(path), text, None, "unlabelled", None
@@ -472,24 +476,33 @@ class _Files:
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix()
+        # Names of files are bytes, and those of another encoding hold what no table can.
+        return valid_unicode(path.relative_to(self._folder).as_posix())
 
 
-def _notes(source: FilesSource, folder: Path, found: Found) -> list[str]:
-    notes = []
-    if found.passed_over:
-        more = f" and {len(found.passed_over) - 5:,} more" if len(found.passed_over) > 5 else ""
-        notes.append(f"not read: {', '.join(found.passed_over[:5])}{more}")
-    named = sorted(set(found.splits.values()) - {"unlabelled"}, key=SPLITS.index)
-    if named and source.split is None:
-        used = "mixed, because source.yaml says ignore_splits" if source.ignore_splits else "used"
-        notes.append(f"splits in the names of files and folders: {', '.join(named)}; {used}")
-    elif source.split is not None and source.ignore_splits:
-        notes.append("the split that the data bring is mixed, because source.yaml says ignore_splits")
-    elif source.split is None and found.tables:
+def _notes(found: Found) -> list[str]:
+    if not found.passed_over:
+        return []
+    more = f" and {len(found.passed_over) - 5:,} more" if len(found.passed_over) > 5 else ""
+    return [f"not read: {', '.join(found.passed_over[:5])}{more}"]
+
+
+def _named_splits(found: Found) -> list[str]:
+    """List the splits that names of files and folders speak of, less `unlabelled`."""
+    return sorted(set(found.splits.values()) - {"unlabelled"}, key=SPLITS.index)
+
+
+def _warnings(source: FilesSource, found: Found) -> list[str]:
+    """Say where a split that the data bring is not used."""
+    why = f"because {SOURCE_FILE} says `ignore_splits: true`"
+    if source.ignore_splits and source.split is not None:
+        return [f"the split in the column {source.split!r} is mixed, {why}"]
+    if source.ignore_splits and (named := _named_splits(found)):
+        return [f"the splits that names of files and folders state ({', '.join(named)}) are mixed, {why}"]
+    if source.split is None and found.tables:
         columns = column_names(found.tables[0], source.dialect)
         if beside := next((name for name in columns if name.casefold() == "split"), None):
-            notes.append(
+            return [
                 f"the column {beside!r} is not used: to take it for the split, say `split: {beside}` in {SOURCE_FILE}"
-            )
-    return notes
+            ]
+    return []

@@ -1,4 +1,4 @@
-"""Divide the reviews into splits: whole groups at a time, classes balanced, no copies of held-out texts in training."""
+"""Divide the reviews into splits: whole groups at a time, of which equal texts are one, and classes balanced."""
 
 import hashlib
 from typing import Literal
@@ -17,12 +17,89 @@ def text_digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest(), "big")
 
 
+# Where equal texts link groups, the largest share of all texts that one linked group may have: `good` in reviews of
+# every product would make one group of all of them, and no split could be made.
+_LARGEST_LINKED = 0.25
+
+
+def link_equal_texts(reviews: pd.DataFrame) -> tuple[pd.Series, int]:
+    """Make one group of labelled reviews with equal texts, and of the groups that have such reviews.
+
+    In a split of the source, only its own reviews count. Groups are left apart where linking them would make one of
+    more than a quarter of all texts.
+
+    Args:
+        reviews: one row per review with `label` (missing: unlabelled), `split` and `group` (both may be missing), and
+            `digest`, as `text_digest` gave it.
+
+    Returns:
+        The group of every review: the name of the first of the linked groups; `text <digest>` for equal texts without
+        a group; missing where nothing belongs together. And the number of different texts that stand in groups which
+        were left apart.
+    """
+    rows = reviews[reviews["label"].notna()]
+    split = rows["split"].astype("object").where(rows["split"].notna(), "train")
+    texts = rows["digest"].groupby([split, rows["digest"]]).ngroup().to_numpy()
+    repeated = pd.Series(texts).duplicated(keep=False).to_numpy()
+    if not repeated.any():
+        return reviews["group"], 0
+    group = rows["group"].astype("object")
+    codes = pd.factorize((split + "\0" + group).where(group.notna()))[0]
+    part, too_large = _connect(texts, codes, repeated)
+    grouped = codes >= 0
+    first = group[grouped].groupby(part[grouped]).first()  # of each part that has a group
+    linked = np.isin(part, first.index) & ~too_large
+    group[linked] = first[part[linked]].to_numpy()
+    alone = repeated & ~grouped & ~linked
+    group[alone] = [f"text {digest:016x}" for digest in rows["digest"][alone]]
+    groups = reviews["group"].astype("object")
+    groups[rows.index] = group
+    return groups.astype("str"), len(np.unique(texts[repeated & too_large]))
+
+
+def _connect(texts: np.ndarray, groups: np.ndarray, repeated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find what repeated texts connect: the connected components of a graph with a node per text and one per group.
+
+    Args:
+        texts: number of the text of each row.
+        groups: number of the group of each row; -1: none.
+        repeated: whether other rows have the text, too.
+
+    Returns:
+        The component of each row, and whether this has several groups and is too large.
+    """
+    from scipy.sparse import coo_array  # here, not above, as scikit-learn below
+    from scipy.sparse.csgraph import connected_components
+
+    size = texts.max() + 1
+    nodes, grouped = size + groups.max() + 1, groups >= 0
+    ends = texts[repeated & grouped], size + groups[repeated & grouped]
+    parts = connected_components(coo_array((np.ones(len(ends[0])), ends), shape=(nodes, nodes)), directed=False)[1]
+    part = np.where(grouped, parts[np.where(grouped, size + groups, 0)], parts[texts])
+    largest = max(len(texts) * _LARGEST_LINKED, np.bincount(groups[grouped], minlength=1).max())
+    of_groups, rows = np.bincount(parts[size:], minlength=nodes), np.bincount(part, minlength=nodes)
+    return part, ((of_groups > 1) & (rows > largest))[part]
+
+
+def count_repeats(reviews: pd.DataFrame) -> dict[str, int]:
+    """Count the different texts that several labelled reviews have, these reviews, and the same with several labels."""
+    rows = reviews[reviews["label"].notna()]
+    texts = rows.loc[rows["digest"].duplicated(keep=False)].groupby("digest")["label"].agg(["size", "nunique"])
+    conflicting = texts[texts["nunique"] > 1]
+    return {
+        "texts": len(texts),
+        "reviews": int(texts["size"].sum()),
+        "texts with several labels": len(conflicting),
+        "reviews with several labels": int(conflicting["size"].sum()),
+    }
+
+
 def assign_splits(reviews: pd.DataFrame, test: Literal["given"] | float, validation: float, seed: int) -> pd.Series:
     """Decide the split of every review.
 
     Args:
         reviews: one row per review with `label` (missing: unlabelled), `split` (as the source gave it, or missing)
-            and `group` (missing: the review is a group of its own).
+            and `group` (missing: the review is a group of its own), as `link_equal_texts` gave it, and `digest`.
         test: share of the labelled reviews to hold out, or `given` when the source brings its test split.
         validation: share of the remaining labelled reviews to hold out, unless the source brings that split too.
         seed: decides which groups are held out.
@@ -53,10 +130,10 @@ def assign_splits(reviews: pd.DataFrame, test: Literal["given"] | float, validat
     return splits
 
 
-def groups_in_two_splits(reviews: pd.DataFrame, splits: pd.Series) -> list[str]:
+def groups_in_two_splits(groups: pd.Series, splits: pd.Series) -> list[str]:
     """List the groups with labelled reviews in more than one split. Only splits of the source can have such groups."""
     labelled = splits != "unlabelled"
-    counts = splits[labelled].groupby(reviews.loc[labelled, "group"]).nunique()
+    counts = splits[labelled].groupby(groups[labelled]).nunique()
     return sorted(counts.index[counts > 1])
 
 
@@ -90,30 +167,40 @@ def _hold_out(reviews: pd.DataFrame, splits: pd.Series, name: str, share: float,
     labels = reviews.loc[train, "label"].to_numpy()
     own = pd.Series([f"\0{row}" for row in range(len(reviews))], index=reviews.index)
     groups = pd.factorize(reviews["group"].astype("object").where(reviews["group"].notna(), own)[train])[0]
+    digests = reviews.loc[train, "digest"].to_numpy()
+    first = ~pd.Series(groups).duplicated().to_numpy()
     folds = round(1 / min(share, 1 - share))
+    # Where all groups are equal texts, one of each is dealt: what knows of groups takes minutes on a million reviews.
+    if len(pd.DataFrame({"group": groups, "digest": digests}).drop_duplicates()) == first.sum():
+        _check_sizes(labels[first], groups, name, share, folds)
+        parts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels[first], labels[first])
+    else:
+        first[:] = True
+        _check_sizes(labels, groups, name, share, folds)
+        parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+    rest, fold = next(parts)
+    held_out = np.isin(groups, groups[first][fold if share <= 0.5 else rest])
+    return splits.mask(splits.index.isin(splits[train].index[held_out]), name)
+
+
+def _check_sizes(labels: np.ndarray, groups: np.ndarray, name: str, share: float, folds: int) -> None:
+    """Refuse a share for which there are too few texts of a label (equal ones count once), or too few groups."""
     group_count, (names, class_sizes) = len(np.unique(groups)), np.unique(labels, return_counts=True)
-    if min(group_count, *class_sizes) < folds:
-        size = int(min(class_sizes))
-        needed, came = [], []
-        if size < folds:
-            needed.append(f"{folds} texts or more of each label")
-            came.append(f"{_counted(size, 'text')} labelled {names[class_sizes.argmin()]!r}")
-        if group_count < min(folds, len(labels)):
-            needed.append(f"{folds} groups or more")
-            came.append(_counted(group_count, "group"))
+    size = int(min(class_sizes))
+    needed, came = [], []
+    if size < folds:
+        needed.append(f"{folds} texts or more of each label")
+        once = ", of which equal ones count once" if len(labels) < len(groups) else ""
+        came.append(f"{_counted(size, 'text')} labelled {names[class_sizes.argmin()]!r}{once}")
+    if group_count < min(folds, len(labels)):
+        needed.append(f"{folds} groups or more")
+        came.append(_counted(group_count, "group"))
+    if needed:
         left = " (once the test texts are taken away)" if name == "validation" else ""
         raise InputError(
             f"a {name} share of {share} needs {' and '.join(needed)}. Received{left}: {' and '.join(came)}."
             f" Add texts, or set a larger `{name}` in params.yaml"
         )
-    # Without groups the two are the same, and the one that knows of groups takes minutes on a million reviews.
-    if group_count == len(labels):
-        parts = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed).split(labels, labels)
-    else:
-        parts = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed).split(labels, labels, groups)
-    rest, fold = next(parts)
-    held_out = splits[train].index[fold if share <= 0.5 else rest]
-    return splits.mask(splits.index.isin(held_out), name)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,7 +1,8 @@
 """Keras, imported in one place: on the backend and the numbers that this project means, and without notices.
 
-`~/.keras/keras.json` in the user's home may name another backend or other numbers: with `floatx: float16` there, other
-networks would come out, and nothing would say so. KERAS_BACKEND=jax is a wish and is heard.
+`keras.json` in the user's home may name another backend or other numbers: with `floatx: float16` there, other networks
+would come out, and nothing would say so; with what Keras does not allow, none would. So it is neither read nor written.
+KERAS_BACKEND=jax is a wish and is heard.
 """
 
 import os
@@ -24,16 +25,30 @@ def _without_notices() -> Iterator[None]:
         os.close(kept)
 
 
+@contextmanager
+def _without_home() -> Iterator[None]:
+    """Let Keras look for keras.json where no file can be. For downloads of its own, it then takes /tmp."""
+    home = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_HOME"] = f"{os.devnull}/keras"
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        if home is not None:
+            os.environ["KERAS_HOME"] = home
+
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-with _without_notices():
+with _without_notices(), _without_home():
     import keras
     from keras import layers, ops
 
 
 def set_numbers() -> None:
-    """Set what else in Keras would change a network, and comes from the home or the environment of the user."""
+    """Set what else in Keras would change a network: whoever has imported it before may have set it."""
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")  # of the pooling layers, too
     keras.config.set_max_epochs(None)  # KERAS_MAX_EPOCHS
     keras.config.set_max_steps_per_epoch(None)
 

@@ -87,6 +87,8 @@ def summary(results: Path) -> str:
     about = f"{statistics['dataset']}, {statistics['texts']:,} test texts; mean ± standard deviation over seeds."
     tables = [summary_table(statistics["over_seeds"]), differences_table(statistics)]
     trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
+    if settings := statistics.get("data"):
+        trained.append(f"- texts: {', '.join(f'{name} {value}' for name, value in settings.items())}")
     return "\n\n".join([*verdict["sentences"], *verdict["warnings"], about, *tables, "\n".join(trained)])
 
 

@@ -52,6 +52,7 @@ def write_results(
     dataset: str,
     data: Path,
     output: Path,
+    data_settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write everything into `output`.
 
@@ -64,6 +65,7 @@ def write_results(
         dataset: its name.
         data: the folder that preprocess wrote, for the texts and their lengths.
         output: the folder to write.
+        data_settings: how the texts were split and cut, where that is not for data.json alone to say.
     """
     reviews = data / "reviews.parquet"
     lengths = TokenizedSplits.load(data / "tokens.npz").tokens["test"].lengths
@@ -73,6 +75,9 @@ def write_results(
     output.mkdir(parents=True, exist_ok=True)
     _write_json(output / METRICS, headline(comparison.metrics()))
     origin = {"dataset": dataset, "digest": md5(reviews), "runs": dict(fingerprints)}
+    if data_settings is None:
+        data_settings = json.loads((data / "data.json").read_text(encoding="utf-8"))["settings"]
+    origin["data"] = dict(data_settings)
     _write_json(output / STATISTICS, origin | statistics(comparison, differences))
     _write_json(output / EXAMPLES, asdict(examples))
     remembered = {model: memory.numbers(of) | {"facts": memory.summary(of)} for model, of in memories.items()}

@@ -185,7 +185,7 @@ def unknown_warning(share: float, kind: TokenizerKind) -> str | None:
             " or raise `vocabulary` if it is full"
         )
     return (
-        f"warning: {share:.0%} of the tokens of the validation split are unknown to the networks (more than"
+        f"{share:.0%} of the tokens of the validation split are unknown to the networks (more than"
         f" {_MANY_UNKNOWN:.0%}), so they miss much of what the texts say: {remedy}"
     )
 

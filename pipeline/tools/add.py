@@ -9,12 +9,12 @@ import click
 
 from pipeline.adding.gathering import gathered
 from pipeline.adding.looking import Look, look
-from pipeline.adding.settings import FITTED_TO_CLASSES, FITTED_TO_TEXTS, Fitted, elsewhere, fit, known_settings, minutes
+from pipeline.adding.settings import FITTED_TO_CLASSES, FITTED_TO_TEXTS, fit, known_settings, minutes
 from pipeline.adding.telling import description, duration
 from pipeline.adding.writing import changed_keys, changes_texts, folder_of, is_there, write_changes, write_new
 from pipeline.core.command import PATH, InputError, run
 from pipeline.core.folders import SOURCES
-from pipeline.core.params import DatasetParams, read_params
+from pipeline.core.params import move_blocks, read_params
 from pipeline.corpus.sources import SOURCE_FILE, FilesSource, read_source
 from pipeline.tools.arguments import Tool
 
@@ -56,10 +56,11 @@ def add(
         values = {**fitted.values, **known, **changes}
         told = [description(files.name, seen, fitted, values), ""]
         if not dry:
+            told += move_blocks()
             _write(seen, target, exists, keys, changes)
         told.append(_what_was_written(seen, target, exists, keys, changes, dry))
-    words = {} if params.dataset == target.name else elsewhere(values, params)
-    return [*told, *_next(target.name, seen, fitted, words)]
+    time = duration(minutes(seen.portrait, fitted, params))
+    return [*told, f"a run takes {time} on 2 cores: make repro DATASET={target.name}"]
 
 
 def _folder_of_known(name: str | None) -> Path:
@@ -107,25 +108,17 @@ def _write(seen: Look, target: Path, exists: bool, keys: set[str], settings: Map
 def _what_was_written(
     seen: Look, target: Path, exists: bool, keys: set[str], settings: Mapping[str, Any], dry: bool
 ) -> str:
-    block = [key for key in settings if key in DatasetParams.model_fields]
     parts = []
     if not exists:
         number = len(seen.found.files)
         parts.append(f"{target} ({'a copy' if number == 1 else f'copies of {number:,} files'}, and source.yaml)")
     elif keys:
         parts.append(f"{target / SOURCE_FILE} ({', '.join(sorted(keys))})")
-    if block:
-        parts.append(f"params.yaml (datasets.{target.name}: {', '.join(block)})")
+    if settings:
+        parts.append(f"{target}.yaml ({', '.join(settings)})")
     if not parts:
         return "nothing to change"
     return f"{'would write' if dry else 'wrote'} {' and '.join(parts)}"
-
-
-def _next(name: str, seen: Look, fitted: Fitted, words: Mapping[str, Any]) -> list[str]:
-    params = read_params()
-    time = duration(minutes(seen.portrait, fitted, params))
-    others = "".join(f" {key.upper()}={value}" for key, value in words.items())
-    return [f"a run takes {time} on 2 cores: make repro DATASET={name}{others}"]
 
 
 @click.command(cls=Tool)
@@ -162,7 +155,8 @@ def main(
 
     PATH is a table (CSV or the like, JSON, JSON Lines, Parquet, .gz of them), several of one kind, or a folder: of
     tables, of a file per label, or of a folder per label. How the files are written, and which columns are text and
-    label, is found out, told, and stated in data/sources/NAME/source.yaml. Settings that fit go into params.yaml.
+    label, is found out, told, and stated in data/sources/NAME/source.yaml. Settings that fit the texts go into
+    data/sources/NAME.yaml.
 
     Nothing is asked. What is found wrongly, say with an option: a second run changes that alone.
 

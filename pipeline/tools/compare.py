@@ -256,7 +256,7 @@ def data_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     return {
         **second,
         "splits": _both(first["splits"], second["splits"]),
-        "settings": _both(first["settings"], second["settings"]),
+        "settings": _both(first.get("settings", {}), second.get("settings", {})),
     }
 
 
@@ -289,7 +289,8 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     table, times = known_costs(models, runs)
     sides = f"A is {first.revision}, B is {second.revision}."
     told = told_of(sides, second.dataset, differences, recurrent_sizes(models), notes)
-    write_results(comparison, fingerprints, differences, told, {}, second.dataset, second.data, output)
+    origin = second.dataset, second.data
+    write_results(comparison, fingerprints, differences, told, {}, *origin, output, data["settings"])
     provenance = Provenance(
         second.dataset,
         "; ".join(dict.fromkeys(md5(side.data / "reviews.parquet") for side in (first, second))),

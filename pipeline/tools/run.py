@@ -17,7 +17,15 @@ from click.shell_completion import CompletionItem
 from filelock import FileLock, Timeout
 
 from pipeline.core.command import HELP_OPTIONS, INTERRUPTED, InputError, run, search_path, waiting
-from pipeline.core.params import PARAMS_FILE, parameter_names, read_params, read_preset, set_params
+from pipeline.core.params import (
+    PARAMS_FILE,
+    move_blocks,
+    parameter_names,
+    read_params,
+    read_preset,
+    set_params,
+    settings_files,
+)
 from pipeline.reporting.stamp import REPORT, VERDICT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
 from pipeline.tracking.git import is_committed
@@ -68,10 +76,13 @@ def reproduce(given: dict[str, str]) -> int:
     vectors = wanted.get("embeddings.vectors", wanted.get("vectors", "none"))
     if vectors not in ("none", "word2vec"):
         find(vectors, VECTORS)  # or `embed` would say so, when DVC has taken away the vectors from before
-    clean = is_committed(PARAMS_FILE)
+    for moved in move_blocks():
+        print(moved, flush=True)
+    files = [PARAMS_FILE, *settings_files().values()]
+    before = {file: (file.read_bytes(), is_committed(file)) for file in files}
     changes = set_params(wanted)
     for change in changes:
-        print(f"params.yaml: {change}", flush=True)
+        print(f"set {change}", flush=True)
     code = _reproduce()
     if code == 0:
         print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
@@ -81,8 +92,12 @@ def reproduce(given: dict[str, str]) -> int:
     if code == INTERRUPTED:
         print("interrupted; finished stages stay. Run the same command to go on", file=sys.stderr)
     if changes:
-        undo = "`git checkout params.yaml` undoes them" if clean else "Write the old values back to undo them"
-        print(f"params.yaml keeps these changes: {'; '.join(changes)}. {undo}", file=sys.stderr)
+        changed = [file for file, (content, _) in before.items() if file.read_bytes() != content]
+        # What is not committed would go, too: a data set that somebody has just added, for one.
+        undo = f"`git checkout {' '.join(map(str, changed))}` undoes them"
+        if not all(before[file][1] for file in changed):
+            undo = "Write the old values back to undo them"
+        print(f"These changes stay: {'; '.join(changes)}. {undo}", file=sys.stderr)
     return code
 
 
@@ -162,10 +177,10 @@ def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Com
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": HELP_OPTIONS})
 @click.argument("words", metavar="[NAME=VALUE]...", nargs=-1, type=click.UNPROCESSED, shell_complete=complete)
 def main(words: tuple[str, ...]) -> None:
-    """Set parameters in params.yaml, then run the pipeline.
+    """Set parameters in params.yaml and in the settings of the data set, then run the pipeline.
 
-    NAME is a parameter of params.yaml, by its full name (train.units) or its last one (units). `preset=strong` sets all
-    parameters of the preset `strong` in presets.yaml. All names and values are checked before any work.
+    NAME is a parameter, by its full name (train.units) or its last one (units). `preset=strong` sets all parameters of
+    the preset `strong` in presets.yaml. All names and values are checked before any work.
 
     Each stage is told when it begins, with the time that the rest may take. Ctrl-C ends the run. Finished stages stay,
     and the same command goes on from there.

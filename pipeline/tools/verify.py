@@ -105,22 +105,32 @@ def verify(root: Path, revision: str, stage: str | None, tolerance: float, clone
 
 
 def _check_params(lock: Any, clone: Path, revision: str) -> None:
-    """Find out before any work whether params.yaml at the revision is the one that dvc.lock there was made with.
+    """Find out before any work whether the parameters at the revision are those that dvc.lock there was made with.
 
     Raises:
-        InputError: it is another one.
+        InputError: they are others.
     """
     params = RecordedParams.read(clone / PARAMS_FILE, revision)
+    values = {PARAMS_FILE.name: params.values}
     for stage, content in lock["stages"].items():
         if "@" in stage and stage.partition("@")[2] not in params.networks:
             continue  # of a seed or model that is no longer asked for
-        for name, recorded in content.get("params", {}).get("params.yaml", {}).items():
-            now = value_of(params.values, name)
+        for file, name, recorded in _params_of(content):
+            if file not in values:
+                values[file] = read_yaml(clone / file) if (clone / file).is_file() else {}
+            now = value_of(values[file], name)
             if now != recorded:
                 raise InputError(
                     f"dvc.lock at {revision} was made with other parameters: {name} was {recorded} for {stage}, and"
-                    f" it is {now} in params.yaml there; run `make repro` and commit all changes"
+                    f" it is {now} in {file} there; run `make repro` and commit all changes"
                 )
+
+
+def _params_of(content: Any) -> Iterator[tuple[str, str, Any]]:
+    """List the parameters of a stage in dvc.lock: file, name and value of each."""
+    for file, params in content.get("params", {}).items():
+        for name, value in params.items():
+            yield file, name, value
 
 
 def _lock_at(root: Path, revision: str) -> Any:

@@ -1,4 +1,4 @@
-"""Name what a run was asked for that params.yaml of git's commit does not say."""
+"""Name what a run was asked for that params.yaml and the settings of the data set in git's commit do not say."""
 
 import io
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.core.params import PARAMS_FILE
+from pipeline.core.params import PARAMS_FILE, SETTINGS_FOLDER
 from pipeline.tracking.git import text_at
 
 _SHOWN = 2  # changes in the name of a run
@@ -20,16 +20,18 @@ _BLOCKS = {
 
 
 def changes(stage: str, dataset: str) -> list[str]:
-    """List the parameters of params.yaml that differ from git's commit, such as `units=16`.
+    """List the parameters that differ from git's commit, such as `units=16`.
 
     Args:
         stage: of dvc.yaml; only what it depends on counts.
         dataset: the one selected.
     """
-    committed = text_at("HEAD", PARAMS_FILE)
+    settings = SETTINGS_FOLDER / f"{dataset}.yaml"
+    committed, of_data = (text_at("HEAD", path) for path in (PARAMS_FILE, settings))
     if stage not in _BLOCKS or committed is None or not PARAMS_FILE.is_file():
         return []
-    here, there = (_of_stage(text, stage, dataset) for text in (PARAMS_FILE.read_text(encoding="utf-8"), committed))
+    texts = [path.read_text(encoding="utf-8") if path.is_file() else None for path in (PARAMS_FILE, settings)]
+    here, there = _of_stage(texts, stage, dataset), _of_stage([committed, of_data], stage, dataset)
     last_names = Counter(name.rpartition(".")[2] for name in here)
     return [
         f"{short if last_names[short := name.rpartition('.')[2]] == 1 else name}={_shown(value)}"
@@ -44,11 +46,17 @@ def named(name: str, changed: list[str]) -> str:
     return " ".join([name, *changed[:_SHOWN], *more])
 
 
-def _of_stage(text: str, stage: str, dataset: str) -> dict[str, Any]:
-    """Read what a stage is asked for, by full names; a file of another age may lack blocks."""
-    params = YAML(typ="safe").load(io.StringIO(text))
-    blocks = {f"datasets.{dataset}": _block(_block(params, "datasets"), dataset)}
-    blocks |= {name: _block(params, name) for name in _BLOCKS[stage]}
+def _of_stage(texts: list[str | None], stage: str, dataset: str) -> dict[str, Any]:
+    """Read what a stage is asked for, by full names; files of another age may lack blocks.
+
+    Args:
+        texts: params.yaml, and the settings of the data set; these stood in params.yaml once.
+        stage: of dvc.yaml.
+        dataset: the one selected.
+    """
+    params, settings = (YAML(typ="safe").load(io.StringIO(text)) if text else None for text in texts)
+    of_data = settings if isinstance(settings, Mapping) else _block(_block(params, "datasets"), dataset)
+    blocks = {f"datasets.{dataset}": of_data} | {name: _block(params, name) for name in _BLOCKS[stage]}
     return {f"{block}.{name}": value for block, values in blocks.items() for name, value in values.items()}
 
 

@@ -15,6 +15,7 @@ from pipeline.tracking.headline import headline
 from pipeline.tracking.locked import locked_dependencies
 from pipeline.tracking.machine import MACHINE, VERDICT_WORDS
 from pipeline.tracking.metric_names import SIZE, TEST, VALIDATION, VERDICT
+from pipeline.tracking.paths import DESCRIPTION
 from pipeline.tracking.run_record import EVALUATE, environment_of
 from pipeline.tracking.store import FINGERPRINT
 from pipeline.tracking.tracked_run import TrackedRun
@@ -32,6 +33,14 @@ _MODELS, _DIFFERENCES = "models.json", "differences.json"
 def run_params(card: Mapping[str, Any]) -> dict[str, Any]:
     """Name the parameters of a run: what was asked for."""
     return {"dataset": card["dataset"], "model": card["model"], "seed": card["seed"], **card["settings"]}
+
+
+def data_params(description: Path) -> dict[str, Any]:
+    """Read from data.json how the texts were split and cut, by the names of params.yaml; no names without the file."""
+    if not description.is_file():
+        return {}
+    settings = json.loads(description.read_text(encoding="utf-8")).get("settings", {})
+    return {"preprocess.seed" if name == "seed" else name: value for name, value in settings.items()}
 
 
 def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
@@ -53,6 +62,7 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
     name, digest = next(iter(card["inputs"].items()))
     data = Path(name)
     # The data set is reviews.parquet; the tokens made from it, which a network reads, have a name of their own.
+    tracked.params(data_params(data.with_name(DESCRIPTION.name)))
     used = card["dataset"] if data.name == _REVIEWS else f"{card['dataset']} {data.stem}"
     tracked.dataset(used, digest, data, "training")
     tracked.files(trained.folder / CARD)

@@ -50,6 +50,7 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
 }
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
+_NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # codes of MLflow's errors
 _GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")  # a name that MLflow makes up
 _NAMED = "gatewise.named"  # the name that we gave to the run of a project
 _RUN_ID = re.compile("[0-9a-f]+")  # or the beginning of one
@@ -85,10 +86,11 @@ class Tracker:
         self.dataset = dataset
         self.problem: str | None = None
         # Every process of a project run inherits this; none may write into that run itself.
-        self._parent_run_id = os.environ.pop(_PROJECT_RUN, None)
+        project = os.environ.pop(_PROJECT_RUN, None)
         self._tags: dict[str, str] = {}  # of the experiment
         self._client: Any = None  # stays None when the store cannot be opened
         self._experiment_id = self._try(self._open_experiment)
+        self._parent_run_id = self._try(lambda: self._running(project)) if project else None
         os.environ.update(patience)
 
     @contextmanager
@@ -187,6 +189,25 @@ class Tracker:
             self._end(status)
         self._try(lambda: self._client.set_terminated(tracked.run_id, status, old.info.end_time))
         self._try(lambda: self._client.set_tag(old.info.run_id, SUPERSEDED, tracked.run_id))
+
+    def _running(self, project: str) -> str | None:
+        """Take the run of a project if it goes on: a stale variable would put all runs below one that has nothing."""
+        try:
+            run = self._client.get_run(project)
+        except MlflowException as error:
+            if error.error_code not in _NO_SUCH_RUN:
+                raise
+            state = "which the store does not have"
+        else:
+            if run.info.status == "RUNNING" and run.info.lifecycle_stage == "active":
+                return project
+            state = "which has ended" if run.info.lifecycle_stage == "active" else "which is deleted"
+        print(
+            f"warning: {_PROJECT_RUN} in the environment names the run {project}, {state}: the runs stand alone."
+            f" `unset {_PROJECT_RUN}` ends this warning",
+            file=sys.stderr,
+        )
+        return None
 
     def _name_project(self, name: str) -> None:
         """Name the run of `mlflow run` after the latest run below it, unless a person has named it."""
