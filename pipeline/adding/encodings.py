@@ -88,7 +88,8 @@ def find_encoding(files: Sequence[Path], texts: Sequence[Path] = ()) -> Encoding
     if others:
         return _most_likely(others[0].sample, others[0].path)
     stray = sum(one.bad for one in utf8)
-    less = f" in all {'texts' if texts else 'lines'} but {stray:,}" if stray else ""
+    noun = "text" if texts else "line"
+    less = f", but for {stray:,} {noun}{'s' if stray > 1 else ''}" if stray else ""
     return Encoding("utf-8", f"every byte fits{less}" if utf8 or marked else "ASCII alone")
 
 

@@ -50,6 +50,7 @@ class Fitted(NamedTuple):
         lengths: of the texts, in tokens; `most` is `_READ_WHOLE` of them at most.
         unknown: share of unknown tokens in texts that the tokenizer was not made from; 0 to 1.
         tokens: mean number that is read of a text.
+        cut: share of the texts that are longer than `max_tokens`; 0 to 1.
         why: of the tokenizer, in words.
     """
 
@@ -57,6 +58,7 @@ class Fitted(NamedTuple):
     lengths: Lengths
     unknown: float
     tokens: float
+    cut: float
     why: str
 
 
@@ -83,7 +85,8 @@ def fit(portrait: Portrait) -> Fitted:
         "max_tokens": max_tokens,
         "batch_size": next(size for rows, size in _BATCH_SIZES if portrait.rows >= rows),
     }
-    return Fitted(values, lengths, unknown, float(np.minimum(tokens.lengths, max_tokens).mean()), why)
+    read = float(np.minimum(tokens.lengths, max_tokens).mean())
+    return Fitted(values, lengths, unknown, read, float((tokens.lengths > max_tokens).mean()), why)
 
 
 def too_small(portrait: Portrait, values: Mapping[str, Any]) -> str | None:

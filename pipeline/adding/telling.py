@@ -38,7 +38,7 @@ def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]
         *_columns(seen),
         ("classes", _classes(seen)),
         ("first text", _first(seen)),
-        ("words", f"{seen.portrait.script}; tokenizer {fitted.values['tokenizer']}: {fitted.why}"),
+        ("words", f"{seen.portrait.script}; {fitted.why}, so tokenizer {fitted.values['tokenizer']} fits"),
         ("length", _lengths(fitted)),
         ("repeats", _repeats(seen)),
         ("split", _split(seen, values)),
@@ -143,7 +143,8 @@ def _first(seen: Look) -> str:
 def _lengths(fitted: Fitted) -> str:
     lengths = fitted.lengths
     parts = f"half of the texts have at most {lengths.median:,} tokens, 98 % {lengths.most:,}, all {lengths.longest:,}"
-    return f"{parts}. Of the tokens of texts that are not learnt from, {_percent(fitted.unknown)} are unknown"
+    longer = f" ({_percent(fitted.cut)} are longer than max_tokens, and cut)" if fitted.cut else ""
+    return f"{parts}{longer}. Of the tokens of texts not learnt from, {_percent(fitted.unknown)} are unknown"
 
 
 def _repeats(seen: Look) -> str:

@@ -112,9 +112,10 @@ def _what_was_written(
     if not exists:
         number = len(seen.found.files)
         parts.append(f"{target} ({'a copy' if number == 1 else f'copies of {number:,} files'}, and source.yaml)")
+        parts.append(f"{target}.yaml (the settings)")
     elif keys:
         parts.append(f"{target / SOURCE_FILE} ({', '.join(sorted(keys))})")
-    if settings:
+    if exists and settings:
         parts.append(f"{target}.yaml ({', '.join(settings)})")
     if not parts:
         return "nothing to change"
