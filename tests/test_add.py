@@ -350,9 +350,28 @@ def test_files_that_lie_in_the_project_already_are_not_copied(home: Path) -> Non
     folder.mkdir()
     write_table(folder / "r.csv", reviews())
     add(folder)
+    add(folder / "r.csv")
     assert sources() == ["Mine", "Mine.yaml"]
     assert learnt("Mine") == reviews()
     assert "Mine" in read_params().datasets
+
+
+def test_a_clone_gets_the_files_that_it_lacks(home: Path) -> None:
+    path = write_table(home / "films.csv", reviews(), delimiter=";")
+    add(path)
+    copy, source = Path("data/sources/films/films.csv"), Path("data/sources/films/source.yaml")
+    copy.unlink()
+    before = source.read_bytes()
+    add(path)
+    assert copy.read_bytes() == path.read_bytes()
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [["--delimiter", ";;"], ["--encoding", "ebcdic"], ["--quote", "''"]])
+def test_an_option_that_is_not_allowed_is_named(home: Path, option: list[str]) -> None:
+    told = refusal(write_table(home / "films.csv", reviews()), *option)
+    assert option[0].removeprefix("--") in told
+    assert option[1] in told
 
 
 def test_few_bad_rows_are_set_aside_and_many_refused_by_the_users_name_of_the_file(home: Path) -> None:

@@ -1,5 +1,6 @@
 """Lay a user's files out by links, as they will lie in data/sources/<name>, for the strict reader to look at."""
 
+import os
 import re
 import tempfile
 import unicodedata
@@ -89,7 +90,7 @@ def name_of(paths: Sequence[Path]) -> str:
     >>> name_of([Path("IMDB Dataset.csv.gz")]), name_of([Path("spam/train.csv"), Path("spam/test.csv")])
     ('imdb_dataset', 'spam')
     """
-    path = paths[0].absolute()
+    path = Path(os.path.abspath(paths[0]))  # noqa: PTH100 (a link keeps its name)
     candidates = [_ENDING.sub("", path.name)] if len(paths) == 1 else []
     if len(paths) > 1 and len({without_split(_ENDING.sub("", one.name)) for one in paths}) == 1:
         candidates = [without_split(_ENDING.sub("", path.name))]

@@ -6,6 +6,7 @@ What the user states goes before what is found. What is found is stated in sourc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ def _look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) 
     source = {"format": "files", **stated, **asked}
     if "label" in asked and asked["label"] != stated.get("label"):
         source.pop("labels", None)  # they are of another column
+    _checked(source)
     seen = Look(source, files, find_data(files.view, source.get("files")))
     _find_encoding(seen)
     dialect = _find_dialect(seen)
@@ -191,7 +193,7 @@ def _leave_out_others(seen: Look, dialect: Dialect, used: set[str]) -> None:
             raise InputError(f"{path} has no column {sorted(missing)[0]!r}, which the other files have")
         seen.notes.append(f"not read, because it has no column {sorted(missing)[0]!r}: {seen.files.original(path)}")
     kept = [path for path in seen.found.files if path not in others]
-    seen.source["files"] = [path.relative_to(seen.files.view).as_posix() for path in kept]
+    seen.source["files"] = [escape(path.relative_to(seen.files.view).as_posix()) for path in kept]
     seen.found = find_data(seen.files.view, seen.source["files"])
 
 

@@ -151,7 +151,7 @@ def _repeats(seen: Look) -> str:
     repeats, conflicts = seen.portrait.repeats
     if not repeats:
         return "none"
-    return f"{repeats:,} texts repeat another one; {conflicts:,} different texts stand there with more than one label"
+    return f"{repeats:,} texts repeat another one; {conflicts:,} different texts have more than one label"
 
 
 def _split(seen: Look, values: Mapping[str, Any]) -> str:

@@ -39,18 +39,18 @@ def changes_texts(keys: set[str]) -> bool:
 
 
 def is_there(seen: Look, target: Path) -> bool:
-    """Tell if the files lie in the project already.
+    """Tell if the data set is in the project already: with these files, or with none, as in a clone.
 
     Raises:
-        InputError: other files do.
+        InputError: it has other files.
     """
     if not target.is_dir():
         return False
     ours = {path.relative_to(seen.files.view) for path in seen.found.files}
     try:
         theirs = {path.relative_to(target) for path in find_data(target, seen.source.get("files")).files}
-    except InputError:  # it holds no data yet
-        theirs = set()
+    except InputError:
+        return True
     differ = ours ^ theirs
     if not differ:
         differ = {path for path in ours if not filecmp.cmp(seen.files.view / path, target / path, shallow=False)}
@@ -71,9 +71,7 @@ def write_new(seen: Look, target: Path, settings: Mapping[str, Any]) -> None:
     try:
         with scratch(target.with_name(f"{target.name}.part")) as part:
             for path in progress(seen.found.files, desc="copy", unit=" files"):
-                copy = part / path.relative_to(seen.files.view)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
+                _copy(path, part / path.relative_to(seen.files.view))
             _write_source(part / SOURCE_FILE, seen.source, set(seen.source))
             part.rename(target)
         try:
@@ -86,7 +84,7 @@ def write_new(seen: Look, target: Path, settings: Mapping[str, Any]) -> None:
 
 
 def write_changes(seen: Look, target: Path, keys: set[str], settings: Mapping[str, Any]) -> None:
-    """Change what source.yaml and the settings of a data set say; comments stay.
+    """Change what source.yaml and the settings of a data set say; comments stay. Bring the files that are missing.
 
     Args:
         seen: what was seen.
@@ -94,9 +92,19 @@ def write_changes(seen: Look, target: Path, keys: set[str], settings: Mapping[st
         keys: of source.yaml, to be changed.
         settings: to be changed.
     """
+    for path in seen.found.files:
+        copy = target / path.relative_to(seen.files.view)
+        if not copy.exists():
+            _copy(path, copy.with_name(f"{copy.name}.part"))
+            copy.with_name(f"{copy.name}.part").replace(copy)
     if keys:
         _write_source(target / SOURCE_FILE, seen.source, keys)
     write_settings(target.name, settings)
+
+
+def _copy(path: Path, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, copy)
 
 
 def _write_source(path: Path, source: Mapping[str, Any], keys: set[str]) -> None:

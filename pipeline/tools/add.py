@@ -42,8 +42,8 @@ def add(
     params = read_params()
     if not paths and not any(splits.values()):
         paths = [_folder_of_known(name)]
-    if len(paths) == 1 and paths[0].parent.resolve() == Path(SOURCES).resolve():
-        name = name or paths[0].name
+    if len(paths) == 1 and name is None:
+        name = _name_in_project(paths[0])
     with gathered(paths, splits, name) as files:
         target = _checked_folder(files.name)
         stated = _stated(target)
@@ -69,6 +69,13 @@ def _folder_of_known(name: str | None) -> Path:
     if not folder_of(name).is_dir():
         raise InputError(f"{folder_of(name)} does not exist: name the files or folders to add")
     return folder_of(name)
+
+
+def _name_in_project(path: Path) -> str | None:
+    """Get the name of the data set that a folder, or a file in it, is already; None, if it lies elsewhere."""
+    place, sources = path.absolute(), Path(SOURCES).absolute()
+    folder = place.parent if place.parent.parent == sources and path.is_file() else place
+    return folder.name if folder.parent == sources and folder.is_dir() else None
 
 
 def _checked_folder(name: str) -> Path:
