@@ -130,6 +130,7 @@ def test_random_dialects_are_read_back_or_refused(home: Path, seed: int) -> None
     ("encoding", "text"),
     [
         ("cp1251", "Очень хороший фильм, мне он понравился\n"),
+        ("gb18030", "https://example.org/a/long/address/of/a/film,positive,很好看\n"),
         ("gb18030", "这部电影很好看，我喜欢这个故事\n"),
         ("cp932", "この映画はとても面白かったです。また見たいと思います\n"),
         ("cp1252", "it’s fun – really, a naïve joy\n"),

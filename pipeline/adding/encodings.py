@@ -30,6 +30,7 @@ _LATIN = ("cp1252", "cp1250", "cp1254", "cp1257", "cp1258", "iso8859_2", "mac_ro
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16  # bytes of lines beyond ASCII that decide
 _FEW = 0.2  # of the letters are beyond ASCII, at the most, in a language with Latin letters
+_LONG_RUN = 3  # bytes beyond ASCII, one after the other, in the mean: with more, they are words of another script
 _STRAY = 0.1  # of the lines beyond ASCII, at the most, may be no UTF-8 in a file that is UTF-8 otherwise
 
 
@@ -152,6 +153,13 @@ def _one_by_one(path: Path) -> _Beyond:
     return found
 
 
+def _has_latin_letters(sample: bytes) -> bool:
+    """Tell if the bytes beyond ASCII are few, and stand alone among letters, and not together in words of their own."""
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
+    letters = sum(map(len, re.findall(rb"[A-Za-z]+", sample)))
+    return sum(runs) < _FEW * (sum(runs) + letters) and sum(runs) < _LONG_RUN * len(runs)
+
+
 def _signs_in_words(sample: bytes, name: str) -> int:
     """Count signs between two letters of a word, such as the bullet in `na•ve`, less those that may stand there."""
     inside = re.findall(r"(?<=[A-Za-z])[^\x00-\x7f](?=[a-z])", sample.decode(name, errors="replace"))
@@ -164,9 +172,7 @@ def _most_likely(sample: bytes, path: Path) -> Encoding:
     Raises:
         InputError: none fits.
     """
-    beyond = sum(byte > 127 for byte in sample)
-    letters = sum(map(len, re.findall(rb"[A-Za-z]+", sample)))
-    possible = _LATIN if beyond < _FEW * (beyond + letters) else _COMMON
+    possible = _LATIN if _has_latin_letters(sample) else _COMMON
     names: dict[str, tuple[int, float, float, int]] = {}
     for match in from_bytes(sample, cp_isolation=list(possible)):
         for name in {match.encoding, *match.could_be_from_charset} & set(possible):
