@@ -15,7 +15,7 @@ import click
 
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling, project_root
-from pipeline.core.params import read_params
+from pipeline.core.params import move_blocks, read_params
 from pipeline.corpus.fetching import MIRROR_VARIABLE, fetch
 from pipeline.corpus.files import find_data
 from pipeline.corpus.sources import SOURCE_FILE, FilesSource, Reviews, read_source
@@ -95,6 +95,9 @@ def _check_output(output: Path, source_folder: Path, downloads: Path) -> None:
 @click.option("--downloads", type=PATH, required=True, help="where dropped and unfinished archives lie")
 @click.option("--output", type=PATH, required=True, help="folder to write")
 def main(sources: Path, downloads: Path, output: Path) -> None:
+    if "DVC_STAGE" in os.environ:  # or DVC would not find the parameters of the next stage
+        for moved in move_blocks():
+            print(moved)
     params = read_params()
     source_folder = sources / params.dataset
     for note in download(source_folder, downloads, os.environ.get(MIRROR_VARIABLE), output):

@@ -12,7 +12,6 @@ Writes  reviews.parquet   every review with its split; test labels are blank
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -30,7 +29,7 @@ from pipeline.core.arrays import Spool
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling
 from pipeline.core.hashes import sha256
-from pipeline.core.params import must_have_settings_file, read_params
+from pipeline.core.params import read_params
 from pipeline.corpus.problems import EMPTY, Problem, Rejected
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
@@ -304,8 +303,6 @@ def _described(split: str, reviews: pd.DataFrame, names: list[str], encoded: dic
 @click.option("--output", type=PATH, required=True, help="folder to write")
 def main(raw: Path, output: Path) -> None:
     params = read_params()
-    if "DVC_STAGE" in os.environ:
-        must_have_settings_file()
     try:
         report = preprocess(
             raw,

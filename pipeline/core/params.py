@@ -167,20 +167,6 @@ def settings_files(path: Path = PARAMS_FILE) -> dict[str, Path]:
     return {file.stem: file for file in files if not file.name.startswith(".")}
 
 
-def must_have_settings_file(path: Path = PARAMS_FILE) -> None:
-    """Check, before the work of a stage of DVC, that its parameters are where DVC looks for them at the end.
-
-    Raises:
-        InputError: they stand in params.yaml.
-    """
-    dataset = read_params(path).dataset
-    if dataset not in settings_files(path):
-        raise InputError(
-            f"the block datasets.{dataset} of {path} belongs into {SETTINGS_FOLDER / dataset}.yaml: `gatewise run`"
-            " moves it there"
-        )
-
-
 def must_be_unchanged(settings: Any, read: Callable[[Params], Any], path: Path = PARAMS_FILE) -> None:
     """Check that params.yaml still has the values with which a stage began: DVC records those at its end.
 
