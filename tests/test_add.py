@@ -279,7 +279,9 @@ def test_a_second_run_changes_only_what_is_asked(home: Path) -> None:
     add(home / "films.csv")
     source, settings = Path("data/sources/films/source.yaml"), Path("data/sources/films.yaml")
     source.write_text(source.read_text().replace("text: text", "text: text  # the long one"))
-    settings.write_text(settings.read_text().replace("max_tokens: 16", "max_tokens: 99  # ours"))
+    settings.write_text(
+        settings.read_text().replace("max_tokens: 16", "max_tokens: 99  # ours").replace("test: 0.2", "test: 0.3")
+    )
     before = source.read_text(), settings.read_text()
     assert "nothing to change" in add(home / "films.csv")
     assert (source.read_text(), settings.read_text()) == before
@@ -290,6 +292,7 @@ def test_a_second_run_changes_only_what_is_asked(home: Path) -> None:
     assert settings.read_text() == before[1]
     add("--name", "films", "--bad-rows", "set_aside")
     assert source.read_text().endswith("bad_rows: set_aside\n")
+    assert settings.read_text() == before[1]
 
 
 def test_a_second_run_in_a_project_of_before_moves_its_blocks(home: Path) -> None:

@@ -9,7 +9,7 @@ import click
 
 from pipeline.adding.gathering import gathered
 from pipeline.adding.looking import Look, look
-from pipeline.adding.settings import FITTED_TO_CLASSES, FITTED_TO_TEXTS, fit, known_settings, minutes
+from pipeline.adding.settings import FITTED_TO_CLASSES, FITTED_TO_TEXTS, fit, known_settings, minutes, too_small
 from pipeline.adding.telling import description, duration
 from pipeline.adding.writing import changed_keys, changes_texts, folder_of, is_there, write_changes, write_new
 from pipeline.core.command import PATH, InputError, run
@@ -52,7 +52,8 @@ def add(
         fitted = fit(seen.portrait)
         keys = changed_keys(seen, stated)
         known = known_settings(files.name) if exists else {}
-        changes = {key: value for key, value in fitted.values.items() if not known or key in _refitted(keys)}
+        anew = _fitted_anew(keys, seen, known) if known else set(fitted.values)
+        changes = {key: value for key, value in fitted.values.items() if key in anew}
         values = {**fitted.values, **known, **changes}
         told = [description(files.name, seen, fitted, values), ""]
         if not dry:
@@ -100,9 +101,13 @@ def _stated(target: Path) -> dict[str, Any]:
     return {"delimiter": None, "quote": "none", **keys}
 
 
-def _refitted(keys: set[str]) -> set[str]:
+def _fitted_anew(keys: set[str], seen: Look, known: Mapping[str, Any]) -> set[str]:
     """List the settings that change with these keys of source.yaml."""
-    return {*(FITTED_TO_TEXTS if changes_texts(keys) else ()), *(FITTED_TO_CLASSES if keys else ())}
+    names = set(FITTED_TO_TEXTS) if changes_texts(keys) else set()
+    other_labels = bool(keys & {"label", "labels"})
+    if keys & {"split", "ignore_splits", "files"} or (other_labels and too_small(seen.portrait, known)):
+        names |= set(FITTED_TO_CLASSES)
+    return names
 
 
 def _write(seen: Look, target: Path, exists: bool, keys: set[str], settings: Mapping[str, Any]) -> None:
