@@ -17,6 +17,7 @@ from pipeline.tools.arguments import from_make
 
 # Command to what it does. Each is `main` of the file of its name in pipeline/tools, with one exception.
 COMMANDS = {
+    "add": "Make a data set of your files.",
     "run": "Set parameters and run the pipeline.",
     "compare": "Set two commits or experiments side by side.",
     "report": "Write the report anew.",
@@ -90,6 +91,7 @@ def main(make: str) -> None:
 
     \b
     Examples:
+      gatewise add ~/spam.csv
       gatewise run dataset=imdb preset=strong seeds=1,2
       gatewise explain "The acting is wooden, but I loved every minute."
       gatewise predict "A dull, lifeless film."

@@ -318,7 +318,12 @@ def test_every_direct_dependency_is_imported_somewhere() -> None:
     direct = re.findall(
         r'^  "([a-z-]+)[>=]', pyproject.partition("dependencies = [")[2].partition("]")[0], re.MULTILINE
     )
-    modules = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ruamel-yaml": "ruamel"}
+    modules = {
+        "scikit-learn": "sklearn",
+        "pyyaml": "yaml",
+        "ruamel-yaml": "ruamel",
+        "charset-normalizer": "charset_normalizer",
+    }
     imported = {name.partition(".")[0] for file in PIPELINE_FILES for name in imported_names(file)}
     run = set(re.findall(r'"-m", "(\w+)"', "\n".join(file.read_text() for file in PIPELINE_FILES)))
     assert len(direct) > 10

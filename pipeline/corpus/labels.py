@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
@@ -57,12 +57,9 @@ class Labels:
 
     def problem(self) -> str | None:
         """Find labels that differ by blanks, case, or 1, 1.0 and true alone: say where, and how to join them."""
-        ways: dict[str, list[str]] = {}
-        for label in sorted(self._counts):
-            ways.setdefault(_core(label), []).append(label)
         unclear = [
             written
-            for written in ways.values()
+            for written in alike(self._counts)
             if len({self._mapping.get(label, label) for label in written}) > 1
             and not self._stated.issuperset(self._mapping.get(label, label) for label in written)
         ]
@@ -78,6 +75,14 @@ class Labels:
         quoted = ", ".join(f'"{label}"' for label in unclear[0])
         lines.append(f'Say in source.yaml which are the same: labels: {{"{most.strip()}": [{quoted}], …}}')
         return "\n".join(lines)
+
+
+def alike(labels: Iterable[str]) -> list[list[str]]:
+    """Put labels together that differ only by blanks, case, or the way in which a number is written."""
+    ways: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        ways.setdefault(_core(label), []).append(label)
+    return list(ways.values())
 
 
 def _core(label: str) -> str:

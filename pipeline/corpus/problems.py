@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 import pyarrow as pa
@@ -123,6 +124,10 @@ class Problems:
             raise InputError(self.files[0])
         if kinds or self.files:
             raise BadRowsError("\n".join([*self._report(kinds), *self.files]))
+
+    def first(self, number: int) -> list[Problem]:
+        """List the first of them, of all kinds in turn."""
+        return [one for ones in zip_longest(*self._first.values()) for one in ones if one is not None][:number]
 
     def _report(self, kinds: list[str]) -> list[str]:
         if not kinds:

@@ -46,7 +46,7 @@ from pipeline.corpus.problems import (
 )
 from pipeline.corpus.tables import BATCH_ROWS, Columns, column_names, in_batches, read_table, read_text_lines
 
-__all__ = ["COLUMNS", "SOURCE_FILE", "SPLITS", "Reviews", "Source", "read_source"]
+__all__ = ["COLUMNS", "SOURCE_FILE", "SPLITS", "Reviews", "Source", "checked_source", "read_source"]
 
 COLUMNS = ["name", "text", "label", "split", "group"]
 
@@ -194,8 +194,23 @@ def read_source(folder: Path) -> Source:
     """
     path = folder / SOURCE_FILE
     if not path.is_file():
-        raise InputError(f"{path} does not exist. It must describe the files of the data set: docs/your-own-data.md")
-    content = read_yaml(path)
+        raise InputError(
+            f"{path} does not exist. It must describe the files of the data set. `gatewise add {folder}` writes it:"
+            " docs/your-own-data.md"
+        )
+    return checked_source(read_yaml(path), path)
+
+
+def checked_source(content: Any, path: Path | str) -> Source:
+    """Check the content of a `source.yaml`.
+
+    Args:
+        content: its keys and values.
+        path: where they stand, for people.
+
+    Raises:
+        InputError: a key or value in it is not allowed.
+    """
     formats = [name for kind in _KINDS for name in get_args(kind.model_fields["format"].annotation)]
     if not isinstance(content, dict) or content.get("format") not in formats:
         came = repr(content.get("format", "no format")) if isinstance(content, dict) else "no keys at all"

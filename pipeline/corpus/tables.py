@@ -179,6 +179,30 @@ def column_names(path: Path, dialect: Dialect) -> list[str]:
         return []
 
 
+def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
+    """Take rows from all over a file, with all columns: the first one always, and fewer than `most`.
+
+    Rows that cannot be read are left out. The index is the line of a row (or its number, from 1).
+
+    Raises:
+        InputError: the file is not what its ending says.
+    """
+    ending = ending_of(path)
+    try:
+        names = list(dict.fromkeys(_open(path, ending, Columns(""), dialect, False, set())[0]))
+        columns = Columns(names[0], others=tuple(names[1:]))
+        rows: list[_Read] = []
+        step = 1
+        for number, row in enumerate(_open(path, ending, columns, dialect, False, set())[1]):
+            if number % step == 0 and row.kind is None:
+                rows.append(row)
+                if len(rows) == most:  # from here on, every other row is enough
+                    rows, step = rows[::2], 2 * step
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} cannot be read as {ending[1:].upper()}: {error}") from None
+    return pd.DataFrame([row.values for row in rows], [row.line for row in rows], columns.names, dtype="object")
+
+
 def _must_have(columns: list[str], header: list[str], path: Path, see: str) -> None:
     for name in columns:
         if name not in header:

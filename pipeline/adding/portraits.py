@@ -1,0 +1,119 @@
+"""Describe labelled texts in numbers: classes, lengths, script, repeats."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from pipeline.corpus.splits import text_digest
+
+# By the names that Unicode gives to letters. Their words are not separated by blanks.
+_WITHOUT_BLANKS = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
+_SCRIPT_NAMES = {"CJK": "Chinese characters", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
+_LETTERS = 300_000  # enough to name the script
+_LETTERS_OF_TEXT = 500
+_MOST_CHARACTERS = 32 << 20  # of the texts that are kept
+_LONGEST_RUN = 4  # letters between blanks, in the mean: with more, blanks do not separate the words of such a script
+
+
+@dataclass
+class Portrait:
+    """Count what a data set holds, table by table.
+
+    Attributes:
+        classes: label to its number of texts.
+        to_divide: label to its number of texts that are not held out by the data.
+        splits: split to its number of texts with a label; "" where the data bring none.
+        unlabelled: texts without a label.
+        first: the first text, and its label.
+        texts: text and split of texts from all over the data (all of them, if they are not large), with a label each.
+    """
+
+    classes: Counter[str] = field(default_factory=Counter)
+    to_divide: Counter[str] = field(default_factory=Counter)
+    splits: Counter[str] = field(default_factory=Counter)
+    unlabelled: int = 0
+    first: tuple[str, str] | None = None
+    texts: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _scripts: Counter[str] = field(default_factory=Counter)
+    _runs: Counter[int] = field(default_factory=Counter)
+    _digests: list[np.ndarray] = field(default_factory=list)
+    _labels: list[np.ndarray] = field(default_factory=list)
+    _codes: dict[str, int] = field(default_factory=dict)
+    _characters: int = 0
+    _below: int = 1 << 64
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Count some more rows, as `Reviews` gives them."""
+        rows = table[table["label"].notna() & (table["split"] != "unlabelled")]
+        self.unlabelled += len(table) - len(rows)
+        splits = rows["split"].astype("object").where(rows["split"].notna(), "")
+        self.classes.update(rows["label"])
+        self.to_divide.update(rows["label"][~splits.isin(["test", "validation"])])
+        self.splits.update(splits)
+        if self.first is None and len(rows):
+            self.first = rows["text"].iloc[0], rows["label"].iloc[0]
+        digests = [text_digest(text) for text in rows["text"]]
+        self._digests.append(np.array(digests, np.uint64))
+        codes = [self._codes.setdefault(label, len(self._codes)) for label in rows["label"]]
+        self._labels.append(np.array(codes, np.int64))
+        for digest, text, split in zip(digests, rows["text"], splits, strict=True):
+            if digest < self._below and digest not in self.texts:
+                self._keep(digest, text, split)
+
+    @property
+    def rows(self) -> int:
+        """Count the texts with a label."""
+        return self.classes.total()
+
+    @property
+    def repeats(self) -> tuple[int, int]:
+        """Count the texts that another one repeats, and the different texts that stand there with several labels.
+
+        Case and white space do not count, as in the splits.
+        """
+        digests, labels = np.concatenate(self._digests), np.concatenate(self._labels)
+        different = len(np.unique(digests))
+        order = np.lexsort((labels, digests))
+        digests, labels = digests[order], labels[order]
+        same = digests[1:] == digests[:-1]
+        changes = same & (labels[1:] != labels[:-1])
+        return len(digests) - different, len(np.unique(digests[1:][changes]))
+
+    @property
+    def script(self) -> str:
+        """Name the script of most letters, such as Latin."""
+        name = self._scripts.most_common(1)[0][0] if self._scripts else "no letters"
+        return _SCRIPT_NAMES.get(name, name.capitalize() if name.isupper() else name)
+
+    @property
+    def has_blanks(self) -> bool:
+        """Tell if blanks separate the words: always, or nearly so, but for some scripts."""
+        without = sum(number for script, number in self._scripts.items() if script in _WITHOUT_BLANKS)
+        if 2 * without < self._scripts.total():
+            return True
+        return sum(length * number for length, number in self._runs.items()) <= _LONGEST_RUN * self._runs.total()
+
+    def _keep(self, digest: int, text: str, split: str) -> None:
+        self.texts[digest] = text, split
+        self._characters += len(text)
+        if self._scripts.total() < _LETTERS:
+            start = text[:_LETTERS_OF_TEXT]
+            self._scripts.update(map(_script_of, filter(str.isalpha, start)))
+            self._runs.update(map(len, start.split()))
+        while self._characters > _MOST_CHARACTERS:  # half of them are enough: those of small digests, a fair sample
+            self._below //= 2
+            self.texts = {digest: kept for digest, kept in self.texts.items() if digest < self._below}
+            self._characters = sum(len(text) for text, _ in self.texts.values())
+
+
+def _script_of(letter: str) -> str:
+    return unicodedata.name(letter, "?").partition(" ")[0].partition("-")[0]
+
+
+def shares(classes: Counter[str]) -> Iterable[tuple[str, int, float]]:
+    """List the classes, the largest first, with number and share."""
+    return [(label, number, number / classes.total()) for label, number in classes.most_common()]

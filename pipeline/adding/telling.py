@@ -1,0 +1,179 @@
+"""Say in a few lines what the files are like, what was chosen and why."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.adding.dialects import NAMES
+from pipeline.adding.looking import Look
+from pipeline.adding.portraits import shares
+from pipeline.adding.settings import Fitted, too_small
+from pipeline.corpus.lines import ending_of
+from pipeline.corpus.names import SPLITS
+from pipeline.corpus.problems import shortened
+
+_WIDTH = 100
+_INDENT = 14
+_CLASSES = 12
+_BAD_ROWS = 5
+_FORMATS = {
+    ".csv": "CSV", ".tsv": "TSV", ".json": "JSON", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines",
+    ".parquet": "Parquet", ".arrow": "Arrow",
+}  # fmt: skip
+
+
+def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]) -> str:
+    """Describe a data set, one thing a line.
+
+    Args:
+        name: of the data set.
+        seen: what was seen of the files.
+        fitted: what its texts are in tokens.
+        values: its settings.
+    """
+    dialect = _dialect(seen)
+    told = [
+        ("files", _files(seen)),
+        *([("written in", dialect)] if dialect else []),
+        *_columns(seen),
+        ("classes", _classes(seen)),
+        ("first text", _first(seen)),
+        ("words", f"{seen.portrait.script}; {fitted.why}, so tokenizer {fitted.values['tokenizer']} fits"),
+        ("length", _lengths(fitted)),
+        ("repeats", _repeats(seen)),
+        ("split", _split(seen, values)),
+        *_set_aside(seen),
+        *(("note", note) for note in seen.notes),
+        ("settings", ", ".join(f"{key} {value}" for key, value in values.items())),
+    ]
+    if warning := too_small(seen.portrait, values):
+        told.append(("warning", warning))
+    lines = [f"{name}: {seen.portrait.rows:,} texts with a label"]
+    for key, text in told:
+        for number, line in enumerate(text.split("\n")):
+            lines += _wrapped(key if number == 0 else "", line)
+    return "\n".join(lines)
+
+
+def duration(minutes: float) -> str:
+    """Say a rough time."""
+    if minutes < 90:
+        return f"about {max(1, round(minutes))} minute{'s' if round(minutes) > 1 else ''}"
+    return f"about {round(minutes / 60)} hours"
+
+
+def _wrapped(key: str, text: str) -> list[str]:
+    begin = f"  {key:<{_INDENT - 2}}"
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=begin,
+        subsequent_indent=" " * _INDENT,
+        break_on_hyphens=False,
+        break_long_words=False,
+    ) or [begin.rstrip()]
+
+
+def _files(seen: Look) -> str:
+    found = seen.found
+    size = sum(path.stat().st_size for path in found.files)
+    kinds = sorted({_FORMATS[ending_of(path)] for path in found.tables})
+    if found.lines:
+        kinds.append("a file per label, a text a line")
+    if found.texts:
+        kinds.append("a file per text without a label" if found.tables else "a file per text, in a folder per label")
+    first = seen.files.original(found.files[0])
+    number = len(found.files)
+    named = str(first) if number == 1 else f"{number:,} files, the first {first}"
+    return f"{named} ({'; '.join(kinds)}; {_size(size)})"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+
+
+def _dialect(seen: Look) -> str:
+    source, why = seen.source, seen.why
+    parts = []
+    if "encoding" in source:
+        parts.append(f"{source['encoding']}{_because(why.get('encoding'))}")
+    if "quote" in source and "header" in source and seen.found.tables:
+        delimiter = source.get("delimiter")
+        parts.append(f"{NAMES.get(delimiter, repr(delimiter))} between fields")
+        quote = source["quote"]
+        parts.append(f"{'quotes are letters' if quote == 'none' else f'quote {quote}'}{_because(why.get('quote'))}")
+        header = "first row names the columns" if source["header"] else "no header: columns are called 1, 2, 3 …"
+        parts.append(f"{header}{_because(why.get('header'))}")
+    return ", ".join(parts)
+
+
+def _because(why: str | None) -> str:
+    return f" ({why})" if why else ""
+
+
+def _columns(seen: Look) -> list[tuple[str, str]]:
+    if not seen.found.tables:
+        return [("label", "the names of the folders" if seen.found.texts else "the names of the files")]
+    told: list[tuple[str, str]] = []
+    for key in ("text", "label", "group", "split"):
+        if seen.source.get(key) and key in seen.why:
+            told.append((key, f"column {seen.source[key]!r}: {seen.why[key]}"))
+    if seen.unused:
+        more = f" and {len(seen.unused) - 10} more" if len(seen.unused) > 10 else ""
+        told.append(("not used", f"{', '.join(map(repr, seen.unused[:10]))}{more}"))
+    return told
+
+
+def _classes(seen: Look) -> str:
+    classes = seen.portrait.classes
+    told = [f"{label} {number:,} ({_percent(share)})" for label, number, share in shares(classes)]
+    more = f", and {len(told) - _CLASSES} more, down to {told[-1]}" if len(told) > _CLASSES else ""
+    most, _, share = next(iter(shares(classes)))
+    text = f"{len(told)}: {', '.join(told[:_CLASSES])}{more}. Always saying {most} is right for {_percent(share)}"
+    if seen.portrait.unlabelled:
+        text += f". {seen.portrait.unlabelled:,} more texts have no label"
+    return text
+
+
+def _first(seen: Look) -> str:
+    text, label = seen.portrait.first or ("", "")
+    return f"{label}: {shortened(text)}"
+
+
+def _lengths(fitted: Fitted) -> str:
+    lengths = fitted.lengths
+    parts = f"half of the texts have at most {lengths.median:,} tokens, 98 % {lengths.most:,}, all {lengths.longest:,}"
+    longer = f" ({_percent(fitted.cut)} are longer than max_tokens, and cut)" if fitted.cut else ""
+    return f"{parts}{longer}. Of the tokens of texts not learnt from, {_percent(fitted.unknown)} are unknown"
+
+
+def _repeats(seen: Look) -> str:
+    repeats, conflicts = seen.portrait.repeats
+    if not repeats:
+        return "none"
+    return f"{repeats:,} texts repeat another one; {conflicts:,} different texts have more than one label"
+
+
+def _split(seen: Look, values: Mapping[str, Any]) -> str:
+    splits = seen.portrait.splits
+    named = [f"{split} {splits[split]:,}" for split in SPLITS if splits[split]]
+    if set(splits) - {""}:
+        rest = "" if values["test"] == "given" else f"; {_percent(values['test'])} of train will be the test"
+        return f"the data bring one: {', '.join(named)}{rest}"
+    validation = _percent(values["validation"])
+    return f"the data bring none: {_percent(values['test'])} will be the test, {validation} of the rest validation"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _set_aside(seen: Look) -> list[tuple[str, str]]:
+    counts = seen.problems.counts
+    if not counts:
+        return []
+    number = counts.total()
+    kinds = ", ".join(f"{count:,} × {kind}" for kind, count in counts.items())
+    lines = [f"{number:,} row{'s' if number > 1 else ''}: {kinds}"]
+    lines += [f"{one.file}, line {one.line}: {shortened(one.row)}" for one in seen.problems.first(_BAD_ROWS)]
+    return [("set aside", "\n".join(lines))]

@@ -1,0 +1,443 @@
+"""`gatewise add`: what it finds in files that we wrote in many ways, what it writes, and what it leaves alone."""
+
+import csv
+import gzip
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from conftest import ROOT
+from ruamel.yaml import YAML
+
+from pipeline.adding.columns import choose_label, choose_split, choose_text
+from pipeline.adding.encodings import find_encoding
+from pipeline.adding.gathering import name_of
+from pipeline.core.command import InputError
+from pipeline.core.params import read_params
+from pipeline.corpus.sources import Reviews, read_source
+from pipeline.download import download
+from pipeline.preprocess import preprocess
+from pipeline.tools.add import main
+
+Rows = list[tuple[str, str]]
+Add = Callable[..., str]
+
+PRAISE = ["warm", "clever", "superb", "funny", "naïve charm", "a treat"]
+BLAME = ["cold", "clumsy", "wooden", "dull", "clichés", "a bore"]
+
+
+def reviews(number: int = 60, labels: tuple[str, str] = ("good", "bad"), seed: int = 1) -> Rows:
+    """Texts that differ, each with a label, the rarer label first."""
+    chance = random.Random(seed)
+    rows = []
+    for i in range(number):
+        label, words = (labels[0], PRAISE) if i % 5 < 2 else (labels[1], BLAME)
+        rows.append((f"Film {i}, they say, is {' and '.join(chance.sample(words, 3))}", label))
+    return rows
+
+
+def write_table(path: Path, rows: Rows, encoding: str = "utf-8", header: bool = True, **dialect: str) -> Path:
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", **dialect)  # type: ignore[arg-type]
+        writer.writerows([("text", "label"), *rows] if header else rows)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the user's files, beside an empty project, in which the command runs."""
+    project = tmp_path / "project"
+    (project / "data" / "sources").mkdir(parents=True)
+    for name in ("params.yaml", "data/sources/rotten_tomatoes.yaml"):
+        (project / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.chdir(project)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+def call(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def add(*words: str | Path) -> str:
+    result = call(*words)
+    assert result.exception is None, result.exception
+    return " ".join(result.output.split())
+
+
+def refusal(*words: str | Path) -> str:
+    result = call(*words)
+    assert isinstance(result.exception, InputError), (result.output, result.exception)
+    return str(result.exception)
+
+
+def sources() -> list[str]:
+    return sorted(path.name for path in Path("data/sources").iterdir() if path.name != "rotten_tomatoes.yaml")
+
+
+def stated(name: str) -> dict[str, object]:
+    found: dict[str, object] = YAML(typ="safe").load(Path("data/sources", name, "source.yaml"))
+    return found
+
+
+def learnt(name: str) -> Rows:
+    folder = Path("data/sources", name)
+    tables = list(Reviews(read_source(folder), folder))
+    return [(text, label) for table in tables for text, label in zip(table["text"], table["label"], strict=True)]
+
+
+DIALECTS = [
+    ("utf-8", {}, True),
+    ("cp1252", {"delimiter": ";"}, False),
+    ("utf-16", {"delimiter": "\t"}, True),
+    ("utf-8-sig", {"delimiter": "|"}, False),
+    ("mac_roman", {"delimiter": "~"}, True),
+    ("utf-8", {"quotechar": "'"}, True),
+]
+
+
+@pytest.mark.parametrize(("encoding", "dialect", "header"), DIALECTS)
+def test_a_dialect_is_found_and_stated_and_read_back(
+    home: Path, encoding: str, dialect: dict[str, str], header: bool
+) -> None:
+    rows = reviews()
+    add(write_table(home / "films.csv", rows, encoding, header, **dialect))
+    assert learnt("films") == rows
+    found = stated("films")
+    assert found["encoding"] == encoding.removesuffix("-sig")
+    assert (found["delimiter"], found["header"]) == (dialect.get("delimiter", ","), header)
+    assert found["labels"] == ["bad", "good"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_dialects_are_read_back_or_refused(home: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    rows = [(f'{text} "{seed}"' if chance.random() < 0.2 else text, label) for text, label in reviews(40, seed=seed)]
+    if chance.random() < 0.5:
+        rows = [(text.replace(", ", ",\n", 1), label) for text, label in rows]
+    delimiter, encoding = chance.choice(",;\t|"), chance.choice(["utf-8", "cp1252", "utf-16"])
+    path = write_table(home / "films.csv", rows, encoding, chance.random() < 0.5, delimiter=delimiter)
+    add(path)
+    assert learnt("films") == rows
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", "Очень хороший фильм, мне он понравился\n"),
+        ("gb18030", "https://example.org/a/long/address/of/a/film,positive,很好看\n"),
+        ("gb18030", "这部电影很好看，我喜欢这个故事\n"),
+        ("cp932", "この映画はとても面白かったです。また見たいと思います\n"),
+        ("cp1252", "it’s fun – really, a naïve joy\n"),
+        ("cp1250", "Bardzo dobry film, świetna gra aktorów. Nie podobało mi się zakończenie\n"),
+        ("utf-16-le", "no mark, and yet two bytes a letter\n"),
+        ("utf-8", "plain ASCII\n"),
+        ("utf-8", "déjà vu\n"),
+    ],
+)
+def test_encodings_are_found(tmp_path: Path, encoding: str, text: str) -> None:
+    (tmp_path / "text.csv").write_bytes((text * 5).encode(encoding))
+    with gzip.open(tmp_path / "text.csv.gz", "wb") as file:
+        file.write((text * 5).encode(encoding))
+    assert [find_encoding([path]).name for path in sorted(tmp_path.iterdir())] == [encoding] * 2
+
+
+def test_a_line_of_another_encoding_is_a_bad_row_and_a_file_of_another_encoding_is_refused(home: Path) -> None:
+    path = write_table(home / "films.csv", reviews(100))
+    path.write_bytes(path.read_bytes() + "déjà vu,good\n".encode("cp1252"))
+    told = add(path)
+    assert f"{path}, line 102" in told
+    assert (stated("films")["encoding"], stated("films")["bad_rows"]) == ("utf-8", "set_aside")
+    other = write_table(home / "more.csv", reviews(), "cp1252")
+    assert "one encoding" in refusal(path, other, "--name", "both")
+
+
+def test_quotes_that_mean_nothing_are_letters(home: Path) -> None:
+    rows = [(f'"{text}' if i % 9 == 0 else text, label) for i, (text, label) in enumerate(reviews())]
+    path = home / "films.tsv"
+    path.write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    add(path)
+    assert stated("films")["quote"] == "none"
+    assert learnt("films") == rows
+
+
+def test_a_table_called_txt_is_a_table(home: Path) -> None:
+    path = home / "collection"
+    path.write_text("".join(f"{label}\t{text}\n" for text, label in reviews()))
+    add(path)
+    assert sorted(file.name for file in Path("data/sources/collection").iterdir()) == ["collection.csv", "source.yaml"]
+    assert learnt("collection") == reviews()
+
+
+def as_jsonl(path: Path, rows: Rows) -> None:
+    path.write_text("".join(json.dumps({"body": text, "id": i, "kind": x}) + "\n" for i, (text, x) in enumerate(rows)))
+
+
+def as_json(path: Path, rows: Rows) -> None:
+    path.write_text(json.dumps([{"body": text, "kind": label} for text, label in rows]))
+
+
+def as_parquet(path: Path, rows: Rows) -> None:
+    pd.DataFrame(rows, columns=["body", "kind"]).assign(id=range(len(rows))).to_parquet(path)
+
+
+@pytest.mark.parametrize(("ending", "write"), [("jsonl", as_jsonl), ("json", as_json), ("parquet", as_parquet)])
+def test_tables_of_other_forms_are_read(home: Path, ending: str, write: Callable[[Path, Rows], None]) -> None:
+    write(home / f"films.{ending}", reviews())
+    add(home / f"films.{ending}")
+    assert learnt("films") == reviews()
+    assert (stated("films")["text"], stated("films")["label"]) == ("body", "kind")
+
+
+def write_texts(folder: Path, rows: Rows) -> None:
+    for number, (text, label) in enumerate(rows):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        (folder / label / f"{number}.txt").write_text(text)
+
+
+def test_folders_of_texts_with_a_split_bring_it(home: Path) -> None:
+    write_texts(home / "aclFilms" / "train", reviews(60, ("pos", "neg")))
+    write_texts(home / "aclFilms" / "test", reviews(30, ("pos", "neg"), seed=2))
+    write_texts(home / "aclFilms" / "train", [("nobody said", "unsup")])
+    (home / "aclFilms" / "README").write_text("about")
+    (home / "aclFilms" / "films.vocab").write_text("warm")
+    told = add(home / "aclFilms")
+    assert "train 60, test 30" in told
+    assert "films.vocab" in told
+    assert read_params().datasets["aclfilms"].test == "given"
+    assert (stated("aclfilms")["format"], stated("aclfilms")["labels"]) == ("files", ["neg", "pos"])
+    assert not Path("data/sources/aclfilms/README").exists()
+
+
+def test_a_file_per_label_has_a_text_a_line(home: Path) -> None:
+    for label in ("good", "bad"):
+        (home / f"{label}.txt").write_text("".join(f"{text}\n" for text, other in reviews() if other == label))
+    add(home / "good.txt", home / "bad.txt", "--name", "films")
+    assert sorted(learnt("films")) == sorted(reviews())
+
+
+def test_files_to_train_and_to_test_with_stay_apart_whatever_their_names(home: Path) -> None:
+    train = write_table(home / "test_of_time.csv", reviews(50))
+    test = write_table(home / "b.csv", reviews(20, seed=2))
+    add("--name", "films", "--train", train, "--test", test)
+    folder = Path("data/sources/films")
+    splits = pd.concat(Reviews(read_source(folder), folder))["split"]
+    assert splits.value_counts().to_dict() == {"train": 50, "test": 20}
+    assert read_params().datasets["films"].test == "given"
+
+
+def test_a_column_of_splits_is_used_or_mixed(home: Path) -> None:
+    table = pd.DataFrame(reviews(100), columns=["text", "label"])
+    table.assign(part=["train"] * 70 + ["dev"] * 10 + ["test"] * 20).to_csv(home / "films.csv", index=False)
+    assert "train 70, validation 10, test 20" in add(home / "films.csv")
+    assert (stated("films")["split"], read_params().datasets["films"].test) == ("part", "given")
+    add("--name", "films", "--ignore-splits")
+    assert (stated("films")["ignore_splits"], read_params().datasets["films"].test) == (True, 0.2)
+
+
+def test_chinese_is_read_in_sub_words(home: Path) -> None:
+    rows = [(f"这部电影{'很好看' if i % 2 else '太难看了'}，第{i}次看", "正" if i % 2 else "反") for i in range(60)]
+    told = add(write_table(home / "影评.csv", rows), "--name", "films")
+    assert "make repro DATASET=films" in told
+    assert read_params().datasets["films"].tokenizer == "bpe"
+
+
+def test_words_that_blanks_separate_are_words_in_any_script(home: Path) -> None:
+    rows = [(f"यह फिल्म {'अच्छी' if i % 2 else 'बुरी'} है {i}", "good" if i % 2 else "bad") for i in range(60)]
+    add(write_table(home / "films.csv", rows))
+    assert read_params().datasets["films"].tokenizer == "word"
+
+
+def test_settings_fit_the_texts(home: Path) -> None:
+    rows = [(" ".join(f"word{j}" for j in range(i % 30)) + f" only{i}", "ab"[i % 2]) for i in range(600)]
+    add(write_table(home / "films.csv", rows))
+    settings = read_params().datasets["films"]
+    assert settings.vocabulary == 29 + 2  # those that come twice, padding and the unknown word
+    assert settings.min_occurrences == 2
+    assert (settings.max_tokens, settings.batch_size, settings.test, settings.validation) == (32, 32, 0.2, 0.1)
+
+
+def test_a_small_class_gets_shares_in_which_it_stands_in_all_splits(home: Path) -> None:
+    add(write_table(home / "films.csv", reviews(60) + [(f"so so, take {i}", "fair") for i in range(5)]))
+    settings = read_params().datasets["films"]
+    raw, output = Path("data/raw"), Path("data/processed")
+    download(Path("data/sources/films"), Path("data/downloads"), None, raw)
+    report = preprocess(raw, settings.test, settings.validation, 1, "word", settings.vocabulary, output)
+    assert all(report["splits"][split]["labels"]["fair"] > 0 for split in ("train", "validation"))
+    told = add(write_table(home / "more.csv", [*reviews(60), ("so so", "fair")]))
+    assert "'fair' (1) to stand in every split: at least 4" in told
+
+
+def test_a_second_run_changes_only_what_is_asked(home: Path) -> None:
+    table = pd.DataFrame(reviews(), columns=["text", "label"]).assign(mood=["calm", "angry", "sad"] * 20)
+    table.to_csv(home / "films.csv", index=False)
+    add(home / "films.csv")
+    source, settings = Path("data/sources/films/source.yaml"), Path("data/sources/films.yaml")
+    source.write_text(source.read_text().replace("text: text", "text: text  # the long one"))
+    settings.write_text(
+        settings.read_text().replace("max_tokens: 16", "max_tokens: 99  # ours").replace("test: 0.2", "test: 0.3")
+    )
+    before = source.read_text(), settings.read_text()
+    assert "nothing to change" in add(home / "films.csv")
+    assert (source.read_text(), settings.read_text()) == before
+    add(home / "films.csv", "--label", "mood")
+    assert source.read_text() == before[0].replace("label: label", "label: mood").replace(
+        "[bad, good]", "[angry, calm, sad]"
+    )
+    assert settings.read_text() == before[1]
+    add("--name", "films", "--bad-rows", "set_aside")
+    assert source.read_text().endswith("bad_rows: set_aside\n")
+    assert settings.read_text() == before[1]
+
+
+def test_a_second_run_in_a_project_of_before_moves_its_blocks(home: Path) -> None:
+    add(write_table(home / "films.csv", reviews()))
+    block = Path("data/sources/films.yaml").read_text().replace("vocabulary: ", "vocabulary: 1")
+    Path("data/sources/films.yaml").unlink()
+    with Path("params.yaml").open("a") as file:
+        file.write("\ndatasets:\n  films:\n" + "".join(f"    {line}\n" for line in block.splitlines()))
+    add("--name", "films", "--label", "label")
+    assert Path("data/sources/films.yaml").read_text().strip() == block.strip()
+
+
+def test_a_dry_run_and_a_refusal_write_nothing(home: Path) -> None:
+    before = Path("params.yaml").read_bytes()
+    told = add(write_table(home / "films.csv", reviews()), "--dry-run")
+    assert "good 24 (40 %)" in told
+    assert "bad 36 (60 %)" in told
+    (home / "noise.csv").write_bytes(bytes(range(256)) * 20)
+    (home / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"good film,good\n" * 500)[:-9])
+    (home / "films.xlsx").write_bytes(b"PK")
+    (home / "empty.csv").write_text("")
+    (home / "header.csv").write_text("text,label\n")
+    (home / "object.json").write_text('{"data": [{"text": "fine", "label": "good"}]}')
+    (home / "folder").mkdir()
+    for path in (
+        "noise.csv",
+        "cut.csv.gz",
+        "films.xlsx",
+        "missing.csv",
+        "empty.csv",
+        "header.csv",
+        "object.json",
+        "folder",
+    ):
+        assert str(home / path) in refusal(home / path)
+    assert (sources(), Path("params.yaml").read_bytes()) == ([], before)
+
+
+def test_nothing_stays_where_settings_cannot_be_written(home: Path) -> None:
+    Path("data/sources/films.yaml.part").mkdir()
+    assert "films.yaml" in refusal(write_table(home / "films.csv", reviews()))
+    assert sources() == ["films.yaml.part"]
+
+
+def test_another_data_set_of_the_same_name_is_left_alone(home: Path) -> None:
+    add(write_table(home / "films.csv", reviews()))
+    (home / "new").mkdir()
+    other = write_table(home / "new" / "films.csv", reviews(40))
+    assert "--name" in refusal(other)
+    assert learnt("films") == reviews()
+    (Path("data/sources/imdb")).mkdir()
+    Path("data/sources/imdb/source.yaml").write_bytes((ROOT / "data/sources/imdb/source.yaml").read_bytes())
+    assert "comes with gatewise" in refusal(other, "--name", "imdb")
+    assert "Received: 'my films'" in refusal(other, "--name", "my films")
+
+
+def test_files_that_lie_in_the_project_already_are_not_copied(home: Path) -> None:
+    folder = Path("data/sources/Mine")
+    folder.mkdir()
+    write_table(folder / "r.csv", reviews())
+    add(folder)
+    add(folder / "r.csv")
+    assert sources() == ["Mine", "Mine.yaml"]
+    assert learnt("Mine") == reviews()
+    assert "Mine" in read_params().datasets
+
+
+def test_a_clone_gets_the_files_that_it_lacks(home: Path) -> None:
+    path = write_table(home / "films.csv", reviews(), delimiter=";")
+    add(path)
+    copy, source = Path("data/sources/films/films.csv"), Path("data/sources/films/source.yaml")
+    copy.unlink()
+    before = source.read_bytes()
+    add(path)
+    assert copy.read_bytes() == path.read_bytes()
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [["--delimiter", ";;"], ["--encoding", "ebcdic"], ["--quote", "''"]])
+def test_an_option_that_is_not_allowed_is_named(home: Path, option: list[str]) -> None:
+    told = refusal(write_table(home / "films.csv", reviews()), *option)
+    assert option[0].removeprefix("--") in told
+    assert option[1] in told
+
+
+def test_few_bad_rows_are_set_aside_and_many_refused_by_the_users_name_of_the_file(home: Path) -> None:
+    path = home / "films.csv"
+    path.write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in reviews(100)) + "half a row\n")
+    assert f"{path}, line 102: half a row" in add(path)
+    assert stated("films")["bad_rows"] == "set_aside"
+    few = home / "few.csv"
+    few.write_text('text,label\n"It starts slowly",good\nbut it is a joy\nAwful,bad\n')
+    told = refusal(few)
+    assert f"{few}, line 3: but it is a joy" in told
+    assert "--bad-rows set_aside" in told
+    assert sources() == ["films", "films.yaml"]
+
+
+def test_labels_written_in_several_ways_are_joined_and_said(home: Path) -> None:
+    rows = [(text, f"{label.upper()} " if i % 20 == 0 else label) for i, (text, label) in enumerate(reviews())]
+    told = add(write_table(home / "films.csv", rows))
+    assert "taken for the label 'good': 'GOOD ' (3)" in told
+    assert stated("films")["labels"] == {"bad": ["bad"], "good": ["GOOD ", "good"]}
+    assert {label for _, label in learnt("films")} == {"good", "bad"}
+
+
+def test_tables_without_the_columns_are_left_out_unless_they_are_named(home: Path) -> None:
+    folder = home / "kaggle"
+    folder.mkdir()
+    train = write_table(folder / "train.csv", reviews())
+    (folder / "sample_submission.csv").write_text("id,label\n1,good\n")
+    assert "sample_submission.csv" in add(folder)
+    assert learnt("kaggle") == reviews()
+    assert "no column 'text'" in refusal(train, folder / "sample_submission.csv", "--name", "both")
+
+
+def table(**columns: list[object]) -> pd.DataFrame:
+    return pd.DataFrame(columns, dtype="object")
+
+
+def test_columns_are_chosen_by_name_then_by_what_they_hold() -> None:
+    texts: list[object] = [f"a film of {i} words" for i in range(20)]
+    links: list[object] = [f"https://example.org/reviews/{i}/of/a/film" for i in range(20)]
+    mixed = table(id=list(range(20)), url=links, reviewText=texts, stars=[1, 5] * 10, seen=[True, False] * 10)
+    assert choose_text(mixed) == ("reviewText", "its name")
+    assert choose_label(mixed, ["reviewText"]) == ("stars", "its name")
+    plain = table(a=list(range(20)), b=texts, c=["x", "y", "z", "x"] * 5, d=["train", "test"] * 10)
+    assert choose_text(plain).name == "b"
+    assert choose_split(plain, ["b"]) == ("d", "its values are splits")
+    assert choose_label(plain, ["b", "d"]).name == "c"
+    with pytest.raises(InputError, match="did you mean reviewText"):
+        choose_text(mixed, "reviewtext")
+    with pytest.raises(InputError, match=r"a \(20 different values\)"):
+        choose_label(plain[["a", "b"]], ["b"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "name"),
+    [
+        (["/home/IMDB Dataset.csv.gz"], "imdb_dataset"),
+        (["/home/spam/train.csv"], "spam"),
+        (["/home/spam_train.csv", "/home/spam_test.csv"], "spam"),
+        (["/home/kritik/pos.txt", "/home/kritik/neg.txt"], "kritik"),
+        (["/影评/影评.csv"], "mydata"),
+    ],
+)
+def test_the_name_follows_from_the_files(paths: list[str], name: str) -> None:
+    assert name_of([Path(path) for path in paths]) == name
