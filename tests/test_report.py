@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-from pipeline.comparison.comparison import compare
+from pipeline.comparison.comparison import Findings, compare
 from pipeline.comparison.costs import costs
 from pipeline.comparison.statistics import better_first, read_differences
 from pipeline.comparison.titles import colour_of, title_of
@@ -71,7 +71,7 @@ def made_up(folder: Path, labels: list[str], verdict: Verdict | None = None) -> 
     comparison = compare(models, truth, labels)
     fingerprints = {one.name: "0" * 64 for one in models}
     told = verdict or Verdict(["It is a tie."], [])
-    write_results(comparison, fingerprints, comparison.differences(), told, {}, "news", data, results)
+    write_results(comparison, fingerprints, Findings.of(comparison), told, {}, "news", data, results)
     return results, models
 
 

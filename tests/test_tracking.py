@@ -816,7 +816,7 @@ def test_a_server_takes_promotions_and_the_way_back(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     tracker, registry = Tracker("promoted"), Registry("promoted")
     labels = baseline.predictions["test"].argmax(axis=1)
-    split = HeldOut(TEXTS, labels, np.arange(len(TEXTS)), baseline.card["labels"])
+    split = HeldOut(TEXTS, labels, np.arange(len(TEXTS)), baseline.card["labels"], None, "accuracy")
     for number, one in enumerate((trained, baseline), start=1):
         restore(tracker, one, tokenizer)
         assert promote(registry, tracker, one, split, beat_baseline=False, compared=True)[0]
