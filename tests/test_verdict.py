@@ -164,7 +164,8 @@ def three(gru_lstm: float, gru_qrnn: float, lstm_qrnn: float) -> dict[tuple[str,
             three(0.04, 0.3, 0.3),
             "cannot be told apart from LSTM and qrnn"
             " (differences 1.0 to 3.0 points, 95 % intervals 0.2 to 1.8 and 2.0 to 4.0; 5 seeds;"
-            " p < 0.05 against LSTM before Holm's correction for 3 comparisons; 500 independent texts are too few to tell against qrnn).",
+            " p < 0.05 against LSTM before Holm's correction for 3 comparisons;"
+            " 500 independent texts are too few to tell against qrnn).",
         ),
     ],
     ids=["beats all", "beats one", "beats none"],
