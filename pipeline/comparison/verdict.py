@@ -213,20 +213,25 @@ def class_warnings(findings: Findings) -> list[str]:
 
 
 def _unseen_by_accuracy(differences: Pairs, other: Pairs) -> list[str]:
-    """Say which pairs differ in macro F1 by two points more than in accuracy, and not by chance."""
-    adjusted = holm([difference.p_value for difference in other.values()])
-    pairs = []
-    for (pair, seen), p_value in zip(other.items(), adjusted, strict=True):
+    """Say who is ahead in macro F1, not by chance and by two points more than in accuracy, where accuracy hides one."""
+    decided, adjusted = (holm([difference.p_value for difference in of.values()]) for of in (differences, other))
+    ahead: dict[str, list[tuple[str, Difference]]] = {}
+    hidden = False
+    for (pair, seen), in_accuracy, in_macro in zip(other.items(), decided, adjusted, strict=True):
         (better, worse), difference = better_first(pair, seen)
-        in_accuracy = differences[pair] if better == pair[0] else -differences[pair]
-        if p_value < SIGNIFICANCE and difference.mean > max(in_accuracy.mean, 0) + _LARGE:
-            names = [_with_article(ModelName.parse(model)) for model in (better, worse)]
-            pairs.append(f"{names[0]} is {_points([difference.mean])} ahead of {names[1]}")
-    if not pairs:
-        return []
-    return [
-        f"In macro F1, in which every class counts the same, {listed(pairs)}: with `metric: macro_f1`, that decides."
+        accuracy = differences[pair].mean if better == pair[0] else -differences[pair].mean
+        if in_macro < SIGNIFICANCE and difference.mean > max(accuracy, 0) + _LARGE:
+            ahead.setdefault(better, []).append((worse, difference))
+            hidden |= in_accuracy >= SIGNIFICANCE or accuracy <= 0
+    clauses = [
+        f"{_with_article(ModelName.parse(better))} is {_points([of.mean for _, of in worse])} ahead of"
+        f" {listed([_with_article(ModelName.parse(model)) for model, _ in worse])}"
+        for better, worse in ahead.items()
     ]
+    if not hidden:
+        return []
+    counts = "in which every class counts the same"
+    return [f"In macro F1, {counts}, {listed(clauses)}: with `metric: macro_f1`, that decides."]
 
 
 def _relations(differences: Pairs, compared: Pairs) -> Relations:
@@ -370,10 +375,13 @@ def _reasons(group: Sequence[_Relation]) -> list[str]:
     for relation in ties:
         if reason := _reason(relation):
             reasons.setdefault(reason, []).append(relation)
-    return [
-        reason.format(against=f" against {listed([title_of(of.other) for of in of_reason])}" if len(group) > 1 else "")
+    against = {
+        reason: f" against {listed([title_of(relation.other) for relation in of_reason])}"
+        if len(group) > 1 and (len(of_reason) < len(group) or of_reason[0].corrected_away)
+        else ""
         for reason, of_reason in reasons.items()
-    ]
+    }
+    return [reason.format(against=against[reason]) for reason in reasons]
 
 
 def _reason(tie: _Relation) -> str:

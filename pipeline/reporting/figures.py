@@ -26,7 +26,7 @@ matplotlib.rcdefaults()  # a matplotlibrc of the user would draw other bytes
 _DPI = 130
 _WRITTEN_SHARES = 6  # classes up to which a confusion matrix has its shares written into it
 _NAMED_CLASSES = 24  # classes up to which each of them has its name at a confusion matrix
-_NAME_LENGTH = 16  # characters of a name there
+_NAME_LENGTH = 20  # characters of a name there
 _UNDRAWN = re.compile(r"#\d+")  # stands for a name there
 _PARTS = re.compile(r"(?<=\d)(?=\D)|(?<=\D)(?=\d)")  # of a name: numbers, and what is between them
 
