@@ -82,9 +82,9 @@ CLASSES = {
     "20 even": (0.05,) * 20,
 }
 MACRO_CASES = [
-    *(Case((n, n), 1000, (sd, sd)) for n in (2, 3, 5) for sd in (0.5, 1.5)),
+    *(Case((n, n), 1000, (sd, sd)) for n, sd in ((2, 1.5), (3, 0.5), (3, 1.5), (5, 0.5))),
     Case((3, 1), 1000, (1.0, 0.0)),
-    Case((3, 3), 2500, (0.5, 0.5), films=250),
+    Case((3, 3), 1000, (0.5, 0.5), films=250),
 ]
 
 
@@ -174,7 +174,7 @@ def true_macro_f1(shares: Sequence[float], accuracy: float, deviation: float) ->
     return float((2 * share * right / (share + given)).mean())
 
 
-def measure_macro(case: Case, shares: Sequence[float], repetitions: int, resamples: int = 2000) -> dict[str, float]:
+def measure_macro(case: Case, shares: Sequence[float], repetitions: int, resamples: int = 1000) -> dict[str, float]:
     """Count the same shares as `measure` does, for macro F1."""
     rng = np.random.default_rng(1)
     groups = case.film_of_text if case.films else None

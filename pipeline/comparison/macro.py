@@ -154,7 +154,7 @@ def _units(labels: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> _Unit
     """Count each kind of groups, of texts with their answers, (runs, texts)."""
     kinds, kind = np.unique(np.vstack([labels, answers]), axis=1, return_inverse=True)
     # Groups of the same kinds of texts have the same sum of random keys, and others almost surely another one.
-    keys: np.ndarray = np.random.default_rng(0).integers(0, 2**63, kinds.shape[1], dtype=np.uint64)
+    keys: np.ndarray = np.random.default_rng(0).integers(0, 2**63, (kinds.shape[1],), np.uint64)
     sums = np.zeros(int(groups.max()) + 1, np.uint64)
     np.add.at(sums, groups, keys[kind.ravel()])
     _, first_group, number = np.unique(sums, return_index=True, return_counts=True)

@@ -168,7 +168,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], labels: Sequence[str]
     side = float(np.clip(2 + 0.28 * len(labels), 3.8, 2 + 0.28 * _NAMED_CLASSES))
     figure, axes = _axes(len(matrices), title, side, side, columns)
     order = list(range(len(labels))) if few else sorted(range(len(labels)), key=lambda code: _in_order(labels[code]))
-    names = class_names([labels[code] for code in order])
+    names = _drawn_names([labels[code] for code in order])
     ticks = range(0, len(labels), 1 + (len(labels) - 1) // _NAMED_CLASSES)
     for axis, (model, counts) in zip(axes, matrices.items(), strict=True):
         shares = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))[np.ix_(order, order)]
@@ -269,13 +269,12 @@ def _spread(axis: Axes) -> None:
     axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
-def class_names(labels: Sequence[str]) -> list[str]:
-    """Shorten names for ticks so that they differ; `#3` stands for the third where the font lacks a letter of it.
+def distinct_names(labels: Sequence[str]) -> list[str]:
+    """Shorten names so that they still differ.
 
-    >>> class_names(["comp.sys.ibm.pc.hardware", "comp.sys.mac.hardware", "sci.med"])
-    ['com…ibm.pc.hardware', 'com…mac.hardware', 'sci.med']
+    >>> distinct_names(["electronics, new, for sale", "electronics, old, for sale", "a very long name with an end"])
+    ['ele…new, for sale', 'ele…old, for sale', 'a very lon…th an end']
     """
-    font = get_font(findfont("DejaVu Sans"))
     names = list(map(_shorten, labels))
     for name in {name for name in names if names.count(name) > 1}:
         alike = [place for place, other in enumerate(names) if other == name]
@@ -283,9 +282,15 @@ def class_names(labels: Sequence[str]) -> list[str]:
         same = len([*takewhile(lambda of_all: len(set(of_all)) == 1, letters)])
         for number, place in enumerate(alike, start=1):
             names[place] = _from(labels[place], same, number)
+    return names
+
+
+def _drawn_names(labels: Sequence[str]) -> list[str]:
+    """Shorten names for ticks; `#3` stands for the third where the font lacks a letter of its name."""
+    font = get_font(findfont("DejaVu Sans"))
     return [
         name if all(font.get_char_index(ord(letter)) for letter in name) else f"#{number}"
-        for number, name in enumerate(names, start=1)
+        for number, name in enumerate(distinct_names(labels), start=1)
     ]
 
 

@@ -126,7 +126,7 @@ def _classes_summary(statistics: dict[str, Any]) -> list[str]:
     if len(rows) <= 2:
         return []
     rows = sorted(rows, key=lambda row: row["order"])[:_CLASSES_SHOWN]
-    names = figures.class_names([row["class"] for row in rows])
+    names = figures.distinct_names([row["class"] for row in rows])
     table = [
         {"class": name, "texts": row["texts"], **{title_of(model): f1 for model, f1 in row["f1"].items()}}
         for name, row in zip(names, rows, strict=True)
