@@ -148,6 +148,32 @@ def test_a_better_model_takes_over_and_a_worse_one_is_the_challenger(
     assert aliases(registry) == {"champion": "2", "challenger": "3"}
 
 
+def test_a_constant_answer_is_refused_unless_it_is_wanted(root: Path, registry: Registry, tracker: Tracker) -> None:
+    constant = trained(root, "lstm-1", correct=LABELS == 0)
+    promoted, words = decide(registry, tracker, constant)
+    assert not promoted
+    assert "because it has learnt nothing: it is not better than the constant answer “bad” (accuracy 50.0%)" in words
+    assert "--without-learning" in words
+    assert aliases(registry) == {"challenger": "1"}
+    assert promote(registry, tracker, constant, SPLIT, beat_baseline=False, compared=True, learnt=False)[0]
+    promoted, words = decide(registry, tracker, constant)
+    assert not promoted
+    assert words.startswith("version 1 (lstm-1) is the champion already, although it has learnt nothing")
+
+
+def test_the_gate_is_about_macro_f1_where_that_decides(root: Path, registry: Registry, tracker: Tracker) -> None:
+    """Of 40 rare texts, one model finds none, and is as accurate as one that finds all and takes others for them."""
+    rare = replace(SPLIT, labels=(np.arange(TEXTS) < 40).astype(np.int32), metric="macro_f1")
+    same = rare.labels == LABELS  # what the files call right is about other labels
+    finds_most = trained(root, "gru-1", correct=same ^ (np.arange(TEXTS) % 20 == 1))
+    finds_none = trained(root, "lstm-1", correct=LABELS == 0)
+    assert decide(registry, tracker, finds_most, rare)[0]
+    promoted, words = promote(registry, tracker, finds_none, rare, beat_baseline=False, compared=True, learnt=False)
+    assert not promoted
+    assert "worse than the champion: -40.8 points" in words
+    assert not decide(registry, tracker, finds_none, rare)[0]
+
+
 def test_small_steps_down_end_at_the_best_champion_so_far(root: Path, registry: Registry, tracker: Tracker) -> None:
     """Each is within the noise of the one before."""
     correct, said = BEST, []

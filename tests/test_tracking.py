@@ -636,7 +636,10 @@ def test_a_comparison_is_named_by_its_verdict(
         }
         for (first, second), p_value in zip(itertools.combinations(models, 2), p_values, strict=True)
     ]
-    assert headline(dict(zip(models, accuracies, strict=True)), differences) == line
+    scores = dict(zip(models, accuracies, strict=True))
+    assert headline(scores, differences) == line
+    assert headline(scores, differences, ["lstm", "baseline"]) == f"{line}; nothing learnt: LSTM, n-grams"
+    assert headline(scores, differences, models) == "nothing learnt"
 
 
 def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def difference_in(
     second: np.ndarray,
     groups: np.ndarray | None = None,
     resamples: int = RESAMPLES,
+    these_runs: bool = False,
 ) -> Difference:
     """Compare two models by accuracy or by macro F1.
 
@@ -48,10 +49,11 @@ def difference_in(
         second: those of the second.
         groups: as for `paired_difference`.
         resamples: number of resamples.
+        these_runs: as for `paired_difference`.
     """
     if metric == "accuracy":
-        return paired_difference(first == labels, second == labels, groups, resamples)
-    return macro_difference(labels, first, second, groups, resamples=resamples)
+        return paired_difference(first == labels, second == labels, groups, resamples, these_runs=these_runs)
+    return macro_difference(labels, first, second, groups, resamples=resamples, these_runs=these_runs)
 
 
 def macro_difference(
@@ -60,6 +62,7 @@ def macro_difference(
     second: np.ndarray,
     groups: np.ndarray | None = None,
     recall: bool = False,
+    these_runs: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Difference:
@@ -71,6 +74,7 @@ def macro_difference(
         second: int codes, (seeds, texts).
         groups: int, (texts,).
         recall: compare the mean recall of the classes instead.
+        these_runs: as for `paired_difference`.
         resamples: number of resamples.
         seed: makes the result repeatable.
 
@@ -99,7 +103,7 @@ def macro_difference(
         int(units.number[units.differ(of_first)].sum()),
         int(units.number.sum()),
     )
-    return difference_of(mean, texts, evidence, rng)
+    return difference_of(mean, texts, evidence, rng, these_runs)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""Whether a model has learnt anything: it has to be better than the constant answer with the most frequent class.
+"""Tell whether a model has learnt anything: it has to be better than the constant answer with the most frequent class.
 
 What decides is the metric of the comparison. Of macro F1 alone, that would be too little: a model that guesses says
 every class now and then, and each hit raises its macro F1 above that of a constant. Its mean recall stays that of a
 constant, 1 / classes. So macro F1 and mean recall both have to be higher.
+
+The intervals are about the runs that there are, over texts alone: two seeds that vary leave open how much others would
+learn, but not that these two have learnt something.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,7 +63,9 @@ class Majority:
             groups: as for `paired_difference`.
         """
         constant = np.full((1, len(labels)), majority)
-        seen = {model: difference_in(metric, labels, of, constant, groups) for model, of in answers.items()}
+        seen = {
+            model: difference_in(metric, labels, of, constant, groups, these_runs=True) for model, of in answers.items()
+        }
         better = [model for model, difference in seen.items() if difference.low > 0]
         # Macro F1 is asked where accuracy shows nothing, or where it decides and shows something.
         asked = [model for model in answers if (model in better) == (metric == "macro_f1")]
@@ -88,7 +93,9 @@ def balanced_advantage(
 
     That is: if the interval of the macro F1 or that of the mean recall is not above 0.
     """
-    f1, recall = (macro_difference(labels, answers, constant, groups, recall=kind) for kind in (False, True))
+    f1, recall = (
+        macro_difference(labels, answers, constant, groups, recall=kind, these_runs=True) for kind in (False, True)
+    )
     return f1 if min(f1.low, recall.low) > 0 else None
 
 

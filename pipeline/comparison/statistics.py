@@ -107,6 +107,7 @@ def paired_difference(
     groups: np.ndarray | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    these_runs: bool = False,
 ) -> Difference:
     """Compare the accuracies of two models over the noise of seeds and of test texts, by a hierarchical bootstrap.
 
@@ -122,6 +123,7 @@ def paired_difference(
             each text is a group of its own.
         resamples: number of resamples.
         seed: makes the result repeatable.
+        these_runs: the interval is about these very runs, over texts alone, whatever other seeds give.
 
     Raises:
         ValueError: the shapes do not fit, or there are fewer than two groups of texts.
@@ -138,7 +140,7 @@ def paired_difference(
         int(np.count_nonzero(totals)),
         len(sizes),
     )
-    return difference_of(mean, texts, evidence, rng)
+    return difference_of(mean, texts, evidence, rng, these_runs)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ class Evidence:
     groups: int
 
 
-def difference_of(mean: float, texts: np.ndarray, evidence: Evidence, rng: np.random.Generator) -> Difference:
+def difference_of(
+    mean: float, texts: np.ndarray, evidence: Evidence, rng: np.random.Generator, these_runs: bool
+) -> Difference:
     """Put the noise of the seeds on that of the texts, by the rules in the module's docstring.
 
     Args:
@@ -168,13 +172,16 @@ def difference_of(mean: float, texts: np.ndarray, evidence: Evidence, rng: np.ra
         texts: resampled differences less `mean`, (resamples,).
         evidence: what else it rests on.
         rng: draws.
+        these_runs: leave the noise of the seeds out.
     """
     resamples, even = len(texts), evidence.even
     variance, share, stretch = texts.var() * even / (even - 1), 1.0, np.array(even)
     if variance > 0:
-        share = max(1 - evidence.interaction / variance, 0)
+        share = 1.0 if these_runs else max(1 - evidence.interaction / variance, 0)
         stretch = rng.chisquare(even - 1, resamples)
-    draws = mean + texts * np.sqrt(share * even / stretch) + _draw_seed_noise(evidence.scores, resamples, rng)
+    draws = mean + texts * np.sqrt(share * even / stretch)
+    if not these_runs:
+        draws += _draw_seed_noise(evidence.scores, resamples, rng)
     low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).clip(-1, 1)
     at_least = 2.0 ** (1 - evidence.speaking)
     if at_least >= 1 - CONFIDENCE:
