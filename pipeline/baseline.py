@@ -24,7 +24,7 @@ from pipeline.core.folders import check_files, check_ours
 from pipeline.core.hashes import md5
 from pipeline.core.params import BaselineParams, Metric, must_be_unchanged, read_params
 from pipeline.corpus.reviews import read_label_names, read_split
-from pipeline.trained.scores import rank, score
+from pipeline.trained.scores import SCORE_OF, TITLES, rank, score
 from pipeline.trained.trained import BASELINE, FILES, LINEAR, Trained, without_defaults
 from pipeline.trained.weights import class_weights
 
@@ -83,7 +83,8 @@ def fit_baseline(
                     best = candidate
                 bar.write(
                     f"baseline {features.tokens}, {features.weighting}, C = {candidate.strength}: validation loss"
-                    f" {candidate.scores['log_loss']:.4f}, validation accuracy {candidate.scores['accuracy']:.4f}"
+                    f" {candidate.scores['log_loss']:.4f}, validation {TITLES[metric]}"
+                    f" {candidate.scores[SCORE_OF[metric]]:.4f}"
                 )
                 bar.update()
     assert best is not None  # there is at least one strength

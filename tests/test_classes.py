@@ -54,7 +54,12 @@ def told(
     runs = []
     for model, of_model in answers.items():
         for seed, of_run in enumerate(of_model):
-            card = {"model": model, "seed": seed if model != "baseline" else None, "parameters": 1, "settings": {}}
+            card: dict[str, object] = {
+                "model": model,
+                "seed": seed if model != "baseline" else None,
+                "parameters": 1,
+                "settings": {},
+            }
             name = f"{model}-{seed}" if model != "baseline" else model
             runs.append(Trained(Path(name), card, {"test": np.eye(len(names))[of_run]}, pd.DataFrame()))
     findings = Findings.of(compare(runs, labels, names, None, metric, 0))
@@ -136,7 +141,7 @@ def test_guesses_have_learnt_nothing_in_either_metric(share: float) -> None:
     labels = (np.random.default_rng(1).random(100_000) < 0.04).astype(int)
     guesses = (np.random.default_rng(2).random((1, 100_000)) < share).astype(int)
     for metric in ("accuracy", "macro_f1"):
-        found = Majority.of(metric, ["no", "yes"], 0, labels, {"gru": guesses}, None)  # type: ignore[arg-type]
+        found = Majority.of(metric, ["no", "yes"], 0, labels, {"gru": guesses}, None)
         assert (found.nothing, found.elsewhere) == (["gru"], {})
     assert (found.differences["gru"].low > 0) == (share < 0.1)
 

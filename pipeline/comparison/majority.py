@@ -19,8 +19,6 @@ from pipeline.comparison.statistics import Difference
 from pipeline.core.params import Metric
 from pipeline.trained.scores import SCORE_OF, score
 
-TITLES: dict[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro F1"}
-
 
 @dataclass(frozen=True)
 class Majority:

@@ -30,11 +30,12 @@ from itertools import combinations
 
 from pipeline.comparison.classes import never_given
 from pipeline.comparison.comparison import Findings
-from pipeline.comparison.majority import TITLES, Majority
+from pipeline.comparison.majority import Majority
 from pipeline.comparison.statistics import FEW_GROUPS, FEW_SEEDS, SIGNIFICANCE, Difference, better_first, holm
 from pipeline.comparison.titles import listed, title_of
 from pipeline.core.params import Metric
 from pipeline.trained.names import ModelName
+from pipeline.trained.scores import TITLES
 
 # The five things that may be said of a model against others.
 _BEATS = "beats {others} by {points}"

@@ -16,13 +16,13 @@ from tabulate import tabulate
 
 from pipeline.comparison.costs import RUNS, TIMED
 from pipeline.comparison.latency import BATCH_SIZES, PERCENTILES, latency_name
-from pipeline.comparison.majority import TITLES
 from pipeline.comparison.statistics import better_first, read_differences
 from pipeline.comparison.titles import colour_of, title_of
 from pipeline.reporting import figures
 from pipeline.reporting.pages import png_address, render
 from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, VERDICT, stamp
 from pipeline.trained.names import ModelName
+from pipeline.trained.scores import TITLES
 
 # The scores that fit a terminal, with their headings; statistics.json has all.
 _COLUMNS = {"accuracy": "accuracy (%)", "f1": "macro F1 (%)", "roc_auc": "ROC AUC", "log_loss": "log loss"}

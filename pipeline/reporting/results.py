@@ -24,7 +24,6 @@ import pandas as pd
 from pipeline.comparison.classes import most_frequent_confusions
 from pipeline.comparison.comparison import Comparison, Findings
 from pipeline.comparison.examples import find_examples
-from pipeline.comparison.majority import TITLES
 from pipeline.comparison.statistics import Difference, holm
 from pipeline.comparison.verdict import Verdict
 from pipeline.core.hashes import md5
@@ -37,6 +36,7 @@ from pipeline.reporting.stamp import PICTURES, VERDICT
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.trained import scores
 from pipeline.trained.names import ModelName
+from pipeline.trained.scores import TITLES
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
 MEMORY = "memory.json"

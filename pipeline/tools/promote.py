@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.comparison.macro import difference_in
-from pipeline.comparison.majority import TITLES, Majority, majority_of
+from pipeline.comparison.majority import Majority, majority_of
 from pipeline.comparison.statistics import Difference, paired_difference
 from pipeline.core.command import InputError, run
 from pipeline.core.params import Metric, read_params
@@ -45,7 +45,7 @@ from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import DESCRIPTION, MODELS, PROCESSED
 from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
-from pipeline.trained.scores import SCORE_OF, score
+from pipeline.trained.scores import SCORE_OF, TITLES, score
 from pipeline.trained.trained import BASELINE, Trained
 
 REFUSED = 3  # exit code

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.comparison.majority import TITLES
 from pipeline.comparison.titles import colour_of, title_of
 from pipeline.core.hashes import md5
 from pipeline.reporting import figures, stamp
@@ -21,7 +20,7 @@ from pipeline.tracking.store import FINGERPRINT
 from pipeline.tracking.tracked_run import TrackedRun
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.names import ModelName
-from pipeline.trained.scores import SCORE_OF
+from pipeline.trained.scores import SCORE_OF, TITLES
 from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"

@@ -11,6 +11,7 @@ from pipeline.core.params import Metric
 # In the order in which tables show them. The last three are better when lower.
 METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece"]
 SCORE_OF: dict[Metric, str] = {"accuracy": "accuracy", "macro_f1": "f1"}
+TITLES: dict[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 POINTS = 101  # of a curve
 CALIBRATION_BINS = 15
 
