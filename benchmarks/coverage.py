@@ -8,6 +8,8 @@ p < 0.05 all the same. The width is that of the interval, in points.
     python -m benchmarks.coverage --repetitions 100
     python -m benchmarks.coverage --plain            # also the coverage of the usual hierarchical bootstrap: seeds and
                                                      # texts drawn with replacement, and percentiles
+    python -m benchmarks.coverage --macro --repetitions 200    # of macro F1, for several shares of the classes: 20
+                                                     # minutes of processor time
 """
 
 import argparse
@@ -15,11 +17,13 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import numpy as np
 from scipy.stats import norm
 from tabulate import tabulate
 
+from pipeline.comparison.macro import macro_difference
 from pipeline.comparison.statistics import SIGNIFICANCE, paired_difference
 
 TRUTH = (0.86, 0.85)
@@ -68,6 +72,20 @@ CASES = [
     Case((3, 3), 2500, (0.1, 0.1), films=10, uneven=1.0),
     Case((3, 3), 2500, (0.1, 0.1), films=5),
     Case((3, 3), 30, (1.0, 1.0)),
+]
+
+
+# Shares of the classes: two even ones, a rare one, one of five texts in 1,000 among eight, and twenty.
+CLASSES = {
+    "2 even": (0.5, 0.5),
+    "2, one of 4 %": (0.96, 0.04),
+    "8, one of 0.5 %": (0.005, *[0.995 / 7] * 7),
+    "20 even": (0.05,) * 20,
+}
+MACRO_CASES = [
+    *(Case((n, n), 1000, (sd, sd)) for n, sd in ((2, 1.5), (3, 0.5), (3, 1.5), (5, 0.5))),
+    Case((3, 1), 1000, (1.0, 0.0)),
+    Case((3, 3), 1000, (0.5, 0.5), films=250),
 ]
 
 
@@ -137,10 +155,61 @@ def plain_interval(models: Sequence[np.ndarray], resamples: int, rng: np.random.
     return float(low), float(high)
 
 
+def simulate_classes(
+    case: Case, shares: Sequence[float], accuracies: Sequence[float], rng: np.random.Generator
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Make up labels, (texts,), and answers of models, (seeds, texts), that are as good on every class."""
+    labels = rng.choice(len(shares), case.texts, p=shares)
+    # The same wrong answer suggests itself to all: as a rule, they take it.
+    tempting = (labels + rng.integers(1, len(shares), case.texts)) % len(shares)
+    return labels, [np.where(right, labels, tempting) for right in simulate(case, accuracies, rng)]
+
+
+def true_macro_f1(shares: Sequence[float], accuracy: float, deviation: float) -> float:
+    """Compute the macro F1 over all texts and seeds that there could be, of what `simulate_classes` makes up."""
+    share = np.array(shares)
+    spread = deviation / 100 / norm.pdf(norm.ppf(accuracy))
+    seeds = spread * norm.ppf((np.arange(1000) + 0.5) / 1000)
+    right = norm.cdf(norm.ppf(accuracy) * np.sqrt(1 + spread**2) + seeds)[:, None]
+    given = share * right + (1 - share) * (1 - right) / (len(share) - 1)
+    return float((2 * share * right / (share + given)).mean())
+
+
+def measure_macro(case: Case, shares: Sequence[float], repetitions: int, resamples: int = 1000) -> dict[str, float]:
+    """Count the same shares as `measure` does, for macro F1."""
+    rng = np.random.default_rng(1)
+    groups = case.film_of_text if case.films else None
+    truths = [true_macro_f1(shares, *one) for one in zip(TRUTH, case.deviations, strict=True)]
+    equal = [true_macro_f1(shares, TRUTH[1], deviation) for deviation in case.deviations]
+    truth, bias = truths[0] - truths[1], equal[0] - equal[1]
+    covered, positives, width = 0, 0, 0.0
+    for seed in range(repetitions):
+        labels, (first, second) = simulate_classes(case, shares, TRUTH, rng)
+        difference = macro_difference(labels, first, second, groups, resamples=resamples, seed=seed)
+        covered += difference.low <= truth <= difference.high
+        width += difference.high - difference.low
+        labels, (first, second) = simulate_classes(case, shares, (TRUTH[1], TRUTH[1]), rng)
+        seen = macro_difference(labels, first, second, groups, resamples=resamples, seed=seed)
+        positives += not seen.low <= bias <= seen.high if bias else seen.p_value < SIGNIFICANCE
+    return {"covered": covered / repetitions, "false_positives": positives / repetitions, "width": width / repetitions}
+
+
+def measured_macro(one: tuple[str, Case], repetitions: int) -> dict[str, str | int]:
+    """Make a row of the table of macro F1."""
+    name, case = one
+    return {"classes": name} | _row(case, measure_macro(case, CLASSES[name], repetitions))
+
+
 def measured(case: Case, repetitions: int, plain: bool) -> dict[str, str | int]:
     """Make a row of the table."""
-    shares = measure(case, repetitions)
-    row: dict[str, str | int] = {
+    row = _row(case, measure(case, repetitions))
+    if plain:
+        row["plain coverage %"] = f"{100 * measure_plain(case, repetitions):.1f}"
+    return row
+
+
+def _row(case: Case, shares: dict[str, float]) -> dict[str, str | int]:
+    return {
         "seeds": "{}, {}".format(*case.seeds),
         "seed sd (points)": "{}, {}".format(*case.deviations),
         "texts": case.texts,
@@ -149,19 +218,21 @@ def measured(case: Case, repetitions: int, plain: bool) -> dict[str, str | int]:
         "false positives %": f"{100 * shares['false_positives']:.1f}",
         "width": f"{100 * shares['width']:.1f}",
     }
-    if plain:
-        row["plain coverage %"] = f"{100 * measure_plain(case, repetitions):.1f}"
-    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure coverage and false positives of the interval.")
     parser.add_argument("--repetitions", type=int, default=1000, help="simulated experiments per row")
     parser.add_argument("--plain", action="store_true", help="measure the usual hierarchical bootstrap too")
+    parser.add_argument("--macro", action="store_true", help="measure macro F1 instead")
     arguments = parser.parse_args()
     repetitions = arguments.repetitions
     with ProcessPoolExecutor() as pool:
-        rows = list(pool.map(partial(measured, repetitions=repetitions, plain=arguments.plain), CASES))
+        if arguments.macro:
+            cases = list(product(CLASSES, MACRO_CASES))
+            rows = list(pool.map(partial(measured_macro, repetitions=repetitions), cases))
+        else:
+            rows = list(pool.map(partial(measured, repetitions=repetitions, plain=arguments.plain), CASES))
     print(tabulate(rows, headers="keys", tablefmt="github", stralign="right", disable_numparse=True))
     print(f"\nThe standard error of a 95 % share is {100 * np.sqrt(0.95 * 0.05 / repetitions):.1f} points.")
 

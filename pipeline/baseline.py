@@ -22,10 +22,11 @@ from tokenizers import Tokenizer
 from pipeline.core.command import PATH, InputError, progress, run, waiting
 from pipeline.core.folders import check_files, check_ours
 from pipeline.core.hashes import md5
-from pipeline.core.params import BaselineParams, must_be_unchanged, read_params
+from pipeline.core.params import BaselineParams, Metric, must_be_unchanged, read_params
 from pipeline.corpus.reviews import read_label_names, read_split
-from pipeline.trained.scores import score
-from pipeline.trained.trained import BASELINE, FILES, LINEAR, Trained
+from pipeline.trained.scores import SCORE_OF, TITLES, rank, score
+from pipeline.trained.trained import BASELINE, FILES, LINEAR, Trained, without_defaults
+from pipeline.trained.weights import class_weights
 
 with waiting("load scikit-learn and MLflow"):  # takes seconds
     from sklearn.feature_extraction.text import TfidfTransformer
@@ -33,7 +34,7 @@ with waiting("load scikit-learn and MLflow"):  # takes seconds
     from sklearn.preprocessing import Binarizer
 
     from pipeline.linear.counting import Ngrams
-    from pipeline.linear.ngrams import WEIGHTINGS, NgramModel, Weighting, classifier, weighter
+    from pipeline.linear.ngrams import WEIGHTINGS, NgramModel, Weighting, classifier, fit_weighted, weighter
     from pipeline.tokens.ragged import Tokens, concatenate
     from pipeline.tokens.tokenizer import encode, has_words, in_characters, spelt, with_all_words
     from pipeline.tracking.watching import watching
@@ -42,16 +43,25 @@ _SPLITS = ("train", "validation", "test")
 _FITS_AT_A_TIME = 2  # each needs a copy of the features
 
 
-def fit_baseline(reviews: Path, tokenizer: Tokenizer, settings: BaselineParams, output: Path) -> Trained:
+def fit_baseline(
+    reviews: Path,
+    tokenizer: Tokenizer,
+    settings: BaselineParams,
+    output: Path,
+    metric: Metric = "accuracy",
+    class_weight: str = "none",
+) -> Trained:
     """Fit every kind of features with every strength of regularisation, and write the best one into `output`.
 
-    The best has the highest validation accuracy; ties go to the lower validation loss.
+    The best has the highest accuracy, or macro F1, on validation; ties go to the lower validation loss.
 
     Args:
         reviews: reviews.parquet.
         tokenizer: of the networks, which says what a word is.
         settings: the `baseline` block of params.yaml.
         output: the folder to write.
+        metric: chooses the best one.
+        class_weight: `balanced` makes texts of rare classes count more, as `train.class_weight` does for networks.
 
     Returns:
         The trained model. Its weights are in `output` already; `save` writes the rest.
@@ -63,15 +73,18 @@ def fit_baseline(reviews: Path, tokenizer: Tokenizer, settings: BaselineParams, 
     labels = {split: _labels(reviews, split) for split in ("train", "validation")}
     shutil.rmtree(output, ignore_errors=True)  # an interrupted run must not leave old files beside new ones
     output.mkdir(parents=True)
+    weights = _weights(labels["train"]) if class_weight == "balanced" else None
     candidates, best = [], None
     with progress(total=_fits(settings), desc="baseline") as bar:
         for features, matrices in _features(reviews, tokenizer, settings):
-            for candidate in _candidates(features, matrices, labels, settings.inverse_regularisation):
+            for candidate in _candidates(features, matrices, labels, settings.inverse_regularisation, weights):
                 candidates.append({**candidate.settings, **candidate.scores})
-                best = candidate if best is None or candidate.rank > best.rank else best
+                if best is None or rank(candidate.scores, metric) > rank(best.scores, metric):
+                    best = candidate
                 bar.write(
                     f"baseline {features.tokens}, {features.weighting}, C = {candidate.strength}: validation loss"
-                    f" {candidate.scores['log_loss']:.4f}, validation accuracy {candidate.scores['accuracy']:.4f}"
+                    f" {candidate.scores['log_loss']:.4f}, validation {TITLES[metric]}"
+                    f" {candidate.scores[SCORE_OF[metric]]:.4f}"
                 )
                 bar.update()
     assert best is not None  # there is at least one strength
@@ -82,7 +95,8 @@ def fit_baseline(reviews: Path, tokenizer: Tokenizer, settings: BaselineParams, 
         "model": BASELINE,
         "seed": None,
         "labels": names,
-        "settings": {**best.settings, "ngrams": longest, "min_texts": settings.min_texts},
+        "settings": {**best.settings, "ngrams": longest, "min_texts": settings.min_texts}
+        | without_defaults({"metric": metric, "class_weight": class_weight}),
         "parameters": (len(model.ngrams) + 1) * (1 if len(names) == 2 else len(names)),
         "validation": best.scores,
         "candidates": candidates,
@@ -126,13 +140,15 @@ class _Candidate:
         weighing = {"weighting": features.weighting, "inverse_regularisation": self.strength}
         return {"tokens": features.tokens, **weighing}
 
-    @property
-    def rank(self) -> tuple[float, float]:
-        return self.scores["accuracy"], -self.scores["log_loss"]
-
 
 def _labels(reviews: Path, split: str) -> np.ndarray:
     return np.concatenate([rows["label"].to_numpy(np.int32) for rows in read_split(reviews, split, ["label"])])
+
+
+def _weights(labels: np.ndarray) -> np.ndarray:
+    """Give every text the weight of its class, (texts,)."""
+    of_class = class_weights(labels)
+    return np.array([of_class[label] for label in labels.tolist()])
 
 
 def _texts(reviews: Path, splits: Sequence[str]) -> Iterator[list[str]]:
@@ -183,11 +199,15 @@ def _weighed(
 
 
 def _candidates(
-    features: _Features, matrices: _Matrices, labels: Mapping[str, np.ndarray], strengths: Sequence[float]
+    features: _Features,
+    matrices: _Matrices,
+    labels: Mapping[str, np.ndarray],
+    strengths: Sequence[float],
+    weights: np.ndarray | None,
 ) -> Iterator[_Candidate]:
     def fit(strength: float) -> _Candidate:
         train, held_out = matrices["train"], {split: matrices[split] for split in ("validation", "test")}
-        fitted = classifier(features.weighting, strength).fit(train, labels["train"])
+        fitted = fit_weighted(classifier(features.weighting, strength), train, labels["train"], weights)
         predictions = {split: fitted.predict_proba(X).astype(np.float32) for split, X in held_out.items()}
         scores = score(labels["validation"], predictions["validation"])
         return _Candidate(features, strength, fitted, predictions, scores)
@@ -208,8 +228,13 @@ def main(reviews: Path, tokenizer: Path, output: Path) -> None:
     asked: dict[str, Any] = {"dataset": params.dataset, "model": BASELINE, "seed": None, "settings": {}}
     with watching(output.name, "baseline", asked) as watcher:
         watcher.started()
-        trained = fit_baseline(reviews, Tokenizer.from_file(str(tokenizer)), params.baseline, output)
-        must_be_unchanged((params.dataset, params.baseline), lambda now: (now.dataset, now.baseline))
+        metric, class_weight = params.metric, params.train.class_weight
+        cutting = Tokenizer.from_file(str(tokenizer))
+        trained = fit_baseline(reviews, cutting, params.baseline, output, metric, class_weight)
+        must_be_unchanged(
+            (params.dataset, params.baseline, metric, class_weight),
+            lambda now: (now.dataset, now.baseline, now.metric, now.train.class_weight),
+        )
         trained.card.update(
             dataset=params.dataset, inputs={path.as_posix(): md5(path) for path in (reviews, tokenizer)}
         )

@@ -18,12 +18,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.comparison.comparison import Comparison, compare
+from pipeline.comparison.comparison import Comparison, Findings, compare
 from pipeline.comparison.costs import recurrent_sizes
+from pipeline.comparison.majority import majority_of
 from pipeline.comparison.verdict import tell
 from pipeline.core.command import PATH, run
 from pipeline.core.hashes import folder_md5, md5
-from pipeline.core.params import read_params
+from pipeline.core.params import Metric, read_params
 from pipeline.corpus.reviews import read_groups
 from pipeline.inside.memory import Memory, pooled
 from pipeline.reporting.results import write_results
@@ -32,16 +33,17 @@ from pipeline.trained.names import ModelName, all_names
 from pipeline.trained.trained import Trained
 
 
-def read_comparison(models: Path, data: Path, names: list[str]) -> Comparison:
+def read_comparison(models: Path, data: Path, names: list[str], metric: Metric) -> Comparison:
     """Read the test labels and what the models predicted.
 
     Raises:
         InputError: a model is missing, or predicts other texts.
     """
-    label_names = json.loads((data / "data.json").read_text(encoding="utf-8"))["labels"]
+    described = json.loads((data / "data.json").read_text(encoding="utf-8"))
     labels = np.load(data / "test_labels.npy")
     groups = read_groups(data / "reviews.parquet")
-    return compare([Trained.load(models / name) for name in names], labels, label_names, groups)
+    runs = [Trained.load(models / name) for name in names]
+    return compare(runs, labels, described["labels"], groups, metric, majority_of(described))
 
 
 def data_warnings(data: Path) -> list[str]:
@@ -104,13 +106,13 @@ def main(models: Path, memory: Path, leftovers: Path, data: Path, output: Path) 
     names = [str(name) for name in all_names(params.models, params.seeds)]
     if moved := move_leftovers((models, memory), names, leftovers):
         print(f"not compared, because params.yaml names other models; moved to {leftovers}: {', '.join(moved)}")
-    comparison = read_comparison(models, data, names)
-    differences = comparison.differences()
-    verdict = tell(params.dataset, differences, recurrent_sizes(comparison.runs))
+    comparison = read_comparison(models, data, names, params.metric)
+    findings = Findings.of(comparison)
+    verdict = tell(params.dataset, findings, recurrent_sizes(comparison.runs))
     verdict.warnings.extend(data_warnings(data))
     memories = read_memories(comparison, memory)
     hashes = {run.name: run.fingerprint for run in comparison.runs}
-    write_results(comparison, hashes, differences, verdict, memories, params.dataset, data, output)
+    write_results(comparison, hashes, findings, verdict, memories, params.dataset, data, output)
     publish(params.dataset, comparison.runs, data, output)
 
 

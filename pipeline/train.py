@@ -18,17 +18,17 @@ import pandas as pd
 from pipeline.core.command import PATH, run, waiting
 from pipeline.core.folders import check_files, check_ours
 from pipeline.core.hashes import md5
-from pipeline.core.params import CELLS, LARGEST_SEED, TrainParams, must_be_unchanged, read_params
+from pipeline.core.params import CELLS, LARGEST_SEED, Metric, TrainParams, must_be_unchanged, read_params
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.trained.scores import score
-from pipeline.trained.trained import FILES, NETWORK, Trained
+from pipeline.trained.trained import FILES, NETWORK, Trained, without_defaults
 from pipeline.trained.watching import Watcher
 
 with waiting("load TensorFlow and MLflow"):  # takes seconds
     from pipeline.networks import building, networks
-    from pipeline.networks.fitting import fit
+    from pipeline.networks.fitting import best_epoch, fit
     from pipeline.tracking.watching import watching
 
 
@@ -42,6 +42,7 @@ def train(
     batch_size: int,
     output: Path,
     watcher: Watcher | None = None,
+    metric: Metric = "accuracy",
 ) -> Trained:
     """Train, predict the validation and the test texts, and write the network into `output`.
 
@@ -55,6 +56,7 @@ def train(
         batch_size: texts per step of training.
         output: the folder to write.
         watcher: is told when it begins, and of every batch and epoch.
+        metric: chooses the best epoch.
 
     Returns:
         All that belongs into `output`; the network is there already, `save` writes the rest.
@@ -67,7 +69,7 @@ def train(
     network = building.build(model, splits.vocabulary_size, len(splits.label_names), settings)
     if vectors.known.any():
         building.start_from(network, vectors.vectors, vectors.known)
-    history = fit(network, train_split, validation_split, settings, batch_size, seed, watcher)
+    history = fit(network, train_split, validation_split, settings, batch_size, seed, watcher, metric)
     networks.save(network, output / NETWORK)
     with waiting(f"{output.name}: answer the validation and the test texts"):
         predictions = {split: networks.predict(network, tokens[split]) for split in ("validation", "test")}
@@ -76,18 +78,24 @@ def train(
         "model": model,
         "seed": seed,
         "labels": splits.label_names,
-        "settings": card_settings(settings, max_tokens, batch_size, splits.vocabulary_size),
+        "settings": card_settings(settings, max_tokens, batch_size, splits.vocabulary_size, metric),
         "parameters": network.count_params(),
         "recurrent_parameters": building.recurrent_parameters(network),
-        "best_epoch": int(table["validation_loss"].to_numpy().argmin()) + 1 if settings.patience else len(table),
+        "best_epoch": best_epoch(history) if settings.patience else len(table),
         "validation": score(splits.labels["validation"], predictions["validation"]),
     }
     return Trained(output, card, predictions, table)
 
 
-def card_settings(settings: TrainParams, max_tokens: int, batch_size: int, vocabulary: int) -> dict[str, Any]:
-    """Name what shaped the training as params.yaml does; `vocabulary` as it came out."""
-    return settings.model_dump() | {"max_tokens": max_tokens, "batch_size": batch_size, "vocabulary": vocabulary}
+def card_settings(
+    settings: TrainParams, max_tokens: int, batch_size: int, vocabulary: int, metric: Metric = "accuracy"
+) -> dict[str, Any]:
+    """Name what shaped the training as params.yaml does; `vocabulary` as it came out.
+
+    Metric and class weight are left out where they are what they always were: so older cards have the same settings.
+    """
+    shaped = settings.model_dump() | {"max_tokens": max_tokens, "batch_size": batch_size, "vocabulary": vocabulary}
+    return without_defaults(shaped | {"metric": metric})
 
 
 @click.command(help="Train one network with one seed.")
@@ -104,12 +112,13 @@ def main(model: str, seed: int, tokens: Path, tokenizer: Path, embeddings: Path,
     settings, max_tokens, batch_size = params.train, params.data.max_tokens, params.data.batch_size
     splits, vectors = TokenizedSplits.load(tokens), WordVectors.load(embeddings)
     asked = {"dataset": params.dataset, "model": model, "seed": seed}
-    asked["settings"] = card_settings(settings, max_tokens, batch_size, splits.vocabulary_size)
+    metric = params.metric
+    asked["settings"] = card_settings(settings, max_tokens, batch_size, splits.vocabulary_size, metric)
     with watching(output.name, "train", asked) as watcher:
-        trained = train(model, seed, splits, vectors, settings, max_tokens, batch_size, output, watcher)
+        trained = train(model, seed, splits, vectors, settings, max_tokens, batch_size, output, watcher, metric)
         must_be_unchanged(
-            (params.dataset, max_tokens, batch_size, settings),
-            lambda now: (now.dataset, now.data.max_tokens, now.data.batch_size, now.train),
+            (params.dataset, max_tokens, batch_size, settings, metric),
+            lambda now: (now.dataset, now.data.max_tokens, now.data.batch_size, now.train, now.metric),
         )
         inputs = {path.as_posix(): md5(path) for path in (tokens, tokenizer, embeddings)}
         trained.card.update(dataset=params.dataset, inputs=inputs)

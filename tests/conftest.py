@@ -45,6 +45,7 @@ TINY_PARAMS = """\
 dataset: tiny
 models: [lstm, gru]
 seeds: [1, 2]
+metric: accuracy
 datasets:
   tiny:
     test: 0.25
@@ -82,6 +83,7 @@ train:
   adversarial: 0.0
   epochs: 4
   patience: 2
+  class_weight: none
 baseline:
   ngrams: 2
   characters: 3

@@ -11,7 +11,7 @@ from conftest import TINY_PARAMS
 from pipeline import baseline as stage
 from pipeline.baseline import fit_baseline
 from pipeline.core.command import InputError
-from pipeline.core.params import BaselineParams
+from pipeline.core.params import BaselineParams, Metric
 from pipeline.corpus.reviews import Staging, write_reviews
 from pipeline.linear.ngrams import NgramModel
 from pipeline.tokens.tokenizer import TokenizerKind, train_tokenizer
@@ -78,6 +78,26 @@ def test_equal_accuracy_goes_to_the_lower_validation_loss(tmp_path: Path) -> Non
     assert {candidate["accuracy"] for candidate in candidates} == {1.0}
     assert trained.card["validation"]["log_loss"] == min(candidate["log_loss"] for candidate in candidates)
     assert trained.card["settings"]["inverse_regularisation"] == STRONG
+
+
+@pytest.mark.parametrize(("metric", "accuracy"), [("accuracy", 0.9), ("macro_f1", 0.8)])
+def test_the_metric_chooses(tmp_path: Path, metric: Metric, accuracy: float) -> None:
+    """Of ten texts, one is positive: a model that says negative is right nine times, one that finds it errs twice."""
+    path = reviews(tmp_path / "reviews.parquet", [("bad", 0)] * 7 + [("good", 0)] * 2 + [("good", 1)])
+    card = fit_baseline(path, TOKENIZER, settings(WEAK, STRONG), tmp_path / "baseline", metric).card
+    assert card["validation"]["accuracy"] == accuracy
+    assert card["settings"].get("metric", "accuracy") == metric
+
+
+def test_balanced_texts_of_the_rare_class_count_more(tmp_path: Path) -> None:
+    """Of 4 and 12 texts: of a text without known words, a model says the more frequent class, or less so."""
+    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
+    positive = {}
+    for weight in ("none", "balanced"):
+        trained = fit_baseline(path, TOKENIZER, settings(1.0), tmp_path / weight, "accuracy", weight)
+        assert trained.card["settings"].get("class_weight", "none") == weight
+        positive[weight] = trained.predictions["test"][2, 1]
+    assert positive["none"] < 0.42 < positive["balanced"] < 0.5
 
 
 def test_the_card_lists_every_candidate_and_the_size_of_the_chosen_one(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_any_name_of_a_class_can_be_drawn(tmp_path: Path) -> None:
     figure = confusion(labels)
     figures.save(figure, tmp_path / "confusion.png")
     names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert names == ["$_$", "$x", "a name t… and on", "#4"]
+    assert names == ["$_$", "$x", "a name tha…on and on", "#4"]
     assert "#n is the n-th class" in figure.get_supxlabel()
     assert confusion(labels[:3]).get_supxlabel() == ""
 

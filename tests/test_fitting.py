@@ -8,8 +8,10 @@ from small_texts import VOCABULARY, log_loss, praising_texts, random_texts, sett
 
 from pipeline.core.command import InputError
 from pipeline.networks import building, networks
-from pipeline.networks.fitting import fit
+from pipeline.networks.fitting import best_epoch, fit
 from pipeline.tokens.batches import pad
+from pipeline.tokens.ragged import from_lists
+from pipeline.trained.scores import score
 
 
 @pytest.mark.parametrize(("epochs", "patience"), [(40, 2), (6, 20)], ids=["stopped early", "out of epochs"])
@@ -113,6 +115,31 @@ def test_adversarial_texts_go_with_averages_and_all_the_rest() -> None:
     assert min(losses) < losses[-1]
     # Whose average a variable got would show here: what was validated is what is kept.
     assert log_loss(model, *validation) == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_macro_f1_chooses_the_epoch_where_that_decides() -> None:
+    train, validation = praising_texts(12), random_texts(17, 12)
+    chosen = settings(epochs=8, patience=3, learning_rate=0.2)
+    networks.seed_everything(1)
+    model = building.build("gru", VOCABULARY, 2, chosen)
+    history = fit(model, train, validation, chosen, 16, 1, metric="macro_f1")
+    found = [epoch["validation_f1"] for epoch in history]
+    assert score(validation[1], networks.predict(model, validation[0]))["f1"] == max(found)
+    assert best_epoch(history) == found.index(max(found)) + 1
+    losses = [epoch["validation_loss"] for epoch in history]
+    assert best_epoch([{**epoch, "validation_f1": 0.5} for epoch in history]) == losses.index(min(losses)) + 1
+
+
+@pytest.mark.parametrize("adversarial", [0.0, 0.5])
+def test_balanced_classes_count_the_same(adversarial: float) -> None:
+    """One text comes three times with one label and once with the other: weighed, neither is more probable."""
+    tokens, labels = from_lists([[2, 3]] * 4), np.array([0, 0, 0, 1], np.int32)
+    chosen = settings(epochs=20, learning_rate=0.1, class_weight="balanced", adversarial=adversarial)
+    networks.seed_everything(1)
+    model = building.build("gru", VOCABULARY, 2, chosen)
+    model.layers[-1].bias.assign([-1.0])  # as if one of four texts had the second label, which is so without weights
+    fit(model, (tokens, labels), (tokens, labels), chosen, 4, 1)
+    assert networks.predict(model, tokens)[0, 1] == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_loss_that_is_no_number_is_reported() -> None:

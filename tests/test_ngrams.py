@@ -12,8 +12,9 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from pipeline.core.arrays import save_arrays
 from pipeline.linear import counting
 from pipeline.linear.counting import Ngrams
-from pipeline.linear.ngrams import WEIGHTINGS, LogCountRatio, NgramModel, Weighting, weighter
+from pipeline.linear.ngrams import WEIGHTINGS, LogCountRatio, NgramModel, Weighting, classifier, fit_weighted, weighter
 from pipeline.tokens.tokenizer import TokenizerKind, encode, in_characters, spelt, train_tokenizer, with_all_words
+from pipeline.trained.weights import class_weights
 
 TEXTS = ["good film", "good story", "bad film", "bad story"] * 3
 LABELS = np.array([1, 1, 0, 0] * 3)
@@ -202,3 +203,16 @@ def test_a_pickled_object_in_the_file_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "model.npz", weighting=np.array([print], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         NgramModel.load(tmp_path / "model.npz")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_texts_count_as_if_every_class_had_as_many(classes: int) -> None:
+    """Classes of 4, 12 and 6 texts: with 12 of each, at the same regularisation per text, the model is the same."""
+    rng, counts = np.random.default_rng(1), [4, 12, 6][:classes]
+    y = np.repeat(np.arange(classes), counts)
+    X = sp.csr_matrix(rng.random((len(y), 3)) + np.eye(3)[y])
+    of_class = class_weights(y)
+    weighed = fit_weighted(classifier("tfidf", 10 / len(y)), X, y, np.array([of_class[label] for label in y.tolist()]))
+    often = np.concatenate([np.repeat(np.flatnonzero(y == label), 12 // counts[label]) for label in range(classes)])
+    repeated = classifier("tfidf", 10 / len(often)).fit(X[often], y[often])
+    np.testing.assert_allclose(weighed.predict_proba(X), repeated.predict_proba(X), atol=1e-3)

@@ -34,10 +34,10 @@ TEXTS = 400
 LABELS = np.arange(TEXTS, dtype=np.int32) % 2
 WORDS = [f"film{i}" for i in range(TEXTS)]
 NAMES = ["bad", "good"]
-SPLIT = HeldOut(WORDS, LABELS, np.arange(TEXTS), NAMES)
+SPLIT = HeldOut(WORDS, LABELS, np.arange(TEXTS), NAMES, majority=0, metric="accuracy")
 # Right answers of 400. Against 300, the interval is some 4 points to both sides.
 BEST = np.arange(TEXTS) < 300
-RIGHT = {"lstm-1": 300, "gru-1": 340, "gru-3": 200, "baseline": 320}
+RIGHT = {"lstm-1": 300, "gru-1": 340, "gru-3": 240, "baseline": 320}
 
 
 @pytest.fixture(autouse=True)
@@ -144,8 +144,34 @@ def test_a_better_model_takes_over_and_a_worse_one_is_the_challenger(
     assert "better: +10.0 points (95 % interval +" in words
     refused, words = decide(registry, tracker, trained(root, "gru-3"))
     assert not refused
-    assert "version 3 (gru-3) is not promoted because it is worse than the champion: -35.0 points" in words
+    assert "version 3 (gru-3) is not promoted because it is worse than the champion: -25.0 points" in words
     assert aliases(registry) == {"champion": "2", "challenger": "3"}
+
+
+def test_a_constant_answer_is_refused_unless_it_is_wanted(root: Path, registry: Registry, tracker: Tracker) -> None:
+    constant = trained(root, "lstm-1", correct=LABELS == 0)
+    promoted, words = decide(registry, tracker, constant)
+    assert not promoted
+    assert "because it has learnt nothing: it is not better than the constant answer “bad” (accuracy 50.0%)" in words
+    assert "--without-learning" in words
+    assert aliases(registry) == {"challenger": "1"}
+    assert promote(registry, tracker, constant, SPLIT, beat_baseline=False, compared=True, learnt=False)[0]
+    promoted, words = decide(registry, tracker, constant)
+    assert not promoted
+    assert words.startswith("version 1 (lstm-1) is the champion already, although it has learnt nothing")
+
+
+def test_the_gate_is_about_macro_f1_where_that_decides(root: Path, registry: Registry, tracker: Tracker) -> None:
+    """Of 40 rare texts, one model finds none, and is as accurate as one that finds all and takes others for them."""
+    rare = replace(SPLIT, labels=(np.arange(TEXTS) < 40).astype(np.int32), metric="macro_f1")
+    same = rare.labels == LABELS  # what the files call right is about other labels
+    finds_most = trained(root, "gru-1", correct=same ^ (np.arange(TEXTS) % 20 == 1))
+    finds_none = trained(root, "lstm-1", correct=LABELS == 0)
+    assert decide(registry, tracker, finds_most, rare)[0]
+    promoted, words = promote(registry, tracker, finds_none, rare, beat_baseline=False, compared=True, learnt=False)
+    assert not promoted
+    assert "worse than the champion: -40.8 points" in words
+    assert not decide(registry, tracker, finds_none, rare)[0]
 
 
 def test_small_steps_down_end_at_the_best_champion_so_far(root: Path, registry: Registry, tracker: Tracker) -> None:
@@ -186,8 +212,8 @@ def test_the_card_of_a_version_has_data_scores_and_the_last_decision(
     assert card.startswith("# N-gram baseline on tiny")
     assert re.search(r"\| train texts +\| 400: bad 200 \(50%\), good 200 \(50%\)", card)
     assert re.search(r"\| validation accuracy +\| 80\.0% \(95 % interval 71\.1% to 86\.7%, 100 texts\)", card)
-    assert re.search(r"\| test accuracy +\| 50\.0% \(95 % interval 4\d\.\d% to 5\d\.\d%, 400 texts\)", card)
-    assert "\nRefused: it is worse than the champion: -25.0 points" in card
+    assert re.search(r"\| test accuracy +\| 60\.0% \(95 % interval 5\d\.\d% to 6\d\.\d%, 400 texts\)", card)
+    assert "\nRefused: it is worse than the champion: -15.0 points" in card
     run = tracker.find(worse.fingerprint)
     assert run is not None
     logged = client.get_logged_model(model_of(run))
@@ -206,7 +232,7 @@ def test_the_gate_asks_the_model_and_not_the_file_with_its_predictions(
     worse.predictions["test"][:] = np.eye(2)[LABELS]
     worse.save()
     promoted, words = decide(registry, tracker, Trained.load(worse.folder))
-    assert (promoted, "-25.0 points" in words) == (False, True)
+    assert (promoted, "-15.0 points" in words) == (False, True)
 
 
 def test_a_model_that_cannot_be_opened_is_not_registered(root: Path, registry: Registry, tracker: Tracker) -> None:
@@ -423,9 +449,9 @@ def test_the_candidate_is_the_best_on_validation_and_not_on_test(root: Path) -> 
     for name, validation in (("lstm-1", 0.7), ("gru-3", 0.9), ("baseline", 0.95)):
         on_disk(root, name, validation, model=name.partition("-")[0])
     models = root / "data" / "models"
-    assert candidate(None, models, "tiny", networks_only=False).name == "baseline"
-    assert candidate(None, models, "tiny", networks_only=True).name == "gru-3"
-    assert candidate("lstm-1", models, "tiny", networks_only=False).name == "lstm-1"
+    assert candidate(None, models, "tiny", networks_only=False, metric="accuracy").name == "baseline"
+    assert candidate(None, models, "tiny", networks_only=True, metric="accuracy").name == "gru-3"
+    assert candidate("lstm-1", models, "tiny", networks_only=False, metric="accuracy").name == "lstm-1"
 
 
 def test_what_learnt_from_other_data_is_left_out_and_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -434,21 +460,21 @@ def test_what_learnt_from_other_data_is_left_out_and_named(root: Path, capsys: p
     leftover.card["inputs"]["tokens.npz"] = "0" * 32
     leftover.save()
     models = Path("data/models")
-    assert candidate(None, models, "tiny", networks_only=False).name == "lstm-1"
+    assert candidate(None, models, "tiny", networks_only=False, metric="accuracy").name == "lstm-1"
     assert capsys.readouterr().err == "left out: data/models/gru-3, because it learnt from another tokens.npz\n"
     with pytest.raises(InputError, match=r"tokens.npz changed since .*gru-3 was trained: run `dvc repro`"):
-        candidate("gru-3", models, "tiny", networks_only=False)
+        candidate("gru-3", models, "tiny", networks_only=False, metric="accuracy")
 
 
 def test_what_cannot_be_a_candidate_says_why(root: Path) -> None:
     models = root / "data" / "models"
     with pytest.raises(InputError, match="holds no trained model of tiny; train with: make repro DATASET=tiny"):
-        candidate(None, models, "tiny", networks_only=False)
+        candidate(None, models, "tiny", networks_only=False, metric="accuracy")
     on_disk(root, "gru-1")
     with pytest.raises(InputError, match=r"no model 'gru-9'.*did you mean gru-1"):
-        candidate("gru-9", models, "tiny", networks_only=False)
+        candidate("gru-9", models, "tiny", networks_only=False, metric="accuracy")
     with pytest.raises(InputError, match=r"must be a model of imdb, as in params\.yaml\. Received: tiny"):
-        candidate("gru-1", models, "imdb", networks_only=False)
+        candidate("gru-1", models, "imdb", networks_only=False, metric="accuracy")
 
 
 def test_a_model_without_a_run_says_what_writes_one(root: Path, registry: Registry, tracker: Tracker) -> None:
@@ -497,7 +523,7 @@ def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(
 
 def test_the_digest_is_of_the_test_texts_and_of_nothing_else(trained_project: Project, tmp_path: Path) -> None:
     data = shutil.copytree(trained_project.root / "data/processed", tmp_path / "data")
-    before = read_test_split(data)
+    before = read_test_split(data, "accuracy")
     table = pq.read_table(data / "reviews.parquet")
     for split, same in (("train", True), ("test", False)):
         row = table["split"].to_pylist().index(split)
@@ -505,7 +531,7 @@ def test_the_digest_is_of_the_test_texts_and_of_nothing_else(trained_project: Pr
         texts[row] = "something else"
         place = table.schema.get_field_index("text")
         pq.write_table(table.set_column(place, table.schema.field("text"), [texts]), data / "reviews.parquet")
-        assert (read_test_split(data).digest == before.digest) == same
+        assert (read_test_split(data, "accuracy").digest == before.digest) == same
     assert replace(before, groups=before.groups[::-1]).digest != before.digest
     assert replace(before, labels=1 - before.labels).digest != before.digest
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-from pipeline.comparison.comparison import compare
+from pipeline.comparison.comparison import Findings, compare
 from pipeline.comparison.costs import costs
 from pipeline.comparison.statistics import better_first, read_differences
 from pipeline.comparison.titles import colour_of, title_of
@@ -69,10 +69,10 @@ def made_up(folder: Path, labels: list[str], verdict: Verdict | None = None) -> 
                 folder / name, card, {"test": probabilities.astype(np.float32)}, history if seed else pd.DataFrame()
             )
         )
-    comparison = compare(models, truth, labels)
+    comparison = compare(models, truth, labels, majority=1)
     fingerprints = {one.name: "0" * 64 for one in models}
     told = verdict or Verdict(["It is a tie."], [])
-    write_results(comparison, fingerprints, comparison.differences(), told, {}, "news", data, results)
+    write_results(comparison, fingerprints, Findings.of(comparison), told, {}, "news", data, results)
     return results, models
 
 
@@ -83,11 +83,12 @@ def cells(line: str) -> list[str]:
 def test_a_row_per_model_with_percentages_and_deviations() -> None:
     table = summary_table({"lstm": metrics(0.76543, 0.0123456, 673089, 3), "baseline": metrics(1.0, None, 999, 1)})
     header, rule, *rows = table.splitlines()
-    assert cells(header) == [*["model", "runs", "accuracy (%)", "F1 (%)", "ROC AUC", "log loss", "Brier", "parameters"]]
+    assert cells(header) == ["model", "accuracy (%)", "macro F1 (%)", "ROC AUC", "log loss", "parameters"]
+    assert max(map(len, table.splitlines())) <= 100
     assert set(rule) == set("|-:")
     assert [cells(row) for row in rows] == [
-        ["LSTM", "3", *["76.54 ± 1.23"] * 2, *["0.7654 ± 0.0123"] * 3, "673,089"],
-        ["n-gram baseline", "1", *["100.00"] * 2, *["1.0000"] * 3, "999"],
+        ["LSTM", *["76.54 ± 1.23"] * 2, *["0.765 ± 0.012"] * 2, "673,089"],
+        ["n-gram baseline", *["100.00"] * 2, *["1.000"] * 2, "999"],
     ]
 
 
@@ -96,9 +97,11 @@ def test_the_summary_says_the_verdict_and_what_was_measured_on_how_many_texts(tm
     results, _ = made_up(tmp_path, ["bad", "good"], told)
     sentence, first, second, about, scores, pairs, trained = summary(results).split("\n\n")
     assert (sentence, first, second) == (*told.sentences, *told.warnings)
-    assert about == "news, 60 test texts; mean ± standard deviation over seeds."
-    models = [["LSTM", "2"], ["GRU", "2"], ["n-gram baseline", "1"]]
-    assert [cells(row)[:2] for row in scores.splitlines()[2:]] == models
+    assert about.splitlines() == [
+        "news, 60 test texts; always “good” would have 50.00 % accuracy, 33.33 % macro F1;",
+        "mean ± standard deviation over seeds.",
+    ]
+    assert [cells(row)[0] for row in scores.splitlines()[2:]] == ["LSTM", "GRU", "n-gram baseline"]
     statistics = json.loads((results / "statistics.json").read_text())
     seen = [better_first(*pair) for pair in read_differences(statistics).items()]
     assert [cells(row) for row in pairs.splitlines()[2:]] == [
@@ -133,7 +136,7 @@ def test_times_stand_apart_from_the_summary_that_dvc_keeps(tmp_path: Path) -> No
 
 def test_a_score_that_is_not_known_is_a_dash() -> None:
     numbers = {"lstm": metrics(0.5, 0.0, 5, 2) | {"roc_auc": {"mean": None, "std": None}}}
-    assert cells(summary_table(numbers).splitlines()[2])[4] == "–"
+    assert cells(summary_table(numbers).splitlines()[2])[3] == "–"
 
 
 @pytest.fixture

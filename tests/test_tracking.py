@@ -671,7 +671,10 @@ def test_a_comparison_is_named_by_its_verdict(
         }
         for (first, second), p_value in zip(itertools.combinations(models, 2), p_values, strict=True)
     ]
-    assert headline(dict(zip(models, accuracies, strict=True)), differences) == line
+    scores = dict(zip(models, accuracies, strict=True))
+    assert headline(scores, differences) == line
+    assert headline(scores, differences, ["lstm", "baseline"]) == f"{line}; nothing learnt: LSTM, n-grams"
+    assert headline(scores, differences, models) == "nothing learnt"
 
 
 def test_the_machine_is_written_where_it_is_known_of_all_models(tmp_path: Path) -> None:
@@ -851,7 +854,7 @@ def test_a_server_takes_promotions_and_the_way_back(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     tracker, registry = Tracker("promoted"), Registry("promoted")
     labels = baseline.predictions["test"].argmax(axis=1)
-    split = HeldOut(TEXTS, labels, np.arange(len(TEXTS)), baseline.card["labels"])
+    split = HeldOut(TEXTS, labels, np.arange(len(TEXTS)), baseline.card["labels"], None, "accuracy")
     for number, one in enumerate((trained, baseline), start=1):
         restore(tracker, one, tokenizer)
         assert promote(registry, tracker, one, split, beat_baseline=False, compared=True)[0]

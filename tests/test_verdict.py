@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from pipeline.comparison.comparison import Findings
 from pipeline.comparison.statistics import Difference
 from pipeline.comparison.verdict import seed_warning, tell, verdict
 
@@ -163,7 +164,8 @@ def three(gru_lstm: float, gru_qrnn: float, lstm_qrnn: float) -> dict[tuple[str,
             three(0.04, 0.3, 0.3),
             "cannot be told apart from LSTM and qrnn"
             " (differences 1.0 to 3.0 points, 95 % intervals 0.2 to 1.8 and 2.0 to 4.0; 5 seeds;"
-            " p < 0.05 against LSTM before Holm's correction for 3 comparisons).",
+            " p < 0.05 against LSTM before Holm's correction for 3 comparisons;"
+            " 500 independent texts are too few to tell against qrnn).",
         ),
     ],
     ids=["beats all", "beats one", "beats none"],
@@ -260,7 +262,7 @@ def test_two_baselines_are_compared_without_seeds() -> None:
     assert verdict("imdb", better, SIZES) == (
         "The n-gram baseline (B) beats the n-gram baseline (A) on imdb by 1.2 points (95 % interval 0.6 to 1.8)."
     )
-    assert tell("imdb", better).warnings == []
+    assert tell("imdb", Findings("accuracy", better, {}, None, {})).warnings == []
     equal = {("baseline (B)", "baseline (A)"): difference(0.2, (-0.6, 0.8), 0.6, (1, 1))}
     assert verdict("imdb", equal) == (
         "The n-gram baseline (B) and the n-gram baseline (A) cannot be told apart on imdb"
@@ -279,7 +281,8 @@ def test_a_network_with_one_seed_comes_last() -> None:
 
 def test_few_texts_give_a_warning() -> None:
     def told(groups: int) -> list[str]:
-        return tell("imdb", {("gru", "lstm"): difference(1, (0, 2), 0.1, groups=groups)}).warnings
+        seen = {("gru", "lstm"): difference(1, (0, 2), 0.1, groups=groups)}
+        return tell("imdb", Findings("accuracy", seen, {}, None, {})).warnings
 
     assert told(30) == []
     assert told(29)[0].startswith("The test split has only 29 texts, or groups of texts")

@@ -99,7 +99,9 @@ def test_without_the_recorded_files_the_metrics_in_git_decide(
 def test_a_wrong_model_does_not_pass_where_nothing_is_recorded(trained_project: Project, tmp_path: Path) -> None:
     """The metrics that git has are not taken for those of the model that came."""
     strangers = stranger(trained_project, tmp_path / "strangers")
-    change(strangers, "pipeline/baseline.py", 'fit(train, labels["train"])', 'fit(train, 1 - labels["train"])')
+    change(
+        strangers, "pipeline/baseline.py", 'train, labels["train"], weights)', 'train, 1 - labels["train"], weights)'
+    )
     result = strangers.run(*VERIFY, "--stage", "baseline", check=False)
     assert "HEAD: 7 outputs (identical bytes: 6, nothing recorded: 1;" in result.stdout, result.stderr
     assert "not known" not in result.stdout  # on what the author's were made

@@ -1,6 +1,6 @@
 """All trained models on one test split: scores, and the tables behind the plots."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.comparison.statistics import Difference, McNemar, mcnemar, paired_differences
+from pipeline.comparison.classes import ClassScores, class_scores
+from pipeline.comparison.macro import difference_in
+from pipeline.comparison.majority import Majority
+from pipeline.comparison.statistics import RESAMPLES, Difference, McNemar, mcnemar
 from pipeline.core.command import InputError
+from pipeline.core.params import Metric
 from pipeline.trained.scores import confusion, over_seeds, score
 from pipeline.trained.trained import Trained
 
 LENGTH_BINS = 8
+_ROUGH = 2000  # resamples of differences that decide nothing
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Comparison:
         scores: run name to the numbers of `scores.score`.
         groups: int, (texts,): texts with one number (reviews of one film) are no independent evidence; None where
             every text stands for itself.
+        metric: what decides which model is better.
+        majority: code of the most frequent class of the train split; None where that is not known.
     """
 
     runs: list[Trained]
@@ -34,6 +41,8 @@ class Comparison:
     names: list[str]
     scores: dict[str, dict[str, float]]
     groups: np.ndarray | None = None
+    metric: Metric = "accuracy"
+    majority: int | None = None
 
     def by_model(self) -> dict[str, list[Trained]]:
         """Map every model to its runs, one per seed."""
@@ -50,9 +59,40 @@ class Comparison:
             content[model] |= {"parameters": runs[0].card["parameters"], "runs": len(runs)}
         return content
 
-    def differences(self) -> dict[tuple[str, str], Difference]:
-        """Map every pair of models to the difference of their accuracies, with its interval."""
-        return paired_differences(self.correct(), self.groups)
+    def differences(self, pairs: Iterable[tuple[str, str]] | None = None) -> dict[tuple[str, str], Difference]:
+        """Map pairs of models (without an argument, every pair) to their difference in the metric."""
+        return self._differences(self.metric, pairs, RESAMPLES)
+
+    def other_differences(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Difference]:
+        """Map pairs of models to their difference in the metric that does not decide, less finely resampled."""
+        return self._differences(self.other_metric, pairs, _ROUGH)
+
+    def _differences(
+        self, metric: Metric, pairs: Iterable[tuple[str, str]] | None, resamples: int
+    ) -> dict[tuple[str, str], Difference]:
+        answers = self.answers()
+        return {
+            (first, second): difference_in(metric, self.labels, answers[first], answers[second], self.groups, resamples)
+            for first, second in (combinations(answers, 2) if pairs is None else pairs)
+        }
+
+    @property
+    def other_metric(self) -> Metric:
+        """Get the metric that does not decide."""
+        return "macro_f1" if self.metric == "accuracy" else "accuracy"
+
+    def against_majority(self) -> Majority | None:
+        """Hold every model against the constant answer with the most frequent class of the train split."""
+        if self.majority is None:
+            return None
+        return Majority.of(self.metric, self.names, self.majority, self.labels, self.answers(), self.groups)
+
+    def answers(self) -> dict[str, np.ndarray]:
+        """Map every model to the codes that its runs answer, int, (seeds, texts)."""
+        return {
+            model: np.stack([run.predictions["test"].argmax(axis=1) for run in runs])
+            for model, runs in self.by_model().items()
+        }
 
     def correct(self) -> dict[str, np.ndarray]:
         """Mark for every model the texts that its runs get right, bool, (seeds, texts)."""
@@ -114,15 +154,55 @@ class Comparison:
         }
 
     def confusion_matrices(self) -> dict[str, np.ndarray]:
-        """Count the texts by true and predicted class for every model, summed over its runs."""
+        """Count the texts by true and predicted class for every run of every model, int, (seeds, classes, classes)."""
         return {
-            model: np.sum([confusion(self.labels, run.predictions["test"]) for run in runs], axis=0)
+            model: np.stack([confusion(self.labels, run.predictions["test"]) for run in runs])
             for model, runs in self.by_model().items()
         }
 
+    def classes(self) -> dict[str, list[ClassScores]]:
+        """Score every class for every model, over its seeds."""
+        return {model: class_scores(of, self.names) for model, of in self.confusion_matrices().items()}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is told of a comparison.
+
+    Attributes:
+        metric: what decides.
+        differences: pairs of models to their difference in the metric.
+        other_differences: the same in the other metric.
+        majority: how the models stand against the constant answer; None where that is not known.
+        classes: model to its scores by class.
+    """
+
+    metric: Metric
+    differences: dict[tuple[str, str], Difference]
+    other_differences: dict[tuple[str, str], Difference]
+    majority: Majority | None
+    classes: dict[str, list[ClassScores]]
+
+    @property
+    def nothing(self) -> list[str]:
+        """List the models that are known to have learnt nothing."""
+        return self.majority.nothing if self.majority else []
+
+    @classmethod
+    def of(cls, comparison: Comparison, pairs: Sequence[tuple[str, str]] | None = None) -> "Findings":
+        """Compute them for some pairs of models; without that argument, for every pair."""
+        differences = comparison.differences(pairs)
+        others = comparison.other_differences(differences)
+        return cls(comparison.metric, differences, others, comparison.against_majority(), comparison.classes())
+
 
 def compare(
-    runs: Sequence[Trained], labels: np.ndarray, names: list[str], groups: np.ndarray | None = None
+    runs: Sequence[Trained],
+    labels: np.ndarray,
+    names: list[str],
+    groups: np.ndarray | None = None,
+    metric: Metric = "accuracy",
+    majority: int | None = None,
 ) -> Comparison:
     """Score every model on the test split.
 
@@ -131,6 +211,8 @@ def compare(
         labels: int32 codes of the test texts, (texts,).
         names: the class of code i.
         groups: as in `Comparison`.
+        metric: the same.
+        majority: the same.
 
     Raises:
         InputError: a model predicts other texts, or there are too few to compare anything.
@@ -146,7 +228,7 @@ def compare(
         if came != expected:
             raise InputError(f"{run.folder} predicts {came} (texts, classes), expected {expected}: run `dvc repro`")
     scores = {run.name: score(labels, run.predictions["test"]) for run in runs}
-    comparison = Comparison(list(runs), labels, names, scores, groups)
+    comparison = Comparison(list(runs), labels, names, scores, groups, metric, majority)
     for first, *others in comparison.by_model().values():
         for other in others:
             _must_be_of_the_same_settings(first, other)

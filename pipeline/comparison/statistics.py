@@ -33,8 +33,7 @@ vary ten times as much as the other's five, these are 90 and 8.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from itertools import combinations
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -52,15 +51,16 @@ _CELLS = 5_000_000  # counts drawn at a time: 40 MB
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference of the accuracies of two models, first minus second.
+    """The difference of the scores (accuracies, or macro F1: macro.py) of two models, first minus second.
 
     Attributes:
-        mean: accuracy of the first model minus that of the second, both over all seeds and texts; -1 to 1.
+        mean: score of the first model minus that of the second, both over all seeds and texts; -1 to 1.
         low: lower end of the 95 % interval.
         high: upper end.
         p_value: two-sided, of no difference; 2 / (resamples + 1) at the least.
         seeds: number of runs of the first and of the second model.
         groups: number of groups of texts that it rests on; of texts, where each is a group of its own.
+        texts_p_value: the p-value of these very runs, over the noise of texts alone; None: an older version wrote it.
     """
 
     mean: float
@@ -69,6 +69,7 @@ class Difference:
     p_value: float
     seeds: tuple[int, int]
     groups: int
+    texts_p_value: float | None = field(default=None, compare=False)
 
     @property
     def seed_noise_known(self) -> tuple[bool, bool]:
@@ -77,7 +78,7 @@ class Difference:
 
     def __neg__(self) -> "Difference":
         """Turn the difference round: the second model against the first."""
-        return Difference(-self.mean, -self.high, -self.low, self.p_value, self.seeds[::-1], self.groups)
+        return replace(self, mean=-self.mean, low=-self.high, high=-self.low, seeds=self.seeds[::-1])
 
 
 @dataclass(frozen=True)
@@ -95,25 +96,6 @@ class McNemar:
     p_value: float
 
 
-def paired_differences(
-    correct: Mapping[str, np.ndarray], groups: np.ndarray | None = None
-) -> dict[tuple[str, str], Difference]:
-    """Compare every model with every other one.
-
-    Args:
-        correct: model to bool, (seeds, texts); the texts are the same for all.
-        groups: as for `paired_difference`.
-
-    Returns:
-        (first, second) to `paired_difference`, in the order of the models. There are as many comparisons as pairs:
-        adjust the p-values with `holm` before believing the smallest.
-    """
-    return {
-        (first, second): paired_difference(correct[first], correct[second], groups)
-        for first, second in combinations(correct, 2)
-    }
-
-
 def better_first(pair: tuple[str, str], difference: Difference) -> tuple[tuple[str, str], Difference]:
     """Put the more accurate model of a pair first, so that the difference is better minus worse; a tie stays."""
     return (pair, difference) if difference.mean >= 0 else (pair[::-1], -difference)
@@ -125,6 +107,7 @@ def paired_difference(
     groups: np.ndarray | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    these_runs: bool = False,
 ) -> Difference:
     """Compare the accuracies of two models over the noise of seeds and of test texts, by a hierarchical bootstrap.
 
@@ -140,28 +123,84 @@ def paired_difference(
             each text is a group of its own.
         resamples: number of resamples.
         seed: makes the result repeatable.
+        these_runs: the interval is about these very runs, over texts alone, whatever other seeds give.
 
     Raises:
         ValueError: the shapes do not fit, or there are fewer than two groups of texts.
     """
-    groups = _checked_groups(first, second, groups)
+    groups = checked_groups(first, second, groups)
     rng = np.random.default_rng(seed)
     mean = float(first.mean() - second.mean())
     sizes, totals = _group_differences(first, second, groups)
     texts = _resample_groups(sizes, totals, resamples, rng) / (len(first) * len(second)) - mean
-    even = max(sizes.sum() ** 2 / (sizes**2).sum(), 2)  # groups that count
-    variance = texts.var() * even / (even - 1)
+    evidence = Evidence(
+        [first.mean(axis=1), second.mean(axis=1)],
+        effective_groups(sizes),
+        _interaction_variance(first, groups) + _interaction_variance(second, groups),
+        int(np.count_nonzero(totals)),
+        len(sizes),
+    )
+    return difference_of(mean, texts, evidence, rng, these_runs)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a difference rests on, besides its resampled texts.
+
+    Attributes:
+        scores: of the first and of the second model, (seeds,) each.
+        even: groups that count, see the module's docstring; 2 or more.
+        interaction: variance of the difference from which texts suit which seed.
+        speaking: groups on which the models differ.
+        groups: all groups.
+    """
+
+    scores: Sequence[np.ndarray]
+    even: float
+    interaction: float
+    speaking: int
+    groups: int
+
+
+def difference_of(
+    mean: float, texts: np.ndarray, evidence: Evidence, rng: np.random.Generator, these_runs: bool
+) -> Difference:
+    """Put the noise of the seeds on that of the texts, by the rules in the module's docstring.
+
+    Args:
+        mean: the difference that is seen.
+        texts: resampled differences less `mean`, (resamples,).
+        evidence: what else it rests on.
+        rng: draws.
+        these_runs: leave the noise of the seeds out.
+    """
+    resamples, even = len(texts), evidence.even
+    variance, share, stretch = texts.var() * even / (even - 1), 1.0, np.array(even)
     if variance > 0:
-        both = _interaction_variance(first, groups) + _interaction_variance(second, groups)
-        texts *= np.sqrt(max(1 - both / variance, 0) * even / rng.chisquare(even - 1, resamples))
-    draws = mean + texts + _draw_seed_noise([first, second], resamples, rng)
+        share = 1.0 if these_runs else max(1 - evidence.interaction / variance, 0)
+        stretch = rng.chisquare(even - 1, resamples)
+    draws = mean + texts * np.sqrt(share * even / stretch)
+    if not these_runs:
+        draws += _draw_seed_noise(evidence.scores, resamples, rng)
     low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).clip(-1, 1)
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    at_least = 2.0 ** (1 - np.count_nonzero(totals))
+    at_least = 2.0 ** (1 - evidence.speaking)
     if at_least >= 1 - CONFIDENCE:
         low, high = min(low, 0), max(high, 0)
-    p_value = min(max(2 * (tail + 1) / (resamples + 1), at_least), 1)
-    return Difference(mean, float(low), float(high), float(p_value), (len(first), len(second)), len(sizes))
+    alone = mean + texts * np.sqrt(even / stretch)
+    p_value, of_texts = (min(max(_two_sided(drawn), at_least), 1) for drawn in (draws, alone))
+    seeds = (len(evidence.scores[0]), len(evidence.scores[1]))
+    return Difference(mean, float(low), float(high), float(p_value), seeds, evidence.groups, float(of_texts))
+
+
+def effective_groups(sizes: np.ndarray) -> float:
+    """Count even groups with the same sum of squares (Kish 1965); 2 at the least."""
+    return float(max(sizes.sum() ** 2 / (sizes**2).sum(), 2))
+
+
+def _two_sided(draws: np.ndarray) -> float:
+    """Give the smallest level at which the interval of some draws does not contain 0."""
+    tail = min((draws <= 0).sum(), (draws >= 0).sum())
+    return float(2 * (tail + 1) / (len(draws) + 1))
 
 
 def read_differences(content: Mapping[str, Any]) -> dict[tuple[str, str], Difference]:
@@ -169,7 +208,7 @@ def read_differences(content: Mapping[str, Any]) -> dict[tuple[str, str], Differ
     names = [field.name for field in fields(Difference)]
     return {
         (row["first"], row["second"]): Difference(
-            **{name: row[name] for name in names} | {"seeds": tuple(row["seeds"])}
+            **{name: row[name] for name in names if name in row} | {"seeds": tuple(row["seeds"])}
         )
         for row in content["differences"]
     }
@@ -212,7 +251,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted.clip(max=1)]
 
 
-def _checked_groups(first: np.ndarray, second: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+def checked_groups(first: np.ndarray, second: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """Number the groups from 0 without gaps, (texts,), or refuse the arguments."""
     shapes = f"Received: {first.shape}, {second.shape}"
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not (len(first) and len(second)):
@@ -254,14 +293,14 @@ def _resample_groups(sizes: np.ndarray, totals: np.ndarray, resamples: int, rng:
     return np.concatenate(means)
 
 
-def _draw_seed_noise(models: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_seed_noise(scores: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Draw by how much the difference may be off for the choice of seeds, float64, (resamples,); 0 for single runs."""
-    several = [correct.mean(axis=1) for correct in models if len(correct) > 1]
-    variances = np.array([accuracies.var(ddof=1) / len(accuracies) for accuracies in several])
+    several = [of_model for of_model in scores if len(of_model) > 1]
+    variances = np.array([of_model.var(ddof=1) / len(of_model) for of_model in several])
     variance = variances.sum()
     if variance == 0:
         return np.zeros(resamples)
-    freedom = variance**2 / sum(variances**2 / [len(accuracies) - 1 for accuracies in several])
+    freedom = variance**2 / sum(variances**2 / [len(of_model) - 1 for of_model in several])
     noise: np.ndarray = np.sqrt(variance) * rng.standard_t(freedom, resamples)
     return noise
 

@@ -5,27 +5,37 @@
 
 1. One model beats another when p < 0.05 after Holm's correction over all pairs, those with the baseline included: of
    100 sentences about models that are equally good, about 5 at most name a winner, however many models there are
-   (docs/statistics.md has the simulations). Otherwise the two cannot be told apart. Where only the correction stands in
-   the way, the sentence says so. The intervals are those of each pair alone.
+   (docs/statistics.md has the simulations). Otherwise the two cannot be told apart. Where only the correction stands
+   in the way, or the difference is of two points or more, the sentence says why. The intervals are those of each pair
+   alone.
 2. A network with one seed neither beats nor loses. Where others would, it is ahead or behind. This comes last in the
    sentence: one seed decides nothing. Fewer than three seeds are called "only". The one run of the baseline counts,
    because no seed plays a part in it.
 3. Networks come first: the most accurate one against every other one. Those others among themselves are left out.
-4. Differences are of accuracy, in points (per cent of the texts), the better model minus the worse, so that none is
-   negative. Where there is none, no number is given.
+4. Differences are of accuracy, in points (per cent of the texts), or of macro F1, and then the first sentence says so.
+   They are the better model minus the worse, so that none is negative. Where there is none, no number is given.
 5. Sizes follow where they are known for every network: the smallest against the most accurate one or, when it is that
    one, against the second smallest. Times have sentences of their own (times.py): MLflow knows them, and not DVC.
 6. The baseline comes last, against every network. With one network this is all there is. Two baselines, of two
    revisions, are compared as two networks are, without seeds.
+7. Models that are not better than the constant answer with the most frequent class have learnt nothing. A paragraph in
+   front says so, and they are not compared with each other.
+8. Warnings follow: few seeds, few texts, classes that a model never gives, and pairs that macro F1 tells apart where
+   accuracy, which decides, does not show it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from pipeline.comparison.statistics import FEW_GROUPS, FEW_SEEDS, SIGNIFICANCE, Difference, holm
+from pipeline.comparison.classes import never_given
+from pipeline.comparison.comparison import Findings
+from pipeline.comparison.majority import Majority
+from pipeline.comparison.statistics import FEW_GROUPS, FEW_SEEDS, SIGNIFICANCE, Difference, better_first, holm
 from pipeline.comparison.titles import listed, title_of
+from pipeline.core.params import Metric
 from pipeline.trained.names import ModelName
+from pipeline.trained.scores import TITLES
 
 # The five things that may be said of a model against others.
 _BEATS = "beats {others} by {points}"
@@ -35,6 +45,8 @@ _AHEAD = "is {points} ahead of {others}"
 _BEHIND = "is {points} behind {others}"
 _ORDER = (_BEATS, _LOSES, _TIES, _AHEAD, _BEHIND)
 _NONE = "0.0"  # a difference of no points
+_LARGE = 0.02  # a difference that nobody takes for none
+_CLASSES_NAMED = 5  # that are never given
 _UNDECIDED = ", but one seed decides nothing"  # after the last two
 
 Pairs = Mapping[tuple[str, str], Difference]
@@ -78,13 +90,47 @@ class _Relation:
 Relations = dict[ModelName, dict[ModelName, _Relation]]
 
 
-def tell(dataset: str, differences: Pairs, sizes: Mapping[str, int] | None = None) -> Verdict:
-    """Write the verdict on all pairs of some models, and its warnings. The arguments are those of `verdict`."""
-    return Verdict([verdict(dataset, differences, sizes)], warnings(differences))
+def tell(dataset: str, findings: Findings, sizes: Mapping[str, int] | None = None) -> Verdict:
+    """Write the verdict on all pairs of some models, and its warnings. The other arguments are those of `verdict`."""
+    differences, nothing = findings.differences, findings.nothing
+    told = verdict(dataset, differences, sizes, nothing=nothing, metric=findings.metric)
+    sentences = [*without_learning(dataset, findings.majority), *[told] * bool(told)]
+    return Verdict(sentences, [*warnings(differences), *class_warnings(findings)])
+
+
+def without_learning(dataset: str, majority: Majority | None) -> list[str]:
+    """Say which models are not better than the constant answer: a paragraph, or none."""
+    if majority is None:
+        return []
+    constant = f"the constant answer “{majority.label}”"
+    score = f"{TITLES[majority.metric]} {100 * majority.score:.1f} %"
+    nothing = [model for model in majority.nothing if model not in majority.elsewhere]
+    sentences = []
+    if len(nothing) == len(majority.differences):
+        return [f"Nothing was learnt on {dataset}: no model is better than {constant} ({score})."]
+    if nothing:
+        names = _sentence(listed([_with_article(ModelName.parse(model)) for model in nothing]))
+        one = len(nothing) == 1
+        verb, same = ("has", "it is") if one else ("have", "they are")
+        sentences.append(f"{names} {verb} learnt nothing on {dataset}: {same} not better than {constant} ({score}).")
+    if majority.elsewhere:
+        names = _sentence(listed([_with_article(ModelName.parse(model)) for model in majority.elsewhere]))
+        points = _points([difference.mean for difference in majority.elsewhere.values()])
+        verb = "is" if len(majority.elsewhere) == 1 else "are"
+        sentences.append(
+            f"{names} {verb} not better than {constant} in accuracy ({100 * majority.score:.1f} %), but in macro F1, by"
+            f" {points}: with `metric: macro_f1`, that decides."
+        )
+    return [" ".join(sentences)] if sentences else []
 
 
 def verdict(
-    dataset: str, differences: Pairs, sizes: Mapping[str, int] | None = None, compared: Pairs | None = None
+    dataset: str,
+    differences: Pairs,
+    sizes: Mapping[str, int] | None = None,
+    compared: Pairs | None = None,
+    nothing: Collection[str] = (),
+    metric: Metric = "accuracy",
 ) -> str:
     """Say what the differences show, by the rules above.
 
@@ -93,26 +139,32 @@ def verdict(
         differences: (first, second) to `statistics.paired_difference`, for every pair of models.
         sizes: network to the number of its recurrent parameters; rule 5.
         compared: all pairs that the p-values are corrected for, where other sentences tell of others.
+        nothing: the models that have learnt nothing; rule 7.
+        metric: what the differences are of.
 
     Raises:
         ValueError: there are fewer than two models, or a pair is missing or there twice.
     """
     relations = _relations(differences, compared or differences)
-    # The more accurate a model is, the more its advantages over all others add up to.
+    where = dataset if metric == "accuracy" else f"{dataset} in {TITLES[metric]}"
+    # The better a model is, the more its advantages over all others add up to.
     advantages = {model: sum(relation.advantage for relation in relations[model].values()) for model in relations}
     ranking = sorted(relations, key=lambda model: (-advantages[model], str(model)))
     networks = [model for model in ranking if not model.is_baseline]
     baselines = [model for model in ranking if model.is_baseline]
+    rivals = networks if len(networks) > 1 else baselines if len(baselines) > 1 else []
+    told = [model for model in rivals[1:] if not {str(rivals[0]), str(model)} <= set(nothing)]
     sentences = []
-    if len(networks) > 1 or len(baselines) > 1:
-        rivals = networks or baselines
-        sentences.append(_best(dataset, rivals, relations[rivals[0]]))
-    if len(networks) > 1 and sizes and {str(network) for network in networks} <= set(sizes):
+    if told:
+        superlative = "most accurate" if metric == "accuracy" else "best"
+        sentences.append(_best(where, rivals[0], told, relations[rivals[0]], len(rivals), superlative))
+    if told and networks == rivals and sizes and {str(network) for network in networks} <= set(sizes):
         sentences.append(_sizes(networks, sizes))
     if networks and baselines:
-        against = [relations[baselines[0]][network] for network in networks]
-        sentences.append(_baseline(against) if sentences else f"on {dataset}, {_baseline(against)}")
-    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+        apart = [network for network in networks if not {str(network), str(baselines[0])} <= set(nothing)]
+        if against := [relations[baselines[0]][network] for network in apart]:
+            sentences.append(_baseline(against) if sentences else f"on {where}, {_baseline(against)}")
+    return " ".join(f"{_sentence(sentence)}." for sentence in sentences)
 
 
 def warnings(differences: Pairs) -> list[str]:
@@ -142,6 +194,45 @@ def text_warning(differences: Iterable[Difference]) -> list[str]:
         return []
     weak = f"With fewer than {FEW_GROUPS}, the effect of the choice of texts is not well known."
     return [f"The test split has only {groups} texts, or groups of texts that belong together. {weak}"]
+
+
+def class_warnings(findings: Findings) -> list[str]:
+    """Name the classes that models which learnt something never give, and pairs that macro F1 alone tells apart."""
+    learnt = {model: rows for model, rows in findings.classes.items() if model not in findings.nothing}
+    said: dict[str, list[str]] = {}
+    for (label, texts), models in never_given(learnt).items():
+        names = _sentence(listed([_with_article(ModelName.parse(model)) for model in models]))
+        verb = "never gives" if len(models) == 1 else "never give"
+        said.setdefault(f"{names} {verb}", []).append(f"“{label}” ({texts:,} test text{'s' * (texts != 1)})")
+    sentences = []
+    for never, labels in said.items():
+        more = [f"{len(labels) - _CLASSES_NAMED} more classes"] if len(labels) > _CLASSES_NAMED else []
+        sentences.append(f"{never} {listed([*labels[:_CLASSES_NAMED], *more])}.")
+    if findings.metric != "accuracy":
+        return sentences
+    return [*sentences, *_unseen_by_accuracy(findings.differences, findings.other_differences)]
+
+
+def _unseen_by_accuracy(differences: Pairs, other: Pairs) -> list[str]:
+    """Say who is ahead in macro F1, not by chance and by two points more than in accuracy, where accuracy hides one."""
+    decided, adjusted = (holm([difference.p_value for difference in of.values()]) for of in (differences, other))
+    ahead: dict[str, list[tuple[str, Difference]]] = {}
+    hidden = False
+    for (pair, seen), in_accuracy, in_macro in zip(other.items(), decided, adjusted, strict=True):
+        (better, worse), difference = better_first(pair, seen)
+        accuracy = differences[pair].mean if better == pair[0] else -differences[pair].mean
+        if in_macro < SIGNIFICANCE and difference.mean > max(accuracy, 0) + _LARGE:
+            ahead.setdefault(better, []).append((worse, difference))
+            hidden |= in_accuracy >= SIGNIFICANCE or accuracy <= 0
+    clauses = [
+        f"{_with_article(ModelName.parse(better))} is {_points([of.mean for _, of in worse])} ahead of"
+        f" {listed([_with_article(ModelName.parse(model)) for model, _ in worse])}"
+        for better, worse in ahead.items()
+    ]
+    if not hidden:
+        return []
+    counts = "in which every class counts the same"
+    return [f"In macro F1, {counts}, {listed(clauses)}: with `metric: macro_f1`, that decides."]
 
 
 def _relations(differences: Pairs, compared: Pairs) -> Relations:
@@ -181,14 +272,21 @@ def _relation(model: ModelName, other: ModelName, seen: Difference, p_value: flo
     return _Relation(other, seen.mean, seen if better else -seen, seeds, words, corrected_away)
 
 
-def _best(dataset: str, models: list[ModelName], relations: Mapping[ModelName, _Relation]) -> str:
-    """Set the most accurate of some networks, or of two baselines, against the others, with intervals."""
-    best, *others = [_with_article(model) for model in models]
-    against = [relations[model] for model in models[1:]]
-    if len(others) == 1 and against[0].words == _TIES:
+def _best(
+    dataset: str,
+    first: ModelName,
+    rivals: list[ModelName],
+    relations: Mapping[ModelName, _Relation],
+    number: int,
+    superlative: str,
+) -> str:
+    """Set the best of so many networks, or of two baselines, against others, with intervals."""
+    best, *others = [_with_article(model) for model in (first, *rivals)]
+    against = [relations[model] for model in rivals]
+    if number == 2 and against[0].words == _TIES:
         return f"{best} and {others[0]} cannot be told apart on {dataset} {_figures(against)}"
-    subject = best if len(others) == 1 else f"{best}, the most accurate of {len(models)} networks on {dataset},"
-    where = f" on {dataset}" if len(others) == 1 else ""
+    subject = f"{best}, the {superlative} of {number} networks on {dataset}," if number > 2 else best
+    where = f" on {dataset}" if number == 2 else ""
     parts = []
     groups = _grouped(against)
     for group in groups:
@@ -211,7 +309,7 @@ def _baseline(against: list[_Relation]) -> str:
         if len(against) == 1:
             said += f" {_figures(group)}"
         elif tie:
-            said += f" ({'; '.join([_differences(group), *_corrected_away(group)])})"
+            said += f" ({'; '.join([_differences(group), *_reasons(group)])})"
         parts.append(said)
     return f"the n-gram baseline {_joined(groups, parts)}"
 
@@ -254,7 +352,7 @@ def _figures(group: Sequence[_Relation]) -> str:
         alone = " over texts alone" if 1 in seeds else ""
         numbers.append(f"95 % interval{'s' if len(group) > 1 else ''}{alone} {listed(intervals)}")
     resting = [_seeds(seeds)] if seeds else []
-    return f"({'; '.join([', '.join(numbers), *resting, *_corrected_away(group)])})"
+    return f"({'; '.join([', '.join(numbers), *resting, *_reasons(group)])})"
 
 
 def _differences(group: Sequence[_Relation]) -> str:
@@ -271,13 +369,38 @@ def _interval(size: Difference) -> str:
     return "0" if low == high == _NONE else f"{low} to {high}"
 
 
-def _corrected_away(group: Sequence[_Relation]) -> list[str]:
-    """Note the relations that only Holm's correction made a tie, if there are any."""
-    ties = [relation for relation in group if relation.corrected_away]
-    if not ties:
-        return []
-    against = f" against {listed([title_of(relation.other) for relation in ties])}" if len(group) > 1 else ""
-    return [f"p < {SIGNIFICANCE}{against} before Holm's correction for {ties[0].corrected_away} comparisons"]
+def _reasons(group: Sequence[_Relation]) -> list[str]:
+    """Say why models that are far apart are told as a tie: the correction, few seeds, seeds that vary, or few texts."""
+    ties = [relation for relation in group if relation.words == _TIES]
+    reasons: dict[str, list[_Relation]] = {}
+    for relation in ties:
+        if reason := _reason(relation):
+            reasons.setdefault(reason, []).append(relation)
+    against = {
+        reason: f" against {listed([title_of(relation.other) for relation in of_reason])}"
+        if len(group) > 1 and (len(of_reason) < len(group) or of_reason[0].corrected_away)
+        else ""
+        for reason, of_reason in reasons.items()
+    }
+    return [reason.format(against=against[reason]) for reason in reasons]
+
+
+def _reason(tie: _Relation) -> str:
+    """Say why two models are told as a tie, nothing where their difference is small; `{against}` is for the other."""
+    size = tie.size
+    if tie.corrected_away:
+        return f"p < {SIGNIFICANCE}{{against}} before Holm's correction for {tie.corrected_away} comparisons"
+    if size.mean < _LARGE:
+        return ""
+    if size.texts_p_value is not None and size.texts_p_value < SIGNIFICANCE and tie.seeds:
+        few = min(tie.seeds) < FEW_SEEDS
+        return f"{_seeds([min(tie.seeds)])} {'are too few to tell' if few else 'differ too much to tell'}{{against}}"
+    return f"{size.groups:,} independent texts are too few to tell{{against}}"
+
+
+def _sentence(words: str) -> str:
+    """Begin with a capital letter."""
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _with_article(model: ModelName) -> str:

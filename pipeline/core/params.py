@@ -37,6 +37,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 LARGEST_SEED = 2**32 - 1
+Metric = Literal["accuracy", "macro_f1"]  # by which models are chosen and compared
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
@@ -96,6 +97,7 @@ class TrainParams(Block):
     adversarial: Annotated[float, Field(ge=0)]
     epochs: Count
     patience: Annotated[int, Field(ge=0)]
+    class_weight: Literal["none", "balanced"]
 
 
 class BaselineParams(Block):
@@ -113,6 +115,7 @@ class Params(Block):
     dataset: str
     models: Annotated[list[str], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    metric: Metric
     datasets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], DatasetParams]
     preprocess: PreprocessParams
     embeddings: EmbeddingsParams

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
@@ -61,8 +62,20 @@ def classifier(weighting: Weighting, inverse_regularisation: float) -> Pipeline 
     """Make a logistic regression on what `weighter` makes of counts; one model per class if there are more than two."""
     # liblinear is exact and, run on one thread, gives the same bits every time.
     model = LogisticRegression(C=inverse_regularisation, solver="liblinear", random_state=0)
+    with config_context(enable_metadata_routing=True):
+        model.set_fit_request(sample_weight=True)
     steps = [LogCountRatio(), model] if weighting == "naive_bayes" else [model]
     return OneVsRestClassifier(make_pipeline(*steps))
+
+
+def fit_weighted(
+    model: OneVsRestClassifier, X: sp.csr_matrix, y: np.ndarray, weights: np.ndarray | None
+) -> OneVsRestClassifier:
+    """Fit what `classifier` made, with a weight for each text, (texts,), or None."""
+    if weights is None:
+        return model.fit(X, y)
+    with config_context(enable_metadata_routing=True):
+        return model.fit(X, y, sample_weight=weights)
 
 
 @dataclass(frozen=True)

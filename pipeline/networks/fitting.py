@@ -1,19 +1,23 @@
 """Training: batches, Adam, averaged weights, adversarial texts, and the weights of the best epoch."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pipeline.core.command import InputError
-from pipeline.core.params import TrainParams
+from pipeline.core.params import Metric, TrainParams
 from pipeline.networks.backend import keras
-from pipeline.networks.networks import PREDICTION_BATCH
+from pipeline.networks.networks import PREDICTION_BATCH, predict
 from pipeline.tokens.batches import pad, shuffled
 from pipeline.tokens.ragged import Tokens
+from pipeline.trained.scores import score
 from pipeline.trained.watching import Harmless, Watcher
+from pipeline.trained.weights import class_weights
 
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+VALIDATION_F1 = "validation_f1"  # beside these, where it chooses the epoch
 
 
 def fit(
@@ -24,10 +28,12 @@ def fit(
     batch_size: int,
     seed: int,
     watcher: Watcher | None = None,
+    metric: Metric = "accuracy",
 ) -> list[dict[str, float]]:
     """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch.
 
-    The best epoch has the lowest validation loss. With `settings.patience` 0, all epochs run and the last
+    The best epoch has the lowest validation loss or, with the metric `macro_f1`, the highest macro F1 on validation
+    (of equal ones, that with the lower loss). With `settings.patience` 0, all epochs run and the last
     weights stay. With `settings.averaging`, both are about the exponential average of the weights over the steps
     (Polyak & Juditsky 1992), and so is what is validated; training goes on from the weights themselves.
 
@@ -39,17 +45,19 @@ def fit(
         batch_size: B.
         seed: decides the order of the batches.
         watcher: is told when it begins, and of every batch and epoch.
+        metric: chooses the best epoch.
 
     Returns:
-        Per epoch, the numbers named in `HISTORY`.
+        Per epoch, the numbers named in `HISTORY`, and `VALIDATION_F1` where that chooses the epoch.
     """
     epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
     trained = compiled(model, settings, len(epochs))
     watcher = Harmless(watcher or Watcher())
-    told = _Told(watcher, epochs)
+    keep = KeepBest(settings.patience, _macro_f1(model, *validation) if metric == "macro_f1" else None)
+    told = _Told(watcher, epochs, keep)
     callbacks: list[keras.callbacks.Callback] = [told]
     if settings.patience:
-        callbacks.append(KeepBest(settings.patience))
+        callbacks.append(keep)
     if settings.averaging:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
     epochs.take_generator()
@@ -59,19 +67,31 @@ def fit(
         validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
         epochs=settings.epochs,
         callbacks=callbacks,
+        class_weight=class_weights(train[1]) if settings.class_weight == "balanced" else None,
         shuffle=False,  # `epochs` does it, from a generator of its own
         verbose=0,
     )
     return told.history
 
 
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """Find the epoch, from 1, whose weights `KeepBest` keeps."""
+    ranks = [(epoch.get(VALIDATION_F1, 0.0), -epoch["validation_loss"]) for epoch in history]
+    return ranks.index(max(ranks)) + 1
+
+
+def _macro_f1(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> Callable[[], float]:
+    """Make what asks a network, as it is at that moment, for its macro F1."""
+    return lambda: score(labels, predict(model, tokens))["f1"]
+
+
 class _Told(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the history, and tells a watcher."""
 
-    def __init__(self, watcher: Watcher, epochs: "Epochs") -> None:
+    def __init__(self, watcher: Watcher, epochs: "Epochs", keep: "KeepBest") -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
-        self._watcher, self._epochs = watcher, epochs
+        self._watcher, self._epochs, self._keep = watcher, epochs, keep
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._epochs.begin()
@@ -83,6 +103,8 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
         of_epoch = logs or {}
         values = (of_epoch[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
         self.history.append(dict(zip(HISTORY, map(float, values), strict=True)))
+        if self._keep.f1 is not None:
+            self.history[-1][VALIDATION_F1] = self._keep.f1
         self._watcher.epoch(epoch + 1, self.history[-1])
 
 
@@ -149,7 +171,7 @@ class Adversarial(keras.Model):  # type: ignore[misc]
     def train_step(self, data: Any) -> Any:
         import tensorflow as tf
 
-        tokens, labels = data
+        tokens, labels, counting = keras.utils.unpack_x_y_sample_weight(data)
         words = tf.reshape(tokens, [tf.shape(tokens)[0], -1])
         weights = [variable.value for variable in self._rest.trainable_variables]
         table = self._embedding.trainable_variables[0]
@@ -158,7 +180,7 @@ class Adversarial(keras.Model):  # type: ignore[misc]
             with tf.GradientTape() as tape:
                 tape.watch(vectors)
                 answers = self._rest([vectors, tokens], training=True)
-                loss = self.compute_loss(x=tokens, y=labels, y_pred=answers)
+                loss = self.compute_loss(x=tokens, y=labels, y_pred=answers, sample_weight=counting)
             by_vectors, *by_weights = tape.gradient(loss, [vectors, *weights])
             return loss, answers, by_vectors, by_weights
 
@@ -179,22 +201,29 @@ class Adversarial(keras.Model):  # type: ignore[misc]
 
 
 class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop when the validation loss has not fallen for some epochs, and put back the weights of the lowest one.
+    """Stop when no epoch has been better for some epochs, and put back the weights of the best one.
+
+    The better epoch has the lower validation loss; with `macro_f1`, the higher macro F1, and the loss decides ties.
 
     Not Keras' EarlyStopping, which looks at the weights when the epoch has ended: by then the averaged weights, that
     were validated, are no longer in the model.
     """
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, macro_f1: Callable[[], float] | None = None) -> None:
         super().__init__()
-        self._patience = patience
-        self._lowest, self._waited = np.inf, 0
+        self._patience, self._macro_f1 = patience, macro_f1
+        self.f1: float | None = None  # after the latest epoch, where that is asked for
+        self._best: tuple[float, ...] = ()
+        self._waited = 0
         self._weights: list[np.ndarray] = []
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["loss"]
-        if loss < self._lowest:
-            self._lowest, self._waited, self._weights = loss, 0, self.model.get_weights()
+        if self._macro_f1:
+            self.f1 = self._macro_f1()
+        rank = (0.0 if self.f1 is None else self.f1, -loss)
+        if loss < np.inf and rank > self._best:
+            self._best, self._waited, self._weights = rank, 0, self.model.get_weights()
         else:
             self._waited += 1
 

@@ -4,7 +4,9 @@ A line is the mean over the seeds of a model, and the band around it goes from t
 are the same bytes for the same numbers: nothing of the time or the machine goes into them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,9 @@ matplotlib.rcdefaults()  # a matplotlibrc of the user would draw other bytes
 _DPI = 130
 _WRITTEN_SHARES = 6  # classes up to which a confusion matrix has its shares written into it
 _NAMED_CLASSES = 24  # classes up to which each of them has its name at a confusion matrix
-_NAME_LENGTH = 16  # characters of a name there
+_NAME_LENGTH = 20  # characters of a name there
+_UNDRAWN = re.compile(r"#\d+")  # stands for a name there
+_PARTS = re.compile(r"(?<=\d)(?=\D)|(?<=\D)(?=\d)")  # of a name: numbers, and what is between them
 
 
 def learning_curves(histories: pd.DataFrame, title: str) -> Figure:
@@ -126,12 +130,13 @@ def accuracy_by_length(table: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figure:
-    """Draw differences in accuracy, in points, with 95 % intervals: without 0 in it, one model is probably better.
+def differences(pairs: Mapping[tuple[str, str], Difference], title: str, metric: str = "accuracy") -> Figure:
+    """Draw differences in a metric, in points, with 95 % intervals: without 0 in it, one model is probably better.
 
     Args:
-        pairs: (first, second) to the first one's accuracy minus the second one's.
+        pairs: (first, second) to the first one's score minus the second one's.
         title: what is classified.
+        metric: what the scores are.
     """
     figure = Figure(figsize=(6.4, 1.3 + 0.5 * len(pairs)), layout="constrained")
     figure.suptitle(title, parse_math=False)
@@ -145,28 +150,30 @@ def differences(pairs: Mapping[tuple[str, str], Difference], title: str) -> Figu
     axis.axvline(0, color="grey", linewidth=0.8, linestyle="--")
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.set_xlabel("difference in accuracy (points), with 95 % interval")
+    axis.set_xlabel(f"difference in {metric} (points), with 95 % interval")
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], title: str) -> Figure:
-    """Draw a confusion matrix per model, as shares of the texts of each true label.
+def confusion_matrices(matrices: Mapping[str, np.ndarray], labels: Sequence[str], title: str) -> Figure:
+    """Draw a confusion matrix per model, as shares of the texts of each true label. More than six labels are sorted.
 
     Args:
         matrices: model to counts summed over its seeds, (classes, classes), true label by row.
         labels: names of the classes.
         title: what is classified.
     """
-    columns = min(len(matrices), 3 if len(labels) <= _WRITTEN_SHARES else 2)
+    few = len(labels) <= _WRITTEN_SHARES
+    columns = min(len(matrices), 3 if few else 2)
     side = float(np.clip(2 + 0.28 * len(labels), 3.8, 2 + 0.28 * _NAMED_CLASSES))
     figure, axes = _axes(len(matrices), title, side, side, columns)
-    names = _class_names(labels)
+    order = list(range(len(labels))) if few else sorted(range(len(labels)), key=lambda code: _in_order(labels[code]))
+    names = _drawn_names([labels[code] for code in order])
     ticks = range(0, len(labels), 1 + (len(labels) - 1) // _NAMED_CLASSES)
     for axis, (model, counts) in zip(axes, matrices.items(), strict=True):
-        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axis.imshow(shares, cmap="Greys", vmin=0, vmax=1)
-        if len(labels) <= _WRITTEN_SHARES:
+        shares = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))[np.ix_(order, order)]
+        image = axis.imshow(shares, cmap="Greys", vmin=0, vmax=1)
+        if few:
             for row, column in np.ndindex(shares.shape):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axis.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=colour)
@@ -176,8 +183,12 @@ def confusion_matrices(matrices: dict[str, np.ndarray], labels: Sequence[str], t
         axis.set_yticks(ticks, shown, parse_math=False)
         axis.set(title=title_of(model), xlabel="predicted", ylabel="true")
         axis.title.set_color(colour_of(model))
-    if any(name != label and "…" not in name for name, label in zip(names, labels, strict=True)):
-        figure.supxlabel("#n is the n-th class of the data: the font cannot draw its name", fontsize="small")
+    if not few:
+        scale = figure.colorbar(image, ax=axes, location="bottom", shrink=0.4, aspect=40, pad=0.03)
+        scale.set_label("share of the texts of the true class")
+        scale.ax.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    if any(_UNDRAWN.fullmatch(name) and name not in labels for name in names):
+        figure.supxlabel("#n is the n-th class shown: the font cannot draw its name", fontsize="small")
     return figure
 
 
@@ -258,12 +269,28 @@ def _spread(axis: Axes) -> None:
     axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
-def _class_names(labels: Sequence[str]) -> list[str]:
-    """Shorten names for ticks; `#3` stands for the third class where the font lacks a letter of its name."""
+def distinct_names(labels: Sequence[str]) -> list[str]:
+    """Shorten names so that they still differ.
+
+    >>> distinct_names(["electronics, new, for sale", "electronics, old, for sale", "a very long name with an end"])
+    ['ele…new, for sale', 'ele…old, for sale', 'a very lon…th an end']
+    """
+    names = list(map(_shorten, labels))
+    for name in {name for name in names if names.count(name) > 1}:
+        alike = [place for place, other in enumerate(names) if other == name]
+        letters = zip(*(labels[place] for place in alike), strict=False)
+        same = len([*takewhile(lambda of_all: len(set(of_all)) == 1, letters)])
+        for number, place in enumerate(alike, start=1):
+            names[place] = _from(labels[place], same, number)
+    return names
+
+
+def _drawn_names(labels: Sequence[str]) -> list[str]:
+    """Shorten names for ticks; `#3` stands for the third where the font lacks a letter of its name."""
     font = get_font(findfont("DejaVu Sans"))
     return [
-        _shorten(label) if all(font.get_char_index(ord(letter)) for letter in label) else f"#{number}"
-        for number, label in enumerate(labels, start=1)
+        name if all(font.get_char_index(ord(letter)) for letter in name) else f"#{number}"
+        for number, name in enumerate(distinct_names(labels), start=1)
     ]
 
 
@@ -271,6 +298,17 @@ def _shorten(name: str) -> str:
     """Keep the beginning and the end of a long name."""
     half = _NAME_LENGTH // 2
     return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[1 - half :]}"
+
+
+def _from(name: str, place: int, number: int) -> str:
+    """Show a name from where it differs from others that look alike; the number is for those that still do."""
+    rest = name[place : place + _NAME_LENGTH]
+    return f"{name[:3]}…{rest}" if len(name) <= place + _NAME_LENGTH else f"{name[:3]}…{rest[:-4]}…{number}"
+
+
+def _in_order(label: str) -> tuple[Any, ...]:
+    """Sort by letters, whatever their case, and by numbers in them."""
+    return tuple((not part.isdigit(), int(part) if part.isdigit() else part.casefold()) for part in _PARTS.split(label))
 
 
 def _axes(

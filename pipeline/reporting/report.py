@@ -22,22 +22,21 @@ from pipeline.reporting import figures
 from pipeline.reporting.pages import png_address, render
 from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, VERDICT, stamp
 from pipeline.trained.names import ModelName
+from pipeline.trained.scores import TITLES
 
 # The scores that fit a terminal, with their headings; statistics.json has all.
-_COLUMNS = {
-    "accuracy": "accuracy (%)",
-    "f1": "F1 (%)",
-    "roc_auc": "ROC AUC",
-    "log_loss": "log loss",
-    "brier": "Brier",
-}
+_COLUMNS = {"accuracy": "accuracy (%)", "f1": "macro F1 (%)", "roc_auc": "ROC AUC", "log_loss": "log loss"}
 _ALL_COLUMNS = {
     "accuracy": "accuracy (%)",
     "precision": "precision (%)",
     "recall": "recall (%)",
     **_COLUMNS,
+    "brier": "Brier",
     "ece": "ECE (%)",
 }
+_CLASSES_SHOWN = 8  # in a terminal
+_CONFUSIONS_SHOWN = 3  # there
+_IN_ORDER = 6  # classes up to which they stand in the order of the data
 # Name of the file, and its caption.
 _PICTURES = {
     "differences": "If the interval does not contain 0, one model is probably better. It covers the choice of seeds"
@@ -84,19 +83,36 @@ def summary(results: Path) -> str:
     """
     verdict = _read_json(results / VERDICT)
     statistics = _read_json(results / "statistics.json")
-    about = f"{statistics['dataset']}, {statistics['texts']:,} test texts; mean ± standard deviation over seeds."
-    tables = [summary_table(statistics["over_seeds"]), differences_table(statistics)]
+    tables = [summary_table(statistics["over_seeds"]), differences_table(statistics), *_classes_summary(statistics)]
     trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
     if settings := statistics.get("data"):
         trained.append(f"- texts: {', '.join(f'{name} {value}' for name, value in settings.items())}")
+    about = _about(statistics)
     return "\n\n".join([*verdict["sentences"], *verdict["warnings"], about, *tables, "\n".join(trained)])
+
+
+def _about(statistics: dict[str, Any]) -> str:
+    """Say what was tested, and what the constant answer would get there."""
+    constant = ""
+    if majority := statistics["majority"]:
+        scores = (f"{100 * majority['scores'][name]:.2f}" for name in ("accuracy", "f1"))
+        constant = "always “{}” would have {} % accuracy, {} % macro F1;".format(majority["label"], *scores)
+    tested = f"{statistics['dataset']}, {statistics['texts']:,} test texts; {constant}".rstrip()
+    return (
+        f"{tested}\nmean ± standard deviation over seeds."
+        if constant
+        else f"{tested} mean ± standard deviation over seeds."
+    )
 
 
 def summary_table(metrics: dict[str, dict[str, Any]]) -> str:
     """Turn `over_seeds` of statistics.json into a Markdown table: one row per model, mean ± standard deviation."""
-    sizes = [f"{values['parameters']:,}" for values in metrics.values()]
-    rows = zip(_score_rows(metrics, _COLUMNS), sizes, strict=True)
-    return _markdown([row | {"model": title_of(row["model"]), "parameters": size} for row, size in rows])
+    return _markdown(
+        [
+            {"model": title_of(model), **_scores(values, _COLUMNS, digits=3), "parameters": f"{values['parameters']:,}"}
+            for model, values in metrics.items()
+        ]
+    )
 
 
 def differences_table(statistics: dict[str, Any]) -> str:
@@ -106,8 +122,53 @@ def differences_table(statistics: dict[str, Any]) -> str:
     )
 
 
+def _classes_summary(statistics: dict[str, Any]) -> list[str]:
+    """Tabulate the classes that are found worst, and name what is confused most; nothing of two classes."""
+    rows = _class_rows(statistics)
+    if len(rows) <= 2:
+        return []
+    rows = sorted(rows, key=lambda row: row["order"])[:_CLASSES_SHOWN]
+    names = figures.distinct_names([row["class"] for row in rows])
+    table = [
+        {"class": name, "texts": row["texts"], **{title_of(model): f1 for model, f1 in row["f1"].items()}}
+        for name, row in zip(names, rows, strict=True)
+    ]
+    count = len(_class_rows(statistics))
+    heading = f"F1 (%) of the {len(rows)} of {count} classes that are found worst:" if len(rows) < count else "F1 (%):"
+    confusions = sorted(
+        ((model, one) for model, of_model in statistics["confusions"].items() for one in of_model),
+        key=lambda found: -found[1]["texts"],
+    )
+    most = [
+        f"{title_of(model)} takes “{one['label']}” for “{one['answer']}” ({100 * one['share']:.0f} % of its texts)"
+        for model, one in confusions[:_CONFUSIONS_SHOWN]
+    ]
+    return [heading, _markdown(table), *([f"Most frequent confusions: {'; '.join(most)}."] if most else [])]
+
+
+def _class_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make a row per class: its name, test texts, F1 in per cent for each model, and the mean of it, to sort by."""
+    rows = []
+    for of_models in zip(*statistics["classes"].values(), strict=True):
+        f1 = dict(zip(statistics["classes"], (row["f1"] for row in of_models), strict=True))
+        known = [value for value in f1.values() if value is not None]
+        shown = {model: _percent(value) for model, value in f1.items()}
+        order = float(np.mean(known)) if known else 2.0
+        rows.append(
+            {"class": of_models[0]["label"], "texts": f"{of_models[0]['texts']:,}", "f1": shown, "order": order}
+        )
+    return rows
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
 def _markdown(rows: list[dict[str, Any]]) -> str:
-    return tabulate(rows, headers="keys", tablefmt="pipe", stralign="right", disable_numparse=True)
+    """Make a table as narrow as its words: tabulate makes columns with headings two letters wider than need be."""
+    lines = [[*rows[0]], *([*row.values()] for row in rows)]
+    rule, headings, *rest = tabulate(lines, tablefmt="pipe", stralign="right", disable_numparse=True).splitlines()
+    return "\n".join([headings, rule, *rest])
 
 
 def _by_settings(statistics: dict[str, Any]) -> dict[str, list[str]]:
@@ -157,9 +218,16 @@ def write_page(results: Path, times: str, costs: pd.DataFrame, provenance: Prove
         stamp=stamp(results),
         verdict=_read_json(results / VERDICT),
         times=times,
-        scores=_score_rows(metrics, _ALL_COLUMNS),
+        scores=[*_constant_row(statistics["majority"]), *_score_rows(metrics)],
         statistics=statistics,
+        metric=TITLES[statistics["metric"]],
+        other_metric=TITLES[statistics["other_metric"]["metric"]],
         differences=_difference_rows(statistics),
+        other_differences=_difference_rows(statistics["other_metric"]),
+        against_constant=_learning_rows(statistics["majority"]),
+        classes=_f1_rows(statistics),
+        classes_of={model: _rows_of_classes(rows) for model, rows in statistics["classes"].items()},
+        confusions=_confusion_rows(statistics),
         mcnemar=_mcnemar_rows(statistics),
         costs=_cost_rows(costs),
         examples=_read_json(results / "examples.json"),
@@ -177,17 +245,83 @@ def write_page(results: Path, times: str, costs: pd.DataFrame, provenance: Prove
     return path
 
 
-def _score_rows(metrics: dict[str, dict[str, Any]], columns: Mapping[str, str]) -> list[dict[str, Any]]:
-    rows = []
-    for model, values in metrics.items():
-        row = {"model": model, "runs": values["runs"]}
-        row |= {heading: _mean_and_std(values[name], "%" in heading) for name, heading in columns.items()}
-        rows.append(row)
-    return rows
+def _score_rows(metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"model": model, "runs": values["runs"], **_scores(values, _ALL_COLUMNS, digits=4)}
+        for model, values in metrics.items()
+    ]
 
 
-def _mean_and_std(value: dict[str, float | None], as_percentage: bool) -> str:
-    scale, digits = (100, 2) if as_percentage else (1, 4)
+def _scores(values: dict[str, Any], columns: Mapping[str, str], digits: int) -> dict[str, str]:
+    return {heading: _mean_and_std(values[name], "%" in heading, digits) for name, heading in columns.items()}
+
+
+def _constant_row(majority: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Make the row of the constant answer, which has no probabilities; none where it is not known."""
+    if majority is None:
+        return []
+    known = {name: f"{100 * score:.2f}" for name, score in majority["scores"].items()}
+    shown = {heading: known.get(name, "–") for name, heading in _ALL_COLUMNS.items()}
+    return [{"model": {"constant": majority["label"]}, "runs": "–", **shown}]
+
+
+def _learning_rows(majority: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Write a row per model: by how much it is better than the constant answer."""
+    if majority is None:
+        return []
+    return [
+        {
+            "model": model,
+            "better by (points)": _signed(row["mean"]),
+            "95 % interval": _shown_interval(row["low"], row["high"]),
+            "": "has learnt nothing" if model in majority["nothing"] and model not in majority["elsewhere"] else "",
+        }
+        for model, row in majority["differences"].items()
+    ]
+
+
+def _f1_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
+    """Write a row per class with its F1 for each model; of more than six, the one that is found worst first."""
+    rows = _class_rows(statistics)
+    if len(rows) > _IN_ORDER:
+        rows.sort(key=lambda row: row["order"])
+    return [
+        {"class": row["class"], "test texts": row["texts"]}
+        | {f"{title_of(model)}, F1 (%)": f1 for model, f1 in row["f1"].items()}
+        for row in rows
+    ]
+
+
+def _rows_of_classes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "class": row["label"],
+            "test texts": f"{row['texts']:,}",
+            "given to": f"{row['given']:,.1f}" if row["given"] % 1 else f"{row['given']:,.0f}",
+            "precision (%)": _percent(row["precision"]),
+            "recall (%)": _percent(row["recall"]),
+            "F1 (%)": _percent(row["f1"]),
+        }
+        for row in rows
+    ]
+
+
+def _confusion_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": model,
+            "true class": one["label"],
+            "taken for": one["answer"],
+            "texts": f"{one['texts']:,.1f}" if one["texts"] % 1 else f"{one['texts']:,.0f}",
+            "of the class (%)": _percent(one["share"]),
+        }
+        for model, of_model in statistics["confusions"].items()
+        for one in of_model
+    ]
+
+
+def _mean_and_std(value: dict[str, float | None], as_percentage: bool, digits: int) -> str:
+    scale, digits = (100, 2) if as_percentage else (1, digits)
     mean, std = value["mean"], value["std"]
     if mean is None:
         return "–"
@@ -201,18 +335,22 @@ def _difference_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     corrected = [row["holm_p_value"] for row in statistics["differences"]]
     for (pair, seen), p_value in zip(read_differences(statistics).items(), corrected, strict=True):
         models, difference = better_first(pair, seen)
-        moves = (difference.low, difference.high) != (0, 0)
         rows.append(
             {
                 "models": models,
-                "difference (points)": _signed(difference.mean),
-                "95 % interval": f"{_signed(difference.low)} to {_signed(difference.high)}" if moves else "–",
+                "points": _signed(difference.mean),
+                "95 % interval": _shown_interval(difference.low, difference.high),
                 "p": f"{difference.p_value:.4f}",
                 "p (Holm)": f"{p_value:.4f}",
                 "seeds": " and ".join(map(str, difference.seeds)),
             }
         )
     return rows
+
+
+def _shown_interval(low: float, high: float) -> str:
+    """Write the ends of an interval in points; a dash where two models answer alike."""
+    return f"{_signed(low)} to {_signed(high)}" if (low, high) != (0, 0) else "–"
 
 
 def _signed(difference: float) -> str:

@@ -1,8 +1,9 @@
 """The results of a comparison in a folder: numbers, curves and pictures. The same bytes for the same predictions.
 
 metrics.json             the few numbers that people compare between commits, which `dvc metrics diff` shows
-statistics.json          all numbers: what was compared, the scores of every run and over seeds, the difference of every
-                         two models with its interval, and McNemar's tests
+statistics.json          all numbers: what was compared, the scores of every run, over seeds, of every class and of the
+                         constant answer, the difference of every two models with its interval in both metrics, the most
+                         frequent confusions, and McNemar's tests
 examples.json            the texts that tell the models apart
 memory.json              how long the units of the networks remember, and what moves them (pipeline/inside/memory.py)
 verdict.json             the sentences on which model is better, and the warnings: written here once, read everywhere
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.comparison.comparison import Comparison
+from pipeline.comparison.classes import most_frequent_confusions
+from pipeline.comparison.comparison import Comparison, Findings
 from pipeline.comparison.examples import find_examples
 from pipeline.comparison.statistics import Difference, holm
 from pipeline.comparison.verdict import Verdict
@@ -34,6 +36,7 @@ from pipeline.reporting.stamp import PICTURES, VERDICT
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.trained import scores
 from pipeline.trained.names import ModelName
+from pipeline.trained.scores import TITLES
 
 METRICS, STATISTICS, EXAMPLES, SUMMARY = "metrics.json", "statistics.json", "examples.json", "summary.md"
 MEMORY = "memory.json"
@@ -46,7 +49,7 @@ Differences = dict[tuple[str, str], Difference]
 def write_results(
     comparison: Comparison,
     fingerprints: Mapping[str, str],
-    differences: Differences,
+    findings: Findings,
     verdict: Verdict,
     memories: dict[str, Memory],
     dataset: str,
@@ -59,7 +62,7 @@ def write_results(
     Args:
         comparison: all models on one test split.
         fingerprints: run name to the hash of its model.
-        differences: the pairs of models that are told.
+        findings: the pairs of models that are told, the constant answer, and the classes.
         verdict: the sentences and warnings.
         memories: network to its memory; without any, there is no picture of it.
         dataset: its name.
@@ -70,7 +73,12 @@ def write_results(
     reviews = data / "reviews.parquet"
     lengths = TokenizedSplits.load(data / "tokens.npz").tokens["test"].lengths
     examples = find_examples(
-        comparison.probabilities(), comparison.correct(), comparison.labels, comparison.names, differences, reviews
+        comparison.probabilities(),
+        comparison.correct(),
+        comparison.labels,
+        comparison.names,
+        findings.differences,
+        reviews,
     )
     output.mkdir(parents=True, exist_ok=True)
     _write_json(output / METRICS, headline(comparison.metrics()))
@@ -78,7 +86,7 @@ def write_results(
     if data_settings is None:
         data_settings = json.loads((data / "data.json").read_text(encoding="utf-8"))["settings"]
     origin["data"] = dict(data_settings)
-    _write_json(output / STATISTICS, origin | statistics(comparison, differences))
+    _write_json(output / STATISTICS, origin | statistics(comparison, findings))
     _write_json(output / EXAMPLES, asdict(examples))
     remembered = {model: memory.numbers(of) | {"facts": memory.summary(of)} for model, of in memories.items()}
     _write_json(output / MEMORY, {"metrics": memory.metrics(memories), "models": remembered})
@@ -95,7 +103,7 @@ def write_results(
         (output / folder).mkdir(exist_ok=True)
     for name, table in tables.items():
         table.to_csv(output / CURVES / f"{name}.csv", index=False)
-    _draw(comparison, dataset, differences, tables, output)
+    _draw(comparison, dataset, findings, tables, output)
     if memories:
         title = f"{dataset}: the memory of the networks, over validation texts"
         figures.save(memory_figure(memories, title), output / PICTURES / "memory.png")
@@ -118,9 +126,9 @@ def headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None
     return numbers | {f"{model}.{name}": metrics[model][name]["mean"] for name in _HEADLINE for model in networks}
 
 
-def statistics(comparison: Comparison, differences: Differences) -> dict[str, Any]:
+def statistics(comparison: Comparison, findings: Findings) -> dict[str, Any]:
     """Put together statistics.json. `holm_p_value` is adjusted for the number of differences."""
-    adjusted = holm([difference.p_value for difference in differences.values()])
+    majority = findings.majority
     return {
         "models": {
             model: {
@@ -133,10 +141,15 @@ def statistics(comparison: Comparison, differences: Differences) -> dict[str, An
         "over_seeds": comparison.metrics(),
         "texts": len(comparison.labels),
         "groups": None if comparison.groups is None else len(np.unique(comparison.groups)),
-        "differences": [
-            {"first": first, "second": second, **asdict(difference), "holm_p_value": p_value}
-            for ((first, second), difference), p_value in zip(differences.items(), adjusted, strict=True)
-        ],
+        "metric": findings.metric,
+        "differences": _with_holm(findings.differences),
+        "other_metric": {"metric": comparison.other_metric, "differences": _with_holm(findings.other_differences)},
+        "majority": asdict(majority) | {"nothing": majority.nothing} if majority else None,
+        "classes": {model: [asdict(row) for row in rows] for model, rows in findings.classes.items()},
+        "confusions": {
+            model: [asdict(one) for one in most_frequent_confusions(counts, comparison.names)]
+            for model, counts in comparison.confusion_matrices().items()
+        },
         "mcnemar": [
             {"first": first.name, "second": second.name, **asdict(test)}
             for first, second, test in comparison.same_seed_tests()
@@ -144,9 +157,18 @@ def statistics(comparison: Comparison, differences: Differences) -> dict[str, An
     }
 
 
+def _with_holm(differences: Differences) -> list[dict[str, Any]]:
+    adjusted = holm([difference.p_value for difference in differences.values()])
+    return [
+        {"first": first, "second": second, **asdict(difference), "holm_p_value": p_value}
+        for ((first, second), difference), p_value in zip(differences.items(), adjusted, strict=True)
+    ]
+
+
 def _draw(
-    comparison: Comparison, dataset: str, differences: Differences, tables: dict[str, pd.DataFrame], output: Path
+    comparison: Comparison, dataset: str, findings: Findings, tables: dict[str, pd.DataFrame], output: Path
 ) -> None:
+    matrices = {model: of_runs.sum(axis=0) for model, of_runs in comparison.confusion_matrices().items()}
     errors = {model: values["ece"]["mean"] for model, values in comparison.metrics().items()}
     where = "on the test split"
     pictures = {
@@ -159,10 +181,10 @@ def _draw(
         "accuracy_by_length": figures.accuracy_by_length(
             tables["accuracy_by_length"], f"{dataset}: accuracy by length {where}"
         ),
-        "confusion": figures.confusion_matrices(
-            comparison.confusion_matrices(), comparison.names, f"{dataset}: confusion {where}"
+        "confusion": figures.confusion_matrices(matrices, comparison.names, f"{dataset}: confusion {where}"),
+        "differences": figures.differences(
+            findings.differences, f"{dataset}: differences {where}", TITLES[findings.metric]
         ),
-        "differences": figures.differences(differences, f"{dataset}: differences {where}"),
     }
     for name, picture in pictures.items():
         figures.save(picture, output / PICTURES / f"{name}.png")

@@ -1,8 +1,8 @@
 """Choose the model that answers: the one that was asked for, else the champion, else the best on disk.
 
-The best is the one with the highest validation accuracy, ties going to the lower validation loss. The test split has
-no say: choosing by it would make its score worthless. A model that learnt from other data than lies on disk is left
-out: its score is about other texts.
+The best is the one with the highest accuracy (or macro F1, as `metric` in params.yaml says) on validation, ties going
+to the lower validation loss. The test split has no say: choosing by it would make its score worthless. A model that
+learnt from other data than lies on disk is left out: its score is about other texts.
 """
 
 import sys
@@ -13,12 +13,14 @@ from typing import Protocol
 import pandas as pd
 
 from pipeline.core.command import InputError, did_you_mean
+from pipeline.core.params import Metric
 from pipeline.packaging.classifier import Classifier
 from pipeline.packaging.training_data import changed_inputs, input_path, is_file
 from pipeline.serving.registry import MLFLOW_SCHEMES, Registry, model_of
 from pipeline.tracking.paths import MODELS
 from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
+from pipeline.trained.scores import SCORE_OF, rank
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
 _TOKENIZER = "tokenizer.json"  # among the inputs of a network
@@ -32,7 +34,9 @@ class TextModel(Protocol):
         """Return one row per text: `label`, and `p_<label>` for every label."""
 
 
-def ranked(models: Path, dataset: str, names: Collection[str] | None = None) -> list[Trained]:
+def ranked(
+    models: Path, dataset: str, metric: Metric = "accuracy", names: Collection[str] | None = None
+) -> list[Trained]:
     """List the trained models of a data set in a folder of folders, the best on validation first.
 
     What learnt from other data than lies there now is left out, and standard error says so.
@@ -40,6 +44,7 @@ def ranked(models: Path, dataset: str, names: Collection[str] | None = None) -> 
     Args:
         models: the folder.
         dataset: name of the data set.
+        metric: what the best one is best in.
         names: of the models that count; None for all.
     """
     found = [card.parent for card in sorted(models.glob(f"*/{CARD}"))]
@@ -48,10 +53,13 @@ def ranked(models: Path, dataset: str, names: Collection[str] | None = None) -> 
     stale = {one.name: changed for one in of_dataset if (changed := changed_inputs(one))}
     for name, changed in stale.items():
         print(f"left out: {models / name}, because it learnt from another {' and '.join(changed)}", file=sys.stderr)
-    return sorted((one for one in of_dataset if one.name not in stale), key=_rank)
+    current = [one for one in of_dataset if one.name not in stale]
+    return sorted(current, key=lambda one: rank(one.card["validation"], metric), reverse=True)
 
 
-def choose(wanted: str | None, dataset: str, models: Path = MODELS) -> tuple[TextModel, str]:
+def choose(
+    wanted: str | None, dataset: str, models: Path = MODELS, metric: Metric = "accuracy"
+) -> tuple[TextModel, str]:
     """Open a model.
 
     Args:
@@ -59,6 +67,7 @@ def choose(wanted: str | None, dataset: str, models: Path = MODELS) -> tuple[Tex
             for the champion or the best.
         dataset: the data set that the champion, or the best, is of.
         models: the folder with a folder per trained model.
+        metric: what the best one is best in.
 
     Returns:
         The model, and words that say which one it is and why.
@@ -75,9 +84,9 @@ def choose(wanted: str | None, dataset: str, models: Path = MODELS) -> tuple[Tex
     if champion := registry.champion():
         # The version, and not whatever is champion a moment later.
         return registry.load(registry.version_uri(champion)), f"{registry.model} {champion}, the champion"
-    best = best_on_disk(models, dataset)
-    accuracy = best.card["validation"]["accuracy"]
-    return open_trained(best), f"{best.folder}, the best on validation ({accuracy:.1%}); no champion: make promote"
+    best = best_on_disk(models, dataset, metric)
+    value = best.card["validation"][SCORE_OF[metric]]
+    return open_trained(best), f"{best.folder}, the best on validation ({value:.1%}); no champion: make promote"
 
 
 def served_uri(wanted: str | None, dataset: str, models: Path = MODELS) -> str:
@@ -119,13 +128,13 @@ def named(name: str, models: Path) -> Trained:
     return Trained.load(folder)
 
 
-def best_on_disk(models: Path, dataset: str) -> Trained:
-    """Return the trained model with the highest validation accuracy.
+def best_on_disk(models: Path, dataset: str, metric: Metric) -> Trained:
+    """Return the trained model that is best on validation.
 
     Raises:
         InputError: there is none.
     """
-    found = ranked(models, dataset)
+    found = ranked(models, dataset, metric)
     if not found:
         raise InputError(f"{models} holds no trained model of {dataset}; train with: make repro DATASET={dataset}")
     return found[0]
@@ -151,8 +160,3 @@ def open_trained(trained: Trained) -> Classifier:
 
 def _is_mlflows(wanted: str) -> bool:
     return wanted.startswith(MLFLOW_SCHEMES) or (Path(wanted) / _MLFLOW_MODEL).is_file()
-
-
-def _rank(trained: Trained) -> tuple[float, float]:
-    scores = trained.card["validation"]
-    return -scores["accuracy"], scores["log_loss"]

@@ -27,18 +27,18 @@ from dvc_data.index import DataIndexError
 from scmrepo.exceptions import SCMError
 from tabulate import tabulate
 
-from pipeline.comparison.comparison import compare
+from pipeline.comparison.comparison import Findings, compare
 from pipeline.comparison.costs import recurrent_sizes
-from pipeline.comparison.statistics import paired_difference
+from pipeline.comparison.majority import majority_of
 from pipeline.comparison.titles import listed, title_of
-from pipeline.comparison.verdict import Verdict, verdict, warnings
+from pipeline.comparison.verdict import Verdict, class_warnings, verdict, warnings, without_learning
 from pipeline.core.command import InputError, run
 from pipeline.core.folders import project_root
 from pipeline.core.hashes import md5
-from pipeline.core.params import PARAMS_FILE
+from pipeline.core.params import PARAMS_FILE, Metric, read_yaml
 from pipeline.corpus.reviews import read_groups, read_split
 from pipeline.reporting.report import Provenance, write_page
-from pipeline.reporting.results import Differences, write_results
+from pipeline.reporting.results import write_results
 from pipeline.reporting.stamp import REPORT
 from pipeline.tools.arguments import Tool
 from pipeline.tracking.git import state, state_of
@@ -239,10 +239,14 @@ def without_same_models(
     return kept, notes
 
 
-def told_of(sides: str, dataset: str, differences: Differences, sizes: Mapping[str, int], notes: list[str]) -> Verdict:
+def told_of(sides: str, dataset: str, findings: Findings, sizes: Mapping[str, int], notes: list[str]) -> Verdict:
     """Write a verdict per pair, with p-values corrected for all of them, and the warnings."""
-    verdicts = [verdict(dataset, {pair: of_pair}, sizes, differences) for pair, of_pair in differences.items()]
-    return Verdict([sides, *verdicts], [*notes, *warnings(differences)])
+    differences, nothing, metric = findings.differences, findings.nothing, findings.metric
+    verdicts = [
+        verdict(dataset, {pair: of_pair}, sizes, differences, nothing, metric) for pair, of_pair in differences.items()
+    ]
+    sentences = [sides, *without_learning(dataset, findings.majority), *filter(None, verdicts)]
+    return Verdict(sentences, [*notes, *warnings(differences), *class_warnings(findings)])
 
 
 def read_data(side: Side) -> dict[str, Any]:
@@ -270,7 +274,7 @@ def _both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
     return content
 
 
-def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path) -> str:
+def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path, metric: Metric) -> str:
     """Write the results and the report of A against B into a folder.
 
     Returns:
@@ -280,17 +284,17 @@ def compare_revisions(first: Side, second: Side, tracker: Tracker, output: Path)
     models, originals = side_by_side(first, second)
     fingerprints = {name: model.fingerprint for name, model in originals.items()}
     labels = np.load(second.data / "test_labels.npy")
-    data = data_of(read_data(first), read_data(second))
-    comparison = compare(models, labels, data["labels"], read_groups(second.data / "reviews.parquet"))
+    data, majority = data_of(read_data(first), read_data(second)), majority_of(read_data(second))
+    groups = read_groups(second.data / "reviews.parquet")
+    comparison = compare(models, labels, data["labels"], groups, metric, majority)
     pairs, notes = without_same_models(pairs_of(list(comparison.by_model())), models, fingerprints)
-    correct = comparison.correct()
-    differences = {(b, a): paired_difference(correct[b], correct[a], comparison.groups) for b, a in pairs}
+    findings = Findings.of(comparison, pairs)
     runs = {name: run for name, model in originals.items() if (run := run_of(tracker, model))}
     table, times = known_costs(models, runs)
     sides = f"A is {first.revision}, B is {second.revision}."
-    told = told_of(sides, second.dataset, differences, recurrent_sizes(models), notes)
+    told = told_of(sides, second.dataset, findings, recurrent_sizes(models), notes)
     origin = second.dataset, second.data
-    write_results(comparison, fingerprints, differences, told, {}, *origin, output, data["settings"])
+    write_results(comparison, fingerprints, findings, told, {}, *origin, output, data["settings"])
     provenance = Provenance(
         second.dataset,
         "; ".join(dict.fromkeys(md5(side.data / "reviews.parquet") for side in (first, second))),
@@ -339,6 +343,12 @@ def compare_records(a: str, b: str, missing: FilesMissingError) -> str:
     return "\n\n".join([f"A is {a}, B is {b}.", table, reason, advice])
 
 
+def metric_here() -> Metric:
+    """Read from params.yaml by what models are compared; accuracy where the file has another form, as old ones have."""
+    metric: Metric = "macro_f1" if read_yaml(PARAMS_FILE).get("metric") == "macro_f1" else "accuracy"
+    return metric
+
+
 @click.command(cls=Tool)
 @click.argument("a")
 @click.argument("b", default=WORKSPACE)
@@ -359,7 +369,7 @@ def main(a: str, b: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             first = read_side(a, Path(folder) / "A")
             second = read_side(b, Path(folder) / "B")
-            print(compare_revisions(first, second, Tracker(second.dataset), output))
+            print(compare_revisions(first, second, Tracker(second.dataset), output, metric_here()))
     except FilesMissingError as problem:
         print(compare_records(a, b, problem))
     else:

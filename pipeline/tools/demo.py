@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline import cells
 from pipeline.core.command import InputError, run
-from pipeline.core.params import read_params
+from pipeline.core.params import Metric, read_params
 from pipeline.packaging.modelcard import kind
 from pipeline.serving.ports import check_port, trusted_hosts
 from pipeline.serving.selection import TextModel, open_trained, ranked
@@ -74,19 +74,20 @@ class Entry:
         return _BASELINE_COLOUR if self.kind == BASELINE else cells.find(self.kind).colour
 
 
-def best_of_each(models: Path, dataset: str, names: Collection[str]) -> list[Trained]:
+def best_of_each(models: Path, dataset: str, names: Collection[str], metric: Metric = "accuracy") -> list[Trained]:
     """Choose the best model of every kind on validation, in the order of the names.
 
     Args:
         models: the folder with a folder per trained model.
         dataset: the data set that they are of.
         names: of the models that count, such as lstm-1.
+        metric: what the best one is best in.
 
     Raises:
         InputError: there is none at all.
     """
     best: dict[str, Trained] = {}
-    for trained in ranked(models, dataset, names):
+    for trained in ranked(models, dataset, metric, names):
         best.setdefault(trained.model, trained)
     if not best:
         raise InputError(
@@ -196,7 +197,7 @@ def main(port: int, host: str) -> None:
     """
     check_port(host, port)
     params = read_params()
-    entries = entries_of(best_of_each(MODELS, params.dataset, [*params.networks, BASELINE]))
+    entries = entries_of(best_of_each(MODELS, params.dataset, [*params.networks, BASELINE], params.metric))
     app = make_app(params.dataset, entries, trusted_hosts(host))
     print(f"demo: http://{host}:{port} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")

@@ -277,7 +277,8 @@ def main(
     first = next(tables, None)
     if first is None or first.empty:
         raise InputError(f"{file} holds no texts")
-    chosen, which = choose(model, read_params().dataset, MODELS)
+    params = read_params()
+    chosen, which = choose(model, params.dataset, MODELS, params.metric)
     print(f"model: {which}", file=sys.stderr)
     total = row_count(Path(file)) if file else len(first)
     number = _answer(chosen, chain([first], tables), column, output, total)

@@ -1,7 +1,8 @@
 """Make the best model the champion of its data set, if it is not worse than today's.
 
-The candidate becomes a version of the registered model `gatewise-<dataset>`. The gate is the accuracy of what MLflow
-would serve, opened and asked here, on the test texts, the same ones for all models:
+The candidate becomes a version of the registered model `gatewise-<dataset>`. The gate is the accuracy (or macro F1, as
+`metric` in params.yaml says) of what MLflow would serve, opened and asked here, on the test texts, the same ones for
+all models:
 
 1. Not worse than the champion, nor than the best of the former champions (or many small steps down would lead to the
    bottom): the upper end of the 95 % interval of (candidate - other) is not below 0. The interval is the paired one of
@@ -9,6 +10,8 @@ would serve, opened and asked here, on the test texts, the same ones for all mod
 2. With --better-than-baseline: the lower end of the interval of (candidate - baseline) is above 0.
 3. A champion that was tested on other texts (another digest) cannot be compared, and stays. Once you trust the new
    data more than the comparison, --without-comparison skips rule 1.
+4. Better than the constant answer with the most frequent class of the train split (pipeline/comparison/majority.py), or
+   nothing was learnt. --without-learning skips this rule.
 
 A candidate that passes gets the alias `champion`; one that does not gets `challenger`, and the exit code is 3 (1 is an
 error, 2 a command line that is not understood). A rollback skips versions that were deleted or do not open any more.
@@ -18,6 +21,7 @@ Who takes a champion back has a reason, so it counts no longer: a candidate may 
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +30,11 @@ import click
 import numpy as np
 import pandas as pd
 
+from pipeline.comparison.macro import difference_in
+from pipeline.comparison.majority import Majority, majority_of
 from pipeline.comparison.statistics import Difference, paired_difference
 from pipeline.core.command import InputError, run
-from pipeline.core.params import read_params
+from pipeline.core.params import Metric, read_params
 from pipeline.core.text import valid_unicode
 from pipeline.corpus.reviews import read_groups, read_label_names, read_split
 from pipeline.packaging.modelcard import Accuracy, model_card
@@ -36,9 +42,10 @@ from pipeline.packaging.training_data import changed_inputs
 from pipeline.serving.registry import Registry, Version, model_of
 from pipeline.serving.selection import TextModel, best_on_disk, named, open_trained, ranked
 from pipeline.tools.arguments import Tool
-from pipeline.tracking.paths import MODELS, PROCESSED
+from pipeline.tracking.paths import DESCRIPTION, MODELS, PROCESSED
 from pipeline.tracking.record import run_of
 from pipeline.tracking.tracker import Tracker
+from pipeline.trained.scores import SCORE_OF, TITLES, score
 from pipeline.trained.trained import BASELINE, Trained
 
 REFUSED = 3  # exit code
@@ -53,12 +60,16 @@ class HeldOut:
         labels: int32 codes, (texts,).
         groups: as for `paired_difference`, (texts,).
         label_names: the class of code i.
+        majority: code of the most frequent class of the train split; None where that is not known.
+        metric: what decides which model is better.
     """
 
     texts: list[str]
     labels: np.ndarray
     groups: np.ndarray
     label_names: list[str]
+    majority: int | None
+    metric: Metric
 
     @cached_property
     def digest(self) -> str:
@@ -83,28 +94,34 @@ class HeldOut:
         return table[columns].to_numpy()
 
     def compare(self, first: np.ndarray, second: np.ndarray) -> Difference:
-        """Subtract the accuracy of the second probabilities, (texts, classes), from that of the first."""
-        return paired_difference(self._correct(first), self._correct(second), self.groups)
+        """Subtract the metric of the second probabilities, (texts, classes), from that of the first."""
+        codes = [probabilities.argmax(axis=1)[None] for probabilities in (first, second)]
+        return difference_in(self.metric, self.labels, codes[0], codes[1], self.groups)
+
+    def against_majority(self, probabilities: np.ndarray) -> Majority | None:
+        """Hold probabilities, (texts, classes), against the constant answer."""
+        if self.majority is None:
+            return None
+        answers = {"candidate": probabilities.argmax(axis=1)[None]}
+        return Majority.of(self.metric, self.label_names, self.majority, self.labels, answers, self.groups)
 
     def accuracy(self, probabilities: np.ndarray) -> Accuracy:
         """Compute the share of the texts that are right; the interval is over texts, whole groups at a time."""
-        correct = self._correct(probabilities)
+        correct: np.ndarray = (probabilities.argmax(axis=1) == self.labels)[None]
         against_nothing = paired_difference(correct, np.zeros_like(correct), self.groups)
         return Accuracy(against_nothing.mean, against_nothing.low, against_nothing.high, len(self.labels))
 
-    def _correct(self, probabilities: np.ndarray) -> np.ndarray:
-        correct: np.ndarray = (probabilities.argmax(axis=1) == self.labels)[None]
-        return correct
 
-
-def read_test_split(data: Path) -> HeldOut:
+def read_test_split(data: Path, metric: Metric) -> HeldOut:
     """Read the test split that `preprocess` wrote."""
     reviews = data / "reviews.parquet"
     texts = pd.concat(read_split(reviews, "test", ["text"]))["text"].tolist()
-    return HeldOut(texts, np.load(data / "test_labels.npy"), read_groups(reviews), read_label_names(reviews))
+    labels, names = np.load(data / "test_labels.npy"), read_label_names(reviews)
+    majority = majority_of(json.loads((data / DESCRIPTION.name).read_text(encoding="utf-8")))
+    return HeldOut(texts, labels, read_groups(reviews), names, majority, metric)
 
 
-def candidate(wanted: str | None, models: Path, dataset: str, networks_only: bool) -> Trained:
+def candidate(wanted: str | None, models: Path, dataset: str, networks_only: bool, metric: Metric) -> Trained:
     """Choose the model to promote: the one asked for, or the best on validation.
 
     Raises:
@@ -113,8 +130,8 @@ def candidate(wanted: str | None, models: Path, dataset: str, networks_only: boo
     if wanted is not None:
         return _fitting(named(wanted, models), dataset)
     if not networks_only:
-        return best_on_disk(models, dataset)
-    networks = [one for one in ranked(models, dataset) if one.model != BASELINE]
+        return best_on_disk(models, dataset, metric)
+    networks = [one for one in ranked(models, dataset, metric) if one.model != BASELINE]
     if not networks:
         raise InputError(f"{models} holds no trained network of {dataset}")
     return networks[0]
@@ -131,6 +148,16 @@ def baseline_objection(answers: np.ndarray, trained: Trained, split: HeldOut) ->
     baseline = _fitting(Trained.load(trained.folder.parent / BASELINE), trained.card["dataset"])
     difference = split.compare(answers, split.answers(open_trained(baseline)))
     return None if difference.low > 0 else f"it is not better than the baseline: {_points(difference)}"
+
+
+def majority_objection(answers: np.ndarray, split: HeldOut) -> str | None:
+    """Say why a candidate is not better than the constant answer by rule 4; None if it is better."""
+    majority = split.against_majority(answers)
+    if majority is None or not majority.nothing:
+        return None
+    constant = f"the constant answer “{majority.label}” ({TITLES[majority.metric]} {majority.score:.1%})"
+    numbers = _points(majority.differences["candidate"])
+    return f"it has learnt nothing: it is not better than {constant}: {numbers}; --without-learning skips this rule"
 
 
 def objection(
@@ -155,7 +182,7 @@ def objection(
     if difference.high < 0:
         return f"it is worse than the champion: {numbers}", ""
     of_these_texts = [version for version in registry.former_champions() if version.digest == split.digest]
-    best = max([champion, *of_these_texts], key=lambda version: version.accuracy)
+    best = _best([champion, *of_these_texts], registry, split)
     if best.number != champion.number:
         to_best = split.compare(answers, registry.test_predictions(best))
         if to_best.high < 0:
@@ -169,15 +196,38 @@ def _taken_back(answers: np.ndarray, registry: Registry, split: HeldOut) -> str:
     versions = [version for version in registry.rolled_back() if version.digest == split.digest]
     if not versions:
         return ""
-    best = max(versions, key=lambda version: version.accuracy)
+    best = _best(versions, registry, split)
     difference = split.compare(answers, registry.test_predictions(best))
     return f". It is worse than {best}, which was rolled back: {_points(difference)}" if difference.high < 0 else ""
 
 
+def _best(versions: Sequence[Version], registry: Registry, split: HeldOut) -> Version:
+    """Find the version that is best on the test texts."""
+    if split.metric == "accuracy":
+        return max(versions, key=lambda version: version.accuracy)
+    name = SCORE_OF[split.metric]
+    return max(versions, key=lambda version: score(split.labels, registry.test_predictions(version))[name])
+
+
 def promote(
-    registry: Registry, tracker: Tracker, trained: Trained, split: HeldOut, beat_baseline: bool, compared: bool
+    registry: Registry,
+    tracker: Tracker,
+    trained: Trained,
+    split: HeldOut,
+    beat_baseline: bool,
+    compared: bool,
+    learnt: bool = True,
 ) -> tuple[bool, str]:
-    """Register a candidate, and make it champion if nothing speaks against it.
+    """Register a candidate, and make it champion if nothing speaks against it by rules 1 to 4.
+
+    Args:
+        registry: of the data set.
+        tracker: of the data set.
+        trained: the candidate.
+        split: the test texts.
+        beat_baseline: rule 2 holds.
+        compared: rules 1 and 3 hold.
+        learnt: rule 4 holds.
 
     Returns:
         Whether it is the champion now, and what there is to say.
@@ -191,14 +241,16 @@ def promote(
     # What would be served, and not what the files say that it said.
     answers = split.answers(registry.load(f"models:/{model_of(run_of_it)}"))
     refused = baseline_objection(answers, trained, split) if beat_baseline else None
+    nothing = majority_objection(answers, split) if learnt else None
     accuracy = split.accuracy(answers)
     with registry.locked():
         champion = registry.champion()
         version = registry.register(trained, run_of_it, split.digest, accuracy.value, answers)
         if champion == version:
+            refused = refused or nothing
             return not refused, f"{version} is the champion already{f', although {refused}' if refused else ''}"
         why, numbers = objection(answers, champion, registry, split, compared)
-        refused = refused or why
+        refused = refused or why or nothing
         decision = f"Refused: {refused}." if refused else f"Promoted; {numbers}."
         registry.describe(version, run_of_it, f"{model_card(trained, accuracy)}\n## Promotion\n\n{decision}\n")
         if refused:
@@ -227,11 +279,15 @@ def _points(difference: Difference) -> str:
 @click.option("--model", help="A folder, or a name in data/models. Default: the best on validation.")
 @click.option("--better-than-baseline", is_flag=True, help="Promote only a network that beats the n-grams.")
 @click.option("--without-comparison", is_flag=True, help="Replace a champion that was tested on other texts.")
+@click.option("--without-learning", is_flag=True, help="Promote a model that is no better than a constant answer, too.")
 @click.option("--rollback", "back", is_flag=True, hidden=True, help="The command `gatewise rollback`.")
-def main(model: str | None, better_than_baseline: bool, without_comparison: bool, back: bool) -> None:
+def main(
+    model: str | None, better_than_baseline: bool, without_comparison: bool, without_learning: bool, back: bool
+) -> None:
     """Make the best model the champion, if it is not worse than today's champion.
 
-    Both models answer the test texts. A model that is worse becomes the challenger, and the exit code is 3.
+    Both models answer the test texts. A model that is worse, or no better than the most frequent class as a constant
+    answer, becomes the challenger, and the exit code is 3.
 
     \b
     Examples:
@@ -241,11 +297,12 @@ def main(model: str | None, better_than_baseline: bool, without_comparison: bool
     """
     if back:
         return roll_back()
-    dataset = read_params().dataset
+    params = read_params()
+    dataset, metric = params.dataset, params.metric
     registry = Registry(dataset)
-    trained = candidate(model, MODELS, dataset, better_than_baseline)
-    split, compared = read_test_split(PROCESSED), not without_comparison
-    promoted, words = promote(registry, Tracker(dataset), trained, split, better_than_baseline, compared)
+    trained = candidate(model, MODELS, dataset, better_than_baseline, metric)
+    split, compared, learnt = read_test_split(PROCESSED, metric), not without_comparison, not without_learning
+    promoted, words = promote(registry, Tracker(dataset), trained, split, better_than_baseline, compared, learnt)
     print(f"{registry.model}: {words}")
     sys.exit(0 if promoted else REFUSED)
 

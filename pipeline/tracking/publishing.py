@@ -179,7 +179,7 @@ def check_results(dataset: str, trained: Sequence[Trained], data: Path, results:
         if not (results / name).exists():
             raise InputError(f"{results / name} does not exist: there are no results yet; run `make repro`")
     statistics = json.loads((results / STATISTICS).read_text(encoding="utf-8"))
-    if "over_seeds" not in statistics:
+    if not {"over_seeds", "classes"} <= statistics.keys():
         raise InputError(f"{results / STATISTICS} was written by an older version: run `make repro`")
     here = {model.name: model.fingerprint for model in trained}
     check_origin(statistics, dataset, md5(data / "reviews.parquet"), here, results)

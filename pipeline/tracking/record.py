@@ -21,6 +21,7 @@ from pipeline.tracking.store import FINGERPRINT
 from pipeline.tracking.tracked_run import TrackedRun
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.names import ModelName
+from pipeline.trained.scores import SCORE_OF, TITLES
 from pipeline.trained.trained import BASELINE, CARD, HISTORY, Trained
 
 _REVIEWS, _METRICS = "reviews.parquet", "metrics.json"
@@ -189,13 +190,14 @@ def record_comparison(
     statistics, memory = (json.loads((results / name).read_text(encoding="utf-8")) for name in _NUMBERS)
     tags = {f"run.{name}": run_id for name, run_id in run_ids.items()}
     metrics = statistics["over_seeds"]
-    accuracies = {model: values["accuracy"]["mean"] for model, values in metrics.items()}
-    differences = statistics["differences"]
-    name = headline(accuracies, differences)
+    metric = statistics["metric"]
+    scores = {model: values[SCORE_OF[metric]]["mean"] for model, values in metrics.items()}
+    differences, majority = statistics["differences"], statistics["majority"]
+    name = headline(scores, differences, majority["nothing"] if majority else [])
     with tracker.again(old, tags, name) if old else tracker.run(name, EVALUATE, tags) as tracked:
         tracked.params(_comparison_params(statistics))
         tracked.colour(_NO_MODEL)
-        tracked.metrics(_comparison_metrics(accuracies, differences))
+        tracked.metrics(_comparison_metrics(scores, TITLES[metric], differences))
         tracked.table(_table_of_models(metrics, costs, memory["metrics"]), _MODELS)
         tracked.table(pd.DataFrame(differences), _DIFFERENCES)
         tracked.dataset(*dataset, reviews, "test")
@@ -220,12 +222,14 @@ def _comparison_params(statistics: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": statistics["dataset"], **lists, **settings}
 
 
-def _comparison_metrics(accuracies: Mapping[str, float], differences: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Name the accuracies, and the difference of the first two models, which are networks where there are two."""
+def _comparison_metrics(
+    scores: Mapping[str, float], metric: str, differences: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+    """Name the scores in the metric that decides, and the difference of the first two models, networks if there are."""
     difference = differences[0]
     # As in GRU − LSTM: the later model less the first one, whichever is better, so that commits have the same metric.
     pair = f"{difference['second']} - {difference['first']}"
-    numbers = {f"{VERDICT}{model} accuracy": accuracy for model, accuracy in accuracies.items()}
+    numbers = {f"{VERDICT}{model} {metric}": score for model, score in scores.items()}
     turned = {"mean": "mean", "low": "high", "high": "low"}
     numbers |= {f"{VERDICT}{pair} {name}": -difference[other] for name, other in turned.items()}
     return {name: float(number) for name, number in numbers.items()}

@@ -68,8 +68,9 @@ class Recorded:
         may have the same column of labels.
         """
         stage: dict[str, Any] = self.stages.get("preprocess", {})
-        asked: dict[str, str] = stage.get("params", {}).get(PARAMS_FILE.name, {})
-        drawn = [asked.get(f"datasets.{self.dataset}.test")]
+        # The settings of a data set stand beside its source; they stood in params.yaml once.
+        asked = {name: value for of_file in stage.get("params", {}).values() for name, value in of_file.items()}
+        drawn = [asked.get("test", asked.get(f"datasets.{self.dataset}.test"))]
         if drawn != ["given"]:
             drawn.append(asked.get("preprocess.seed"))
         labels = _hashes(self.stages["evaluate"], "deps").get(TEST_LABELS.as_posix())

@@ -1,13 +1,17 @@
 """Score predictions, and say how the scores vary over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from pipeline.core.params import Metric
+
 # In the order in which tables show them. The last three are better when lower.
 METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece"]
+SCORE_OF: dict[Metric, str] = {"accuracy": "accuracy", "macro_f1": "f1"}
+TITLES: dict[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 POINTS = 101  # of a curve
 CALIBRATION_BINS = 15
 
@@ -47,6 +51,11 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         "brier": float(((probabilities - truth) ** 2).sum(axis=1).mean() / 2),
         "ece": _calibration_error(calibration(labels, probabilities)),
     }
+
+
+def rank(scores: Mapping[str, float], metric: Metric) -> tuple[float, float]:
+    """Give what is higher for the better one of two models: the metric, and where that is equal, the lower log loss."""
+    return scores[SCORE_OF[metric]], -scores["log_loss"]
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

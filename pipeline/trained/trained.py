@@ -22,6 +22,7 @@ from pipeline.core.hashes import sha256
 BASELINE = "baseline"  # the one model that is no network
 CARD, HISTORY, NETWORK, PREDICTIONS = "card.json", "history.csv", "model.keras", "predictions.npz"
 LINEAR = "model.npz"
+_LATER = {"metric": "accuracy", "class_weight": "none"}  # settings that older cards lack, with what they were
 FILES = (CARD, HISTORY, NETWORK, LINEAR, PREDICTIONS)
 
 
@@ -87,6 +88,11 @@ class Trained:
         trained = cls(folder, card, predictions, table)
         _must_have(folder, trained.weights.name)
         return trained
+
+
+def without_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leave out settings that older versions lacked, where they are what those did: equal settings stay equal."""
+    return {name: value for name, value in settings.items() if _LATER.get(name) != value}
 
 
 def _must_have(folder: Path, name: str) -> None:
