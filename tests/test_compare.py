@@ -120,7 +120,7 @@ def test_each_pair_has_a_verdict_and_p_values_are_corrected_for_all() -> None:
         ("lstm (B)", "lstm (A)"): Difference(0.01, 0.001, 0.019, 0.03, (3, 3), 500),
         ("baseline (B)", "baseline (A)"): Difference(0.002, -0.004, 0.008, 0.5, (1, 1), 500),
     }
-    told = told_of("A is a.", "films", Findings("accuracy", differences, {}, None, {}), {}, ["A note."])
+    told = told_of("A is a.", "films", Findings("accuracy", differences, differences, None, {}), {}, ["A note."])
     assert told.sentences == [
         "A is a.",
         "LSTM (B) and LSTM (A) cannot be told apart on films (difference 1.0 points, 95 % interval 0.1 to 1.9; 3 seeds;"

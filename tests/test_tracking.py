@@ -517,6 +517,8 @@ def test_a_comparison_links_its_runs_and_holds_numbers_and_results(tmp_path: Pat
         "dataset": "tiny",
         "models": {"gru": {"seeds": [1, 2], "settings": {"units": 8}}, "baseline": {"seeds": [], "settings": {}}},
         "runs": {"gru-1": "1", "gru-2": "2", "baseline": "3"},
+        "metric": "accuracy",
+        "majority": None,
         "differences": [difference | {"holm_p_value": 0.2, "seeds": [2, 1]}],
         "over_seeds": {
             "gru": {"accuracy": {"mean": 0.75, "std": 0.01}, "parameters": 900, "runs": 2},

@@ -262,7 +262,7 @@ def test_two_baselines_are_compared_without_seeds() -> None:
     assert verdict("imdb", better, SIZES) == (
         "The n-gram baseline (B) beats the n-gram baseline (A) on imdb by 1.2 points (95 % interval 0.6 to 1.8)."
     )
-    assert tell("imdb", Findings("accuracy", better, {}, None, {})).warnings == []
+    assert tell("imdb", Findings("accuracy", better, better, None, {})).warnings == []
     equal = {("baseline (B)", "baseline (A)"): difference(0.2, (-0.6, 0.8), 0.6, (1, 1))}
     assert verdict("imdb", equal) == (
         "The n-gram baseline (B) and the n-gram baseline (A) cannot be told apart on imdb"
@@ -282,7 +282,7 @@ def test_a_network_with_one_seed_comes_last() -> None:
 def test_few_texts_give_a_warning() -> None:
     def told(groups: int) -> list[str]:
         seen = {("gru", "lstm"): difference(1, (0, 2), 0.1, groups=groups)}
-        return tell("imdb", Findings("accuracy", seen, {}, None, {})).warnings
+        return tell("imdb", Findings("accuracy", seen, seen, None, {})).warnings
 
     assert told(30) == []
     assert told(29)[0].startswith("The test split has only 29 texts, or groups of texts")
