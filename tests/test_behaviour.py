@@ -33,11 +33,10 @@ def praised(folder: Path, texts: Sequence[str]) -> np.ndarray:
 
 
 @pytest.fixture(params=["tiny", "rotten_tomatoes"])
-def models(request: pytest.FixtureRequest) -> Path:
+def models(request: pytest.FixtureRequest, trained_project: Project) -> Path:
     """The folder of the models of a data set."""
     if request.param == "tiny":
-        project: Project = request.getfixturevalue("trained_project")
-        return project.root / MODELS
+        return trained_project.root / MODELS
     folder = ROOT / MODELS
     card = folder / "baseline" / "card.json"
     if not card.is_file() or Trained.load(card.parent).card["dataset"] != request.param:

@@ -110,6 +110,7 @@ def test_a_second_repro_does_nothing_and_leaves_git_clean(trained_project: Proje
     assert trained_project.run("git", "status", "--porcelain").stdout == ""
 
 
+@pytest.mark.slow
 def test_another_process_on_two_threads_and_without_test_labels_writes_the_same_bytes(
     fresh_copy: Callable[[], Project],
 ) -> None:

@@ -130,7 +130,7 @@ def test_macro_f1_chooses_the_epoch_where_that_decides() -> None:
     assert best_epoch([{**epoch, "validation_f1": 0.5} for epoch in history]) == losses.index(min(losses)) + 1
 
 
-@pytest.mark.parametrize("adversarial", [0.0, 0.5])
+@pytest.mark.parametrize("adversarial", [0.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_balanced_classes_count_the_same(adversarial: float) -> None:
     """One text comes three times with one label and once with the other: weighed, neither is more probable."""
     tokens, labels = from_lists([[2, 3]] * 4), np.array([0, 0, 0, 1], np.int32)

@@ -46,6 +46,7 @@ def stopped_at(project: Project, words: list[str], line: str, number: int) -> tu
     return run.returncode, "".join(seen) + output, errors
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_stage_and_leaves_no_lock(own_project: Project) -> None:
     """The first one arrives while the stage imports, the second one while the network learns."""
     before = (own_project.root / "dvc.lock").read_bytes()

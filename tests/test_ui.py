@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 
+import pytest
 from conftest import Project, clean_environment
 
 UI = ("python", "-m", "pipeline", "ui")
@@ -42,6 +43,7 @@ def status(port: int, host: str) -> int | None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_the_names_of_this_machine_are_let_in_and_others_are_not(trained_project: Project) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

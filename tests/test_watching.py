@@ -137,6 +137,7 @@ def test_the_model_folder_has_the_same_bytes_whoever_watches(
     assert train_again(Saboteur()) != nobody
 
 
+@pytest.mark.slow
 def test_neither_home_nor_locale_nor_a_stale_run_change_a_byte(
     train_again: Callable[[Watcher | None], str], tmp_path: Path, empty_store: Path
 ) -> None:

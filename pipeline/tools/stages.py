@@ -42,7 +42,7 @@ TIMES = "gatewise-times.json"  # in DVC's folder for temporary files: seconds th
 
 _KEPT = 300  # times, of which the latest stay
 _START = 1.0  # seconds before a stage is told again to stop that has just begun,
-_PATIENCE = 30.0  # and before one is that may be tidying up
+_PATIENCE = 6.0  # and before one is that may be tidying up
 _SHORT = 2  # seconds that are not worth telling
 _KILLED = re.compile(rf"exited with (-{signal.SIGKILL}|{128 + signal.SIGKILL})")
 # What DVC logs of a stage, and what is said of it.
@@ -128,7 +128,8 @@ class Teller(logging.Handler):
         """Let DVC finish what it writes, and begin no further stage; say it again to a stage that goes on.
 
         A stage may have missed the signal: its process was not there yet, or the signal met a callback of TensorFlow
-        that swallows what is raised in it.
+        that swallows what is raised in it. All of the group hears it, this
+        process too: so it is said until the stage ends.
         """
         self.stopping = True
         early = time.monotonic() - self._began < _START
