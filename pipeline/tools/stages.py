@@ -92,16 +92,16 @@ def planned(repo: Repo, dataset: str) -> dict[str, Step]:
 
 
 def to_go(steps: list[Step], times: Mapping[str, float]) -> str:
-    """Say how long some steps may take, by the times of earlier ones; empty where these tell too little.
+    """Say how long some steps may take, by the times of earlier ones; empty where no step has any.
 
-    A few known times among many would be a number far too low.
+    A step that has never run counts as the mean of the others: without it, the number would be far too low.
     """
     known = [times[key] for step in steps if (key := next((key for key in step.keys if key in times), None))]
-    seconds = sum(known)
-    if seconds < _SHORT or 2 * len(known) < len(steps):
+    seconds = sum(known) / len(known) * len(steps) if known else 0.0
+    if seconds < _SHORT:
         return ""
     amount = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-    return f", {'more than' if len(known) < len(steps) else 'about'} {amount} to go"
+    return f", about {amount} to go"
 
 
 class Teller(logging.Handler):
