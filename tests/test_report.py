@@ -260,7 +260,9 @@ def test_a_lost_report_is_made_again_from_files_and_mlflow(
     # Under another name, the numbers would be told of other data.
     params = (project.root / "params.yaml").read_text()
     (project.root / "params.yaml").write_text(params.replace("tiny", "huge"))
-    shutil.copytree(project.root / "data/sources/tiny", project.root / "data/sources/huge")
+    sources = project.root / "data/sources"
+    shutil.copytree(sources / "tiny", sources / "huge")
+    shutil.copyfile(sources / "tiny.yaml", sources / "huge.yaml")
     result = project.call("python", "-m", "pipeline", "report", check=False)
     assert (result.returncode, result.stdout) == (1, "")
     assert "statistics.json is about the data set tiny, expected huge: run `make repro`" in result.stderr
