@@ -5,6 +5,7 @@ A tool is imported when its command runs, and not before: TensorFlow and MLflow 
 
 import os
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from pipeline.core.command import did_you_mean, run
+from pipeline.core.command import did_you_mean, run, waiting
 from pipeline.tools.arguments import from_make
 
 # Command to what it does. Each is `main` of the file of its name in pipeline/tools, with one exception.
@@ -55,7 +56,10 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute = _ELSEWHERE.get(cmd_name, (cmd_name, "main"))
-        command: click.Command = getattr(import_module(f"pipeline.tools.{module}"), attribute)
+        # MLflow and TensorFlow take seconds. The shell that completes a line must not see more than what it asked for.
+        completing = "_GATEWISE_COMPLETE" in os.environ
+        with nullcontext() if completing else waiting(f"load gatewise {cmd_name}"):
+            command: click.Command = getattr(import_module(f"pipeline.tools.{module}"), attribute)
         command.name = cmd_name
         return command
 
