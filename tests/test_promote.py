@@ -484,7 +484,6 @@ def test_a_model_without_a_run_says_what_writes_one(root: Path, registry: Regist
         decide(registry, tracker, one)
 
 
-@pytest.mark.slow
 def test_two_promotions_at_once_leave_one_truth(own_project: Project) -> None:
     """In processes of their own, on one store: whoever comes second is compared with the first."""
     command = ["python", "-m", "pipeline", "promote", "--model"]
