@@ -1,4 +1,4 @@
-"""How the words on a command line become the options of a tool.
+"""Make options of a tool from the words on a command line.
 
 Besides options, every tool takes `NAME=value` in capitals, as make does: `TEXT="not good" MODELS=lstm-1` is
 `--models lstm-1 "not good"`.

@@ -1,4 +1,4 @@
-"""What the memory of trained networks does over a data set: half-lives, distance, and words that move units.
+"""Show what the memory of trained networks does over a data set: half-lives, distance, and words that move units.
 
 Reads   data/models/<model>-<seed>, and of data/processed the validation texts and the tokenizer
 Writes  memory.png into --output; DVC does not know this folder, and git ignores it
