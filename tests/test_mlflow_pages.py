@@ -33,7 +33,12 @@ return Object.fromEntries([...document.querySelectorAll('[data-testid=experiment
     dot => [dot.parentElement.querySelector('a').innerText, dot.querySelector('input').value.toUpperCase()]))
 """
 CURVES = f"{CHARTS}.map(card => [...card.querySelectorAll('.scatterlayer .lines path')].map(line => line.style.stroke))"
-HEADINGS = "return [...document.querySelectorAll('.ag-header-cell-text, .ag-header-cell [data-testid^=sort-header]')]"
+# From left to right: the page makes the cells in the order in which it learns of the columns.
+HEADINGS = """
+return [...document.querySelectorAll('.ag-header-cell-text, .ag-header-cell [data-testid^=sort-header]')]
+    .map(cell => [cell.getBoundingClientRect().left, cell.innerText.trim()])
+    .sort((one, other) => one[0] - other[0]).map(placed => placed[1])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +113,8 @@ def test_the_first_page_shows_the_curves_and_the_test_accuracy_in_the_models_col
 def test_every_view_has_its_columns(page: str, browser: WebDriver, view: str, expected: list[str]) -> None:
     address = re.sub("&.*", f"&viewStateShareKey={view}", page)
     browser.get(address)
-    script = f"{HEADINGS}.map(one => one.innerText.trim())"
-    WebDriverWait(browser, 60).until(lambda driver: expected[-1] in driver.execute_script(script))
-    headings = browser.execute_script(script)
+    WebDriverWait(browser, 60).until(lambda driver: expected[-1] in driver.execute_script(HEADINGS))
+    headings = browser.execute_script(HEADINGS)
     assert [name for name in headings if name in expected] == expected
 
 
