@@ -200,7 +200,7 @@ def test_a_folder_of_texts_has_its_labels_and_splits_in_the_names_of_folders(tmp
         ("good.txt", "fine\rbad\n", "carriage return .*\n.*good.txt, line 1: "),
         ("good/a.txt", b"na\xefve", r"another encoding .*\n.*good/a.txt, line 1: na\\xefve"),
         ("good/a.txt", b"nul\0", "NUL character\n.*good/a.txt, line 1: "),
-        ("table.xlsx", "hello", "holds no data: expected tables .* It has: source.yaml, table.xlsx"),
+        ("table.xls", "hello", "holds no data: expected tables .* It has: source.yaml, table.xls"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
