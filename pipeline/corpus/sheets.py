@@ -174,7 +174,7 @@ def _chosen(book: Any, stated: str | None) -> str:
         if stated not in sheets:
             raise ValueError(f"it has no sheet {stated!r}. Its sheets are: {', '.join(sheets)}")
         return stated
-    filled = [name for name, sheet in sheets.items() if sheet.sheet_state == "visible" and _has_cells(sheet)]
+    filled: list[str] = [name for name, sheet in sheets.items() if sheet.sheet_state == "visible" and _has_cells(sheet)]
     if not filled:
         raise ValueError("no sheet that is shown holds anything")
     if len(filled) > 1:

@@ -168,9 +168,9 @@ def main(
     """Make a data set of your files.
 
     PATH is a table (CSV or the like, JSON, JSON Lines, Parquet, Excel, .gz of text forms), several of one kind, or a
-    folder: of tables, of a file per label, or of a folder per label. How the files are written, and which columns are text and
-    label, is found out, told, and stated in data/sources/NAME/source.yaml. Settings that fit the texts go into
-    data/sources/NAME.yaml.
+    folder: of tables, of a file per label, or of a folder per label. How the files are written, and which columns are
+    text and label, is found out, told, and stated in data/sources/NAME/source.yaml. Settings that fit the texts go
+    into data/sources/NAME.yaml.
 
     Nothing is asked. What is found wrongly, say with an option: a second run changes that alone.
 
