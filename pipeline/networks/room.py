@@ -58,7 +58,7 @@ def room(cell: str, vocabulary: int, settings: TrainParams, batch_size: int, lon
 
 def free_memory() -> int:
     """Get the bytes that this process may still take, of the machine or of the container around it."""
-    free = [psutil.virtual_memory().available]
+    free = [int(psutil.virtual_memory().available)]
     for most, used in _LIMITS:
         try:
             free.append(int(Path(most).read_text()) - int(Path(used).read_text()))
