@@ -70,13 +70,19 @@ class Table:
         return self.delimiter.join(f"{quote}{f.replace(quote, 2 * quote)}{quote}" if q else f for f, q in pairs)
 
 
+def letters(encoding: str) -> st.SearchStrategy[str]:
+    """Any letter of an encoding. (Hypothesis' own way, `codec`, takes a second for each encoding.)"""
+    if encoding in ("cp1252", "koi8-r"):
+        return st.sampled_from([letter for byte in range(256) if (letter := bytes([byte]).decode(encoding, "ignore"))])
+    # A byte-order mark that begins a text cannot be told from that of the file.
+    return st.characters(exclude_categories=["Cs"], exclude_characters="\ufeff")
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> Table:
     """Short texts of anything that the encoding has, and of what means something in a table."""
     encoding = draw(st.sampled_from(ENCODINGS))
-    # A byte-order mark that begins a text cannot be told from that of the file.
-    any_letter = st.characters(codec=encoding, exclude_characters="\ufeff")
-    text = st.lists(st.one_of(st.sampled_from(TROUBLE), any_letter), min_size=1, max_size=8).map("".join)
+    text = st.lists(st.one_of(st.sampled_from(TROUBLE), letters(encoding)), min_size=1, max_size=8).map("".join)
     rows = draw(st.lists(st.tuples(text, st.sampled_from(["good", "bad"])), min_size=1, max_size=12))
     return Table(
         rows, encoding, draw(st.sampled_from(",;\t|~")), draw(st.sampled_from(['"', '"', "'", None])),
