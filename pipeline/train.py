@@ -29,6 +29,7 @@ from pipeline.trained.watching import Watcher
 with waiting("load TensorFlow and MLflow"):  # takes seconds
     from pipeline.networks import building, networks
     from pipeline.networks.fitting import best_epoch, fit
+    from pipeline.networks.room import check_room
     from pipeline.tracking.watching import watching
 
 
@@ -60,7 +61,12 @@ def train(
 
     Returns:
         All that belongs into `output`; the network is there already, `save` writes the rest.
+
+    Raises:
+        InputError: there is too little memory, or the network diverges.
     """
+    longest = min(max_tokens, max(int(texts.lengths.max(initial=1)) for texts in splits.tokens.values()))
+    check_room(model, splits.vocabulary_size, settings, batch_size, longest)
     shutil.rmtree(output, ignore_errors=True)  # an interrupted run must not leave old files beside new ones
     output.mkdir(parents=True)
     tokens = {split: clip(texts, max_tokens, settings.keep) for split, texts in splits.tokens.items()}

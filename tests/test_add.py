@@ -114,18 +114,6 @@ def test_a_dialect_is_found_and_stated_and_read_back(
     assert found["labels"] == ["bad", "good"]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_random_dialects_are_read_back_or_refused(home: Path, seed: int) -> None:
-    chance = random.Random(seed)
-    rows = [(f'{text} "{seed}"' if chance.random() < 0.2 else text, label) for text, label in reviews(40, seed=seed)]
-    if chance.random() < 0.5:
-        rows = [(text.replace(", ", ",\n", 1), label) for text, label in rows]
-    delimiter, encoding = chance.choice(",;\t|"), chance.choice(["utf-8", "cp1252", "utf-16"])
-    path = write_table(home / "films.csv", rows, encoding, chance.random() < 0.5, delimiter=delimiter)
-    add(path)
-    assert learnt("films") == rows
-
-
 @pytest.mark.parametrize(
     ("encoding", "text"),
     [

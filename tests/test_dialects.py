@@ -1,11 +1,10 @@
-"""Tables in random dialects: what was written is read back, or refused; and damage costs no row beyond its own."""
+"""Damage to a table costs no row beyond its own; and what is not stated is named."""
 
 import csv
 import random
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from pipeline.core.command import InputError
@@ -13,7 +12,6 @@ from pipeline.corpus.problems import Problem
 from pipeline.corpus.sources import FilesSource, Reviews
 
 PIECES = ["a", "film", " ", " ", "é", "电影", "😀", ",", ";", "\t", "|", '"', "'", "\\", "\n", "\r\n", "\r"]
-LIKE_ROWS = ["good", ",bad", "\ngood,"]
 Rows = list[tuple[str, str]]
 
 
@@ -24,18 +22,6 @@ def rows_of(chance: random.Random, pieces: list[str]) -> Rows:
     """
     texts = {"".join(chance.choices(pieces, k=chance.randint(1, 8))).rstrip("\r") for _ in range(chance.randint(1, 12))}
     return [(text, chance.choice(["good", "bad"])) for text in sorted(texts) if text.strip()]
-
-
-def source_of(chance: random.Random) -> tuple[FilesSource, bool]:
-    """A dialect, and whether the label stands first in it."""
-    label_first, header = chance.random() < 0.5, chance.random() < 0.7
-    numbers = ("2", "1") if label_first else ("1", "2")
-    text, label = ("text", "label") if header else numbers
-    source = FilesSource(
-        format="files", header=header, delimiter=chance.choice(",;\t|"), quote=chance.choice(['"', '"', "'", "none"]),
-        encoding=chance.choice(["utf-8", "utf-8-sig", "utf-16", "gb18030"]), text=text, label=label,
-    )  # fmt: skip
-    return source, label_first
 
 
 def write(path: Path, rows: Rows, source: FilesSource, label_first: bool, end: str) -> None:
@@ -52,25 +38,6 @@ def read(folder: Path, source: FilesSource, keep: list[Problem] | None = None) -
     tables = list(Reviews(source, folder, None if keep is None else keep.append))
     rows = [(text, label) for table in tables for text, label in zip(table["text"], table["label"], strict=True)]
     return [(text.rstrip("\r"), label) for text, label in rows]
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_what_was_written_is_read_back_or_refused_and_never_something_else(tmp_path: Path, seed: int) -> None:
-    chance, equal, refused = random.Random(seed), 0, 0
-    for _ in range(30):
-        rows, (source, label_first) = rows_of(chance, PIECES + LIKE_ROWS), source_of(chance)
-        try:
-            write(tmp_path / "a.csv", rows, source, label_first, chance.choice(["\n", "\r\n"]))
-        except (csv.Error, UnicodeEncodeError):  # what cannot be written without quotes
-            continue
-        if not rows:
-            continue
-        try:
-            assert read(tmp_path, source) == rows, (source, (tmp_path / "a.csv").read_bytes())
-            equal += 1
-        except InputError:
-            refused += 1
-    assert equal > refused
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -120,15 +87,3 @@ def test_an_encoding_is_stated_and_another_is_refused_with_its_line(tmp_path: Pa
     with pytest.raises(InputError, match=rf"bytes of another encoding .*\n.*good\.{ending}, line 3: .*na\\xefve"):
         read(tmp_path, FilesSource(format="files"))
     assert ("naïve", "good") in read(tmp_path, FilesSource(format="files", encoding="cp1252"))
-
-
-def test_a_file_of_utf_16_says_so(tmp_path: Path) -> None:
-    pd.DataFrame({"text": ["fine"], "label": ["good"]}).to_csv(tmp_path / "a.csv", index=False, encoding="utf-16")
-    with pytest.raises(InputError, match=r"first line is not in the encoding utf-8 .*`encoding: utf-16`"):
-        read(tmp_path, FilesSource(format="files"))
-
-
-def test_a_delimiter_that_was_not_stated_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("text;label\nfine;good\n")
-    with pytest.raises(InputError, match=r"no column 'text' .* Or does ';' stand between its fields\?"):
-        read(tmp_path, FilesSource(format="files"))

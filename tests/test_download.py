@@ -134,9 +134,9 @@ def test_a_folder_without_data_is_named_and_does_not_cost_the_files_of_the_last_
     mine = tmp_path / "sources" / "mine"
     mine.mkdir(parents=True)
     (mine / "source.yaml").write_text("format: files\n")
-    (mine / "reviews.xlsx").write_text("")
+    (mine / "reviews.xls").write_text("")
     with pytest.raises(
-        InputError, match=r"/mine holds no data: expected tables \(\.csv.* It has: source\.yaml, reviews\.xlsx"
+        InputError, match=r"/mine holds no data: expected tables \(\.csv.* It has: source\.yaml, reviews\.xls"
     ):
         download(mine, tmp_path / "downloads", None, tmp_path / "raw")
     assert names(tmp_path / "raw") == ["a.csv"]

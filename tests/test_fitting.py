@@ -142,9 +142,23 @@ def test_balanced_classes_count_the_same(adversarial: float) -> None:
     assert networks.predict(model, tokens)[0, 1] == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_loss_that_is_no_number_is_reported() -> None:
-    chosen = settings(learning_rate=1e38, epochs=2, patience=1)
+@pytest.mark.parametrize(
+    ("rate", "patience", "said"),
+    [
+        (1e38, 0, ["in epoch 1: the mean loss is nan after", "train.learning_rate 1e+38", "train.clip_norm 0"]),
+        (1e38, 1, ["in epoch 1: the mean loss is nan after", "Try train.learning_rate 1e+37"]),
+        (
+            10.0,
+            0,
+            ["after all of its steps", "equal probability for each class has 0.69", "Try train.learning_rate 1,"],
+        ),
+    ],
+)
+def test_a_network_that_diverges_stops_and_says_what_to_try(rate: float, patience: int, said: list[str]) -> None:
+    # Beyond what is sensible, so that a few texts are enough.
+    chosen = settings(epochs=30, patience=patience).model_copy(update={"learning_rate": rate})
     networks.seed_everything(1)
     model = building.build("gru", VOCABULARY, 2, chosen)
-    with pytest.raises(InputError, match=r"no number from the first epoch on; lower train\.learning_rate"):
-        fit(model, praising_texts(12), random_texts(17, 12), chosen, 16, 1)
+    with pytest.raises(InputError) as caught:
+        fit(model, random_texts(64, 12), random_texts(17, 12), chosen, 16, 1)
+    assert [phrase for phrase in said if phrase not in str(caught.value)] == [], caught.value

@@ -104,8 +104,8 @@ def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old:
         ("epochs: 4", "epochs: '4'", ["train.epochs", "valid integer", "Received: '4'"]),
         ("epochs: 4", "epochs: true", ["train.epochs", "valid integer", "Received: True"]),
         ("epochs: 4", "epochs: 4.0", ["train.epochs", "valid integer", "Received: 4.0"]),
-        ("epochs: 4", "epochs: 0", ["train.epochs", "greater than or equal to 1", "Received: 0"]),
-        ("dropout: 0.1", "dropout: 1.0", ["train.dropout", "less than 1", "Received: 1.0"]),
+        ("epochs: 4", "epochs: 0", ["train.epochs", "must be from 1 to 10,000 epochs", "Received: 0"]),
+        ("dropout: 0.1", "dropout: 1.0", ["train.dropout", "below 1", "Received: 1.0"]),
         ("[lstm, gru]", "[lstm, lstn]", ["models", "did you mean lstm?", "Received: ['lstm', 'lstn']"]),
         ("[lstm, gru]", "[]", ["models", "at least 1 item", "Received: []"]),
         ("seeds: [1, 2]", "seeds: 1", ["seeds", "valid list", "Received: 1"]),
@@ -124,6 +124,44 @@ def test_a_wrong_value_is_named_with_what_is_allowed_and_what_came(
     message = error_after(params_file, old, new)
     assert [phrase for phrase in [str(params_file), *said] if phrase not in message] == []
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "allowed"),
+    [
+        ("learning_rate", [".inf", ".nan", "0", "-1", "11"], "above 0 and at most 10"),
+        ("units", ["100000", "0"], "from 1 to 4,096 units"),
+        ("embedding_dim", ["1000000"], "from 1 to 4,096 components"),
+        ("layers", ["1000"], "from 1 to 16 layers"),
+        ("decay", ["0", "1.1", ".nan"], "above 0 and at most 1"),
+        ("clip_norm", ["-1", ".inf", ".nan"], "from 0 to 1,000,000"),
+        ("averaging", ["1", ".nan"], "at least 0 and below 1"),
+        ("word_dropout", [".nan", "-0.1"], "at least 0 and below 1"),
+        ("adversarial", [".inf", "1e9"], "from 0 to 100 lengths"),
+        ("epochs", ["1000000000"], "from 1 to 10,000 epochs"),
+        ("patience", ["-1", "1000000"], "from 0 to 10,000 epochs"),
+        ("scale", [".nan", ".inf"], "from 0 to 1,000"),
+        ("passes", ["100000"], "from 1 to 1,000 passes"),
+        ("window", ["100000"], "from 1 to 100 words"),
+        ("sample", [".nan", "1"], "at least 0 and below 1"),
+        ("vocabulary", ["9", "1000000000"], "from 10 to 2,000,000 words"),
+        ("max_tokens", ["0", "1000000000"], "from 1 to 100,000 tokens"),
+        ("batch_size", ["0", "1000000"], "from 1 to 65,536 texts"),
+        ("validation", [".nan", ".inf", "0"], ""),
+        ("ngrams", ["0", "6"], "from 1 to 5 words"),
+        ("inverse_regularisation", ["[]", "[.inf]", "[0]", "[.nan]"], ""),
+        ("seeds", ["[-1]", "[4294967296]", "[]"], ""),
+    ],
+)
+def test_absurd_numbers_are_refused_with_what_is_allowed(
+    params_file: Path, key: str, values: list[str], allowed: str
+) -> None:
+    before = contents(params_file)
+    for value in values:
+        with pytest.raises(InputError) as caught:
+            set_params({key: value}, params_file)
+        assert [said for said in (f"{key}", allowed, "Received: ") if said not in str(caught.value)] == [], value
+    assert contents(params_file) == before
 
 
 def test_all_problems_come_in_one_error(params_file: Path) -> None:

@@ -184,33 +184,6 @@ def test_a_folder_of_texts_has_its_labels_and_splits_in_the_names_of_folders(tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", "text,verdict\nx,good\n", r"a.csv has no column 'label' \(see source.yaml\); known: text, verdict"),
-        ("a.csv", "text,label,split\nx,good,fold\n", "unknown split .*\n.*a.csv, line 2: x,good,fold"),
-        ("a.csv", "text,label\nfine, I said,good\n", "too many fields .*\n.*a.csv, line 2: fine, I said,good"),
-        ("a.tsv", 'text\tlabel\n"never closed\tgood\n', "broken quote .*\n.*a.tsv, line 2: "),
-        ("a.csv", b"text,label\nna\xefve,good\n", r"another encoding .*\n.*a.csv, line 2: na\\xefve,good"),
-        ("a.jsonl", '{"text": "x", "label": "y"}\n\n{"text": \n', "no JSON object .*\n.*a.jsonl, line 3: "),
-        ("a.jsonl", '{"text": "x", "label": ["y"]}', "no single value\n.*a.jsonl, line 1: "),
-        ("a.jsonl", '{"text": {"x": 1}, "label": "y"}', "no string\n.*a.jsonl, line 1: "),
-        ("a.jsonl", '{"text": "fine \\ud83d", "label": "y"}', "half a character .*\n.*a.jsonl, line 1: "),
-        ("a.jsonl", '{"text": "fine \\u0000", "label": "y"}', "NUL character\n.*a.jsonl, line 1: "),
-        ("a.parquet", "text", "a.parquet cannot be read as PARQUET"),
-        ("good.txt", "fine\rbad\n", "carriage return .*\n.*good.txt, line 1: "),
-        ("good/a.txt", b"na\xefve", r"another encoding .*\n.*good/a.txt, line 1: na\\xefve"),
-        ("good/a.txt", b"nul\0", "NUL character\n.*good/a.txt, line 1: "),
-        ("table.xlsx", "hello", "holds no data: expected tables .* It has: source.yaml, table.xlsx"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InputError, match=message):
-        rows(FilesSource(format="files", split="split" if "split" in str(content) else None), tmp_path)
-
-
-@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("format: csv\n", "source.yaml: `format` must be one of imdb, rotten_tomatoes, files. Received: 'csv'"),

@@ -89,28 +89,10 @@ def test_an_empty_line_is_a_row_where_there_is_one_column_and_none_where_there_a
     assert rows(path, "text", "id") == [["a", "1"], [None, "2"], ["   ", "3"]]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("x.csv", "text,id,text\na,1,b\n", "x.csv must have one column 'text'. Received: 2"),
-        ("x.csv", "", "x.csv cannot be read as CSV: the first line, which names the columns, is empty"),
-        ("x.csv", "\ntext\na\n", "x.csv cannot be read as CSV: the first line, which names the columns, is empty"),
-        ("x.csv", "x" * 200_000, "x.csv has no column 'text'"),
-        ("x.csv", "text,id\na,1\nb,2,3\n", "too many fields .*\n.*x.csv, line 3: b,2,3"),
-        ("x.csv", "text,id\na,1,2\n", "too many fields .*\n.*x.csv, line 2: a,1,2"),
-        ("x.csv", 'text,id\na,1\n5",2\nb 5" c,2\n', '2 rows .*\n.*broken quote .*\n.*x.csv, line 3: 5",2'),
-        ("x.jsonl", '{"text": "a"}\n{"text": ' + "[" * 100_000, "no JSON object .*\n.*x.jsonl, line 2: "),
-        ("x.jsonl", '{"text": ' + "1" * 5000 + "}", "no JSON object .*\n.*x.jsonl, line 1: "),
-        ("x.jsonl", '{"text": "a", "text": "b"}', "no JSON object .*\n.*x.jsonl, line 1: "),
-        ("x.json", '[{"text": "a"},\n{"text": "b"', "x.json cannot be read as JSON: line 2: "),
-        ("x.json", '[{"text": "a"},\n3]', "no JSON object .*\n.*x.json, line 2: 3"),
-    ],
-)
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_a_long_field_is_read_whatever_another_program_allows(tmp_path: Path) -> None:
     csv.field_size_limit(131_072)  # Python's own; a server in this process would have raised it
-    (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=message):
-        list(read_table(tmp_path / name, Columns("text"), "the test"))
+    (tmp_path / "x.csv").write_text("text\n" + "x" * 200_000)
+    assert rows(tmp_path / "x.csv", "text") == [["x" * 200_000]]
 
 
 def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:

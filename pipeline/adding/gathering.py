@@ -16,10 +16,10 @@ from pipeline.corpus.names import split_named, without_split
 from pipeline.corpus.tables import TABLE_ENDINGS
 
 SPLIT_OPTIONS = ("train", "validation", "test")
-_SHEETS = {".xls": "a spreadsheet", ".xlsx": "a spreadsheet", ".ods": "a spreadsheet"}
+_SHEETS = {".xls": "of an Excel before 2007", ".xlsb": "a binary workbook", ".ods": "of LibreOffice"}
 _PACKED = {".zip": "packed", ".tar": "packed", ".tgz": "packed", ".bz2": "packed", ".xz": "packed", ".7z": "packed"}
 _TABLE_AS_TEXT = {"", ".txt", ".dat", ".data", ".text", ".tab", ".psv"}
-_ENDING = re.compile(r"(\.(csv|tsv|jsonl?|ndjson|parquet|arrow|txt|dat|data|text|tab|psv|gz))+$", re.IGNORECASE)
+_ENDING = re.compile(r"(\.(csv|tsv|jsonl?|ndjson|parquet|arrow|xls[xm]|txt|dat|data|text|tab|psv|gz))+$", re.IGNORECASE)
 
 
 @dataclass
@@ -107,7 +107,7 @@ def _check(path: Path) -> None:
         raise InputError(f"{path} does not exist")
     ending = path.suffix.lower()
     if path.is_file() and (kind := _SHEETS.get(ending)):
-        raise InputError(f"{path} is {kind}: save the sheet as CSV, and add that")
+        raise InputError(f"{path} is {kind}: save it as .xlsx, and add that")
     if path.is_file() and (ending in _PACKED or path.name.lower().endswith(".tar.gz")):
         raise InputError(f"{path} is packed: unpack it, and add the folder")
 

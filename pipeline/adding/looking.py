@@ -21,12 +21,15 @@ from pipeline.core.command import InputError, progress
 from pipeline.corpus.files import Found, find_data
 from pipeline.corpus.labels import alike
 from pipeline.corpus.lines import Dialect, ending_of
+from pipeline.corpus.names import without_split
 from pipeline.corpus.problems import EMPTY, BadRowsError, Problem, Problems
+from pipeline.corpus.sheets import SHEET_ENDINGS, sheet_names
 from pipeline.corpus.sources import FilesSource, Reviews, checked_source
 from pipeline.corpus.tables import SEPARATED_ENDINGS, column_names, sample_rows
 
 _SAMPLE_ROWS = 4000
 _FEW_BAD = 0.02  # of the rows: these are set aside; with more, the file is probably written in another way
+_WITHOUT_ENCODING = (".parquet", ".arrow", *SHEET_ENDINGS)
 _MOST_STATED = 20  # labels; more would make source.yaml long
 
 
@@ -97,9 +100,12 @@ def _look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) 
     _checked(source)
     seen = Look(source, files, find_data(files.view, source.get("files")))
     _find_encoding(seen)
-    dialect = _find_dialect(seen)
-    if seen.found.tables:
-        _find_columns(seen, dialect, asked, is_new=not stated)
+    try:
+        dialect = _find_dialect(seen)
+        if seen.found.tables:
+            _find_columns(seen, dialect, asked, is_new=not stated)
+    except InputError as error:
+        raise InputError(f"{error}{_of_a_table_per_label(seen)}") from None
     reading = _with_the_quote_that_fits(seen, dialect, "quote" in stated or "quote" in asked)
     reading = _with_labels_joined(seen, reading)
     _decide(seen, reading)
@@ -108,9 +114,20 @@ def _look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) 
     return seen
 
 
+def _of_a_table_per_label(seen: Look) -> str:
+    """Say what to do, if the tables may be named after the labels of their texts."""
+    names = {without_split(path.name.partition(".")[0]) for path in seen.found.tables}
+    if len(names) < 2 or "label" in seen.source:
+        return ""
+    return (
+        f". If each file holds the texts of one label ({', '.join(sorted(names)[:3])}), make one table of them with a"
+        " column for the label, or .txt files with one text a line"
+    )
+
+
 def _find_encoding(seen: Look) -> None:
     found = seen.found
-    plain = [path for path in [*found.tables, *found.lines] if path.suffix.lower() not in (".parquet", ".arrow")]
+    plain = [path for path in [*found.tables, *found.lines] if ending_of(path) not in _WITHOUT_ENCODING]
     if (plain or found.texts) and "encoding" not in seen.source:
         seen.source["encoding"], seen.why["encoding"] = find_encoding(plain, found.texts)
 
@@ -121,7 +138,7 @@ def _find_dialect(seen: Look) -> Dialect:
     encoding = source.get("encoding", "utf-8")
     tables = [path for path in _largest_first(seen.found.tables) if ending_of(path) in SEPARATED_ENDINGS]
     if not tables:
-        return Dialect(encoding)
+        return _find_sheet(seen, encoding)
     if {"delimiter", "quote", "header"} <= source.keys():
         return _checked(source).dialect
     dialect = find_dialect(tables, source, encoding)
@@ -131,7 +148,34 @@ def _find_dialect(seen: Look) -> Dialect:
     if "header" not in source:
         rows = sample_rows(tables[0], dialect, _SAMPLE_ROWS)
         source["header"], seen.why["header"] = has_header(rows)
-    return replace(dialect, header=source["header"])
+    return replace(dialect, header=source["header"], sheet=source.get("sheet"))
+
+
+def _find_sheet(seen: Look, encoding: str) -> Dialect:
+    """Find which sheet of the largest workbook is the table, and whether it has a header.
+
+    Raises:
+        InputError: it has several tables.
+    """
+    source = seen.source
+    books = [path for path in _largest_first(seen.found.tables) if ending_of(path) in SHEET_ENDINGS]
+    if books and "sheet" not in source:
+        try:
+            names = sheet_names(books[0])
+        except (ValueError, OSError) as error:
+            raise InputError(f"{books[0]} cannot be read as a workbook: {error}") from None
+        tables = [name for name in names if len(column_names(books[0], Dialect(sheet=name))) > 1]
+        if len(names) > 1 and len(tables) != 1:
+            raise InputError(
+                f"{books[0]} has several sheets: {', '.join(names)}. Name one with --sheet, or save each as a file"
+            )
+        if len(names) > 1:
+            source["sheet"], seen.why["sheet"] = tables[0], "the only one with several columns"
+    dialect = Dialect(encoding, header=source.get("header", True), sheet=source.get("sheet"))
+    if books and "header" not in source:
+        rows = sample_rows(books[0], replace(dialect, header=False), _SAMPLE_ROWS)
+        source["header"], seen.why["header"] = has_header(rows)
+    return replace(dialect, header=source.get("header", True))
 
 
 def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new: bool) -> None:

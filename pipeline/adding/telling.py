@@ -18,7 +18,7 @@ _CLASSES = 12
 _BAD_ROWS = 5
 _FORMATS = {
     ".csv": "CSV", ".tsv": "TSV", ".json": "JSON", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines",
-    ".parquet": "Parquet", ".arrow": "Arrow",
+    ".parquet": "Parquet", ".arrow": "Arrow", ".xlsx": "Excel", ".xlsm": "Excel",
 }  # fmt: skip
 
 
@@ -97,11 +97,14 @@ def _dialect(seen: Look) -> str:
     parts = []
     if "encoding" in source:
         parts.append(f"{source['encoding']}{_because(why.get('encoding'))}")
-    if "quote" in source and "header" in source and seen.found.tables:
+    if "quote" in source and seen.found.tables:
         delimiter = source.get("delimiter")
         parts.append(f"{NAMES.get(delimiter, repr(delimiter))} between fields")
         quote = source["quote"]
         parts.append(f"{'quotes are letters' if quote == 'none' else f'quote {quote}'}{_because(why.get('quote'))}")
+    if source.get("sheet"):
+        parts.append(f"the sheet {source['sheet']!r}{_because(why.get('sheet'))}")
+    if "header" in source and seen.found.tables:
         header = "first row names the columns" if source["header"] else "no header: columns are called 1, 2, 3 …"
         parts.append(f"{header}{_because(why.get('header'))}")
     return ", ".join(parts)

@@ -17,10 +17,10 @@ from pipeline.core.params import write_settings
 from pipeline.corpus.files import SOURCE_FILE, find_data
 
 _KEYS = (
-    "format", "text", "label", "group", "split", "labels", "encoding", "delimiter", "quote", "header", "bad_rows",
-    "ignore_splits", "files",
+    "format", "text", "label", "group", "split", "labels", "encoding", "delimiter", "quote", "header", "sheet",
+    "bad_rows", "ignore_splits", "files",
 )  # fmt: skip
-_TEXT_KEYS = {"text", "encoding", "delimiter", "quote", "header", "files"}  # which change the texts
+_TEXT_KEYS = {"text", "encoding", "delimiter", "quote", "header", "sheet", "files"}  # which change the texts
 
 
 def folder_of(name: str) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 # ruamel.yaml reads what people write (params.yaml, presets.yaml, source.yaml): it follows YAML 1.2 as DVC does (for
 # PyYAML, `1e-3` is a string), and it keeps comments. PyYAML is for what programs write.
@@ -33,12 +33,29 @@ _SAID_ELSEWHERE = {"tokenizer": "word", "min_occurrences": 1}
 # Names that pydantic puts into the location of a problem inside a union.
 _UNION_BRANCHES = ("literal['given']", "constrained-float")
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+def _from_to(low: float, high: float, unit: str = "") -> AfterValidator:
+    """Bound a number; beyond the bounds, nothing useful can come of a run that may take days."""
+    return _bounded(lambda value: low <= value <= high, f"from {low:,} to {high:,} {unit}")
+
+
+def _bounded(holds: Callable[[float], bool], bounds: str) -> AfterValidator:
+    def checked(value: float) -> float:
+        if not holds(value):  # as for a NaN
+            raise ValueError(f"must be {bounds.strip()}")
+        return value
+
+    return AfterValidator(checked)
+
+
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Dropout = Annotated[float, _bounded(lambda value: 0 <= value < 1, "at least 0 and below 1, a share")]
 LARGEST_SEED = 2**32 - 1
 Metric = Literal["accuracy", "macro_f1"]  # by which models are chosen and compared
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
+
+Regularisation = Annotated[float, _bounded(lambda value: 0 < value <= 1e6, "above 0 and at most 1,000,000")]
 
 
 class Block(BaseModel):
@@ -53,10 +70,10 @@ class DatasetParams(Block):
     test: Literal["given"] | Share
     validation: Share
     tokenizer: Literal["word", "bpe", "char"]
-    vocabulary: Annotated[int, Field(ge=10)]
-    min_occurrences: Count
-    max_tokens: Count
-    batch_size: Count
+    vocabulary: Annotated[int, _from_to(10, 2_000_000, "words")]
+    min_occurrences: Annotated[int, _from_to(1, 10_000, "times")]
+    max_tokens: Annotated[int, _from_to(1, 100_000, "tokens")]
+    batch_size: Annotated[int, _from_to(1, 65_536, "texts")]
 
 
 class PreprocessParams(Block):
@@ -69,44 +86,44 @@ class EmbeddingsParams(Block):
     """Hold how word vectors are made. `vectors` is `none`, `word2vec`, or the name of a file in data/vectors."""
 
     vectors: Annotated[str, Field(pattern=r"^[\w.-]+$")]
-    passes: Count
-    window: Count
-    negative: Count
-    sample: Annotated[float, Field(ge=0, lt=1)]
-    min_count: Count
+    passes: Annotated[int, _from_to(1, 1000, "passes over the texts")]
+    window: Annotated[int, _from_to(1, 100, "words on either side")]
+    negative: Annotated[int, _from_to(1, 1000, "words")]
+    sample: Dropout
+    min_count: Annotated[int, _from_to(1, 1_000_000, "times")]
     word2vec_seed: Seed
-    scale: Annotated[float, Field(ge=0)]
+    scale: Annotated[float, _from_to(0, 1000, "(a standard deviation)")]
 
 
 class TrainParams(Block):
     """Hold what a network is made of, and how it is trained."""
 
-    embedding_dim: Count
-    units: Count
+    embedding_dim: Annotated[int, _from_to(1, 4096, "components")]
+    units: Annotated[int, _from_to(1, 4096, "units")]
     bidirectional: bool
-    layers: Count
+    layers: Annotated[int, _from_to(1, 16, "layers")]
     dropout: Dropout
     word_dropout: Dropout
     output_dropout: Dropout
     pooling: Literal["last", "max", "mean", "max+mean", "attention"]
     keep: Literal["head", "tail", "head+tail"]
-    learning_rate: Annotated[float, Field(gt=0)]
-    decay: Annotated[float, Field(gt=0, le=1)]
-    clip_norm: Annotated[float, Field(ge=0)]
-    averaging: Annotated[float, Field(ge=0, lt=1)]
-    adversarial: Annotated[float, Field(ge=0)]
-    epochs: Count
-    patience: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[float, _bounded(lambda value: 0 < value <= 10, "above 0 and at most 10, for each step")]
+    decay: Annotated[float, _bounded(lambda value: 0 < value <= 1, "above 0 and at most 1, for each epoch")]
+    clip_norm: Annotated[float, _from_to(0, 1_000_000, "(a length)")]
+    averaging: Dropout
+    adversarial: Annotated[float, _from_to(0, 100, "lengths of a word's vector")]
+    epochs: Annotated[int, _from_to(1, 10_000, "epochs")]
+    patience: Annotated[int, _from_to(0, 10_000, "epochs")]
     class_weight: Literal["none", "balanced"]
 
 
 class BaselineParams(Block):
     """Hold which n-grams the baseline counts, and which regularisations it tries."""
 
-    ngrams: Annotated[int, Field(ge=1, le=5)]
-    characters: Annotated[int, Field(ge=0, le=6)]
-    min_texts: Count
-    inverse_regularisation: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    ngrams: Annotated[int, _from_to(1, 5, "words")]
+    characters: Annotated[int, _from_to(0, 6, "characters")]
+    min_texts: Annotated[int, _from_to(1, 1_000_000, "texts")]
+    inverse_regularisation: Annotated[list[Regularisation], Field(min_length=1, max_length=100)]
 
 
 class Params(Block):
@@ -114,7 +131,7 @@ class Params(Block):
 
     dataset: str
     models: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1000)]
     metric: Metric
     datasets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], DatasetParams]
     preprocess: PreprocessParams

@@ -25,7 +25,7 @@ _DOCUMENT = re.compile(
     re.IGNORECASE,
 )
 _NO_TEXT_ENDINGS = (
-    "|.xls|.xlsx|.ods|.doc|.docx|.pdf|.zip|.tar|.tgz|.bz2|.xz|.7z|.rar|.pkl|.pickle|.npy|.npz|.h5|.db|.sqlite|.feather"
+    "|.xls|.ods|.doc|.docx|.pdf|.zip|.tar|.tgz|.bz2|.xz|.7z|.rar|.pkl|.pickle|.npy|.npz|.h5|.db|.sqlite|.feather"
     "|.avro|.orc|.rds|.rdata|.mat|.png|.jpg|.jpeg|.gif|.svg|.mp3|.wav|.exe|.so|.pyc|"
 )
 
@@ -95,7 +95,7 @@ def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         return
     for path in folder.iterdir():
         name = path.name
-        if name.startswith(".") or name.endswith(("~", ".dvc")) or name.casefold() in _LEFT_BY_SYSTEMS:
+        if name.startswith((".", "~$")) or name.endswith(("~", ".dvc")) or name.casefold() in _LEFT_BY_SYSTEMS:
             continue
         if path.is_dir():
             yield from _walk(path, above | {real})

@@ -26,12 +26,14 @@ class Dialect:
         delimiter: between the fields of a row; None: a tab in .tsv, else a comma.
         quote: around fields; None: quotes are letters as others are.
         header: the first row names the columns; without it they are called 1, 2, 3 …
+        sheet: of a workbook; None: the only one that holds anything.
     """
 
     encoding: str = "utf-8"
     delimiter: str | None = None
     quote: str | None = '"'
     header: bool = True
+    sheet: str | None = None
 
 
 def ending_of(path: Path) -> str:

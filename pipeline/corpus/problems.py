@@ -33,6 +33,9 @@ NO_VALUE = "label, split or group that is no single value"
 SURROGATE = "half a character"
 TOO_LONG = "longer than 16 MiB"
 UNKNOWN_SPLIT = "unknown split"
+NO_RESULT = "formula without its result"
+CELL_ERROR = "error in a cell"
+MERGED = "merged cells"
 EMPTY = "empty text"  # never stops a run: there is nothing to learn from, and nothing to mend
 
 _UNQUOTED = "if quotes mean nothing in this file, say {}"
@@ -45,6 +48,9 @@ _REMEDIES = {
     CARRIAGE_RETURN: "in a field without quotes",
     ENCODING: "say which, such as {}",
     SURROGATE: "a lone UTF-16 surrogate",
+    NO_RESULT: "open the file in Excel, and save it",
+    CELL_ERROR: "such as #N/A or #REF!",
+    MERGED: "only the first has a value: unmerge them, and fill the others",
     UNKNOWN_SPLIT: "expected train, validation (or val, valid, dev), test or unlabelled",
 }
 

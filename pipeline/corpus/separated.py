@@ -8,6 +8,7 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from pipeline.corpus.problems import BEHIND, BESIDE, CARRIAGE_RETURN, JOINED, QU
 
 _MOST_LABELS = 10_000  # to keep in mind
 _MOST_DOUBTS = 1000
+_SEPARATOR = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -30,10 +32,10 @@ class Row(NamedTuple):
 class _Feed:
     """Give lines to a reader, and keep those of the row that it is at."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
+    def __init__(self, lines: Iterator[str], skipped: int = 0) -> None:
         self._lines = lines
         self.taken: list[str] = []
-        self.number = 0
+        self.number = skipped
         self._size = 0
 
     def begin(self) -> list[str]:
@@ -98,7 +100,8 @@ class Separated:
         self._cut_before = text == len(self.names) - 1 and text > 0
         self._cut_behind = text == 0 and len(self.names) > 1
         with open_text(self.path, self.dialect.encoding) as file:
-            yield from self._all_rows(_Feed(read_lines(file)))
+            lines = self._without_separator(read_lines(file))
+            yield from self._all_rows(_Feed(lines, self._skipped))
         late = [f"line {line}" for label, line in self._doubts.items() if label in known]
         if late:
             raise ValueError(f"a field in quotes holds what looks like whole rows, in {', '.join(late[:10])}")
@@ -118,7 +121,7 @@ class Separated:
 
     def _first_row(self) -> list[str]:
         with open_text(self.path, self.dialect.encoding) as file:
-            feed = _Feed(read_lines(file))
+            feed = _Feed(self._without_separator(read_lines(file)))
             try:
                 names = next(csv.reader(feed, strict=True, **self._format), [])
             except csv.Error as error:
@@ -129,6 +132,19 @@ class Separated:
         if not names:
             raise ValueError("the first line, which names the columns, is empty")
         return names
+
+    def _without_separator(self, lines: Iterator[str]) -> Iterator[str]:
+        """Pass over a first line such as `sep=;`, by which Excel is told the delimiter.
+
+        Raises:
+            ValueError: it names another one than the dialect does.
+        """
+        first = next(lines, "")
+        found = _SEPARATOR.fullmatch(first)
+        if found and found[1] != self._delimiter:
+            raise ValueError(f"its first line says that {found[1]!r} stands between fields: say so with `delimiter`")
+        self._skipped = int(found is not None)
+        return lines if found else chain([first] * bool(first), lines)
 
     def _all_rows(self, feed: _Feed) -> Iterator[Row]:
         reader = csv.reader(feed, strict=True, **self._format)

@@ -126,6 +126,7 @@ class FilesSource(Description):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     quote: str | None = '"'
     header: bool = True
+    sheet: Name | None = None
     bad_rows: Literal["refuse", "set_aside"] = "refuse"
     files: list[str] | None = None
     ignore_splits: bool = False
@@ -172,7 +173,7 @@ class FilesSource(Description):
     @property
     def dialect(self) -> Dialect:
         """Get how text files are written."""
-        return Dialect(self.encoding, self.delimiter, self.quote, self.header)
+        return Dialect(self.encoding, self.delimiter, self.quote, self.header, self.sheet)
 
     def _ways(self) -> dict[str, list[str]]:
         if not isinstance(self.labels, dict):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -31,10 +31,12 @@ from pipeline.corpus.problems import (
     Problems,
 )
 from pipeline.corpus.separated import Separated
+from pipeline.corpus.sheets import SHEET_ENDINGS, Sheet
 
 SEPARATED_ENDINGS = (".csv", ".tsv")
 _PLAIN_ENDINGS = (*SEPARATED_ENDINGS, ".json", ".jsonl", ".ndjson")
-TABLE_ENDINGS = (*_PLAIN_ENDINGS, *(f"{ending}.gz" for ending in _PLAIN_ENDINGS), ".parquet", ".arrow")
+TABLE_ENDINGS = (*_PLAIN_ENDINGS, *(f"{ending}.gz" for ending in _PLAIN_ENDINGS), ".parquet", ".arrow", *SHEET_ENDINGS)
+_OF_STRINGS = (*SEPARATED_ENDINGS, *SHEET_ENDINGS)
 BATCH_ROWS = 4096  # of a table, at the most
 BATCH_BYTES = 8 << 20  # fewer rows, where their texts are as long as that
 _SLICE_ROWS = 64  # what Parquet is read by
@@ -106,7 +108,7 @@ def read_table(
 ) -> Iterator[pd.DataFrame]:
     """Stream some columns of a table, as many rows at a time as `in_batches` says.
 
-    The fields of CSV and TSV are strings, empty ones are missing; those of the others are what the file says.
+    The fields of CSV, TSV and Excel are strings, empty ones are missing; those of the others are what the file says.
 
     Args:
         path: the file; its ending says what it is.
@@ -129,7 +131,7 @@ def read_table(
     try:
         names, rows = _open(path, ending, columns, dialect, found.set_aside, set() if known is None else known)
         _must_have(columns.names, names, path, see)
-        good = _good_rows(rows, columns, found, str(path), typed=ending not in SEPARATED_ENDINGS)
+        good = _good_rows(rows, columns, found, str(path), typed=ending not in _OF_STRINGS)
         for batch in in_batches(good, lambda row: len(row.values[0] or "")):
             values = zip(*(row.values for row in batch), strict=True)  # by columns, which takes pandas half the time
             lines = [row.line for row in batch]
@@ -194,7 +196,8 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
         rows: list[_Read] = []
         step = 1
         for number, row in enumerate(_open(path, ending, columns, dialect, False, set())[1]):
-            if number % step == 0 and row.kind is None:
+            # Of a sheet, a cell of another column may be to blame.
+            if number % step == 0 and (row.kind is None or ending in SHEET_ENDINGS):
                 rows.append(row)
                 if len(rows) == most:  # from here on, every other row is enough
                     rows, step = rows[::2], 2 * step
@@ -224,6 +227,8 @@ def _open(path: Path, ending: str, columns: Columns, dialect: Dialect, set_aside
         return _open_arrow(path, columns)
     if ending in SEPARATED_ENDINGS:
         return _open_separated(path, columns, dialect, set_aside, known)
+    if ending in SHEET_ENDINGS:
+        return _open_sheet(path, columns, dialect)
     return _open_json(path, ending, columns, dialect)
 
 
@@ -240,6 +245,17 @@ def _open_separated(path: Path, columns: Columns, dialect: Dialect, set_aside: b
             yield _Read(line, values, raw.__str__, kind)
 
     return file.names, rows()
+
+
+def _open_sheet(path: Path, columns: Columns, dialect: Dialect) -> _Rows:
+    sheet = Sheet(path, dialect.sheet, dialect.header)
+    names = [name for name in columns.names if name in sheet.names]
+    places = [sheet.names.index(name) for name in names]
+    rows = (
+        _Read(number, list(values), partial(_shown, names, values), next(filter(None, kinds), None))
+        for number, values, kinds in sheet.rows(places)
+    )
+    return sheet.names, rows
 
 
 def _open_json(path: Path, ending: str, columns: Columns, dialect: Dialect) -> _Rows:
@@ -303,7 +319,7 @@ def _values(column: pa.Array) -> list[Any]:
     return values
 
 
-def _shown(names: list[str], row: tuple[Any, ...]) -> str:
+def _shown(names: list[str], row: Sequence[Any]) -> str:
     return json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_shown_value)
 
 

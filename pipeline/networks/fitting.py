@@ -17,6 +17,7 @@ from pipeline.trained.watching import Harmless, Watcher
 from pipeline.trained.weights import class_weights
 
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+_DIVERGED = 5  # times the loss of equal probabilities, over a whole epoch: no network that learns has as much
 VALIDATION_F1 = "validation_f1"  # beside these, where it chooses the epoch
 
 
@@ -49,12 +50,15 @@ def fit(
 
     Returns:
         Per epoch, the numbers named in `HISTORY`, and `VALIDATION_F1` where that chooses the epoch.
+
+    Raises:
+        InputError: a loss is no number, or so large that the network learns nothing more.
     """
     epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
     trained = compiled(model, settings, len(epochs))
     watcher = Harmless(watcher or Watcher())
     keep = KeepBest(settings.patience, _macro_f1(model, *validation) if metric == "macro_f1" else None)
-    told = _Told(watcher, epochs, keep)
+    told = _Told(watcher, epochs, keep, settings, model.output_shape[-1])
     callbacks: list[keras.callbacks.Callback] = [told]
     if settings.patience:
         callbacks.append(keep)
@@ -88,24 +92,46 @@ def _macro_f1(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> Callabl
 class _Told(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the history, and tells a watcher."""
 
-    def __init__(self, watcher: Watcher, epochs: "Epochs", keep: "KeepBest") -> None:
+    def __init__(
+        self, watcher: Watcher, epochs: "Epochs", keep: "KeepBest", settings: TrainParams, outputs: int
+    ) -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
         self._watcher, self._epochs, self._keep = watcher, epochs, keep
+        self._settings, self._guessing = settings, float(np.log(max(outputs, 2)))
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._epochs.begin()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._check((logs or {})["loss"], np.inf, f"step {batch + 1:,} of {len(self._epochs):,}")
         self._watcher.batch(batch + 1, len(self._epochs))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         of_epoch = logs or {}
+        self._check(of_epoch["loss"], _DIVERGED * self._guessing, "all of its steps")
+        self._check(of_epoch["val_loss"], np.inf, "the validation texts")
         values = (of_epoch[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
         self.history.append(dict(zip(HISTORY, map(float, values), strict=True)))
         if self._keep.f1 is not None:
             self.history[-1][VALIDATION_F1] = self._keep.f1
         self._watcher.epoch(epoch + 1, self.history[-1])
+
+    def _check(self, loss: float, most: float, place: str) -> None:
+        """Stop where a network cannot recover: weights that are no numbers stay so.
+
+        Raises:
+            InputError: the loss is no number, or above `most`.
+        """
+        if loss < most:
+            return
+        settings = {name: getattr(self._settings, name) for name in ("learning_rate", "clip_norm", "adversarial")}
+        raise InputError(
+            f"training diverged in epoch {len(self.history) + 1:,}: the mean loss is {loss:.4g} after {place}, where an"
+            f" equal probability for each class has {self._guessing:.2f}."
+            f" Received: {', '.join(f'train.{name} {value:g}' for name, value in settings.items())}."
+            f" Try train.learning_rate {self._settings.learning_rate / 10:g}, or train.clip_norm 1"
+        )
 
 
 def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Model:
@@ -232,8 +258,6 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        if not self._weights:
-            raise InputError("the validation loss was no number from the first epoch on; lower train.learning_rate")
         self.model.set_weights(self._weights)
 
 

@@ -148,6 +148,7 @@ def _what_was_written(
 @click.option("--delimiter", help="Between the fields of a row; or tab.")
 @click.option("--quote", help="Around fields; or none.")
 @click.option("--header/--no-header", default=None, help="The first row names the columns, or is data.")
+@click.option("--sheet", help="Of an Excel workbook.")
 @click.option(
     "--bad-rows",
     type=click.Choice(["refuse", "set_aside"]),
@@ -166,10 +167,10 @@ def main(
 ) -> None:
     """Make a data set of your files.
 
-    PATH is a table (CSV or the like, JSON, JSON Lines, Parquet, .gz of them), several of one kind, or a folder: of
-    tables, of a file per label, or of a folder per label. How the files are written, and which columns are text and
-    label, is found out, told, and stated in data/sources/NAME/source.yaml. Settings that fit the texts go into
-    data/sources/NAME.yaml.
+    PATH is a table (CSV or the like, JSON, JSON Lines, Parquet, Excel, .gz of text forms), several of one kind, or a
+    folder: of tables, of a file per label, or of a folder per label. How the files are written, and which columns are
+    text and label, is found out, told, and stated in data/sources/NAME/source.yaml. Settings that fit the texts go
+    into data/sources/NAME.yaml.
 
     Nothing is asked. What is found wrongly, say with an option: a second run changes that alone.
 

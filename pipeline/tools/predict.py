@@ -222,7 +222,7 @@ def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: 
         raise InputError(f"--output must be another file than --file. Received: {output}")
 
 
-def _dialect(encoding: str, delimiter: str | None, quote: str, no_header: bool) -> Dialect:
+def _dialect(encoding: str, delimiter: str | None, quote: str, no_header: bool, sheet: str | None) -> Dialect:
     try:
         check_encoding(encoding)
     except ValueError as error:
@@ -230,7 +230,7 @@ def _dialect(encoding: str, delimiter: str | None, quote: str, no_header: bool) 
     for name, value in (("--delimiter", delimiter), ("--quote", None if quote == "none" else quote)):
         if value is not None and (len(value) != 1 or value in "\r\n"):
             raise InputError(f"{name} must be one character. Received: {value!r}")
-    return Dialect(encoding, delimiter, None if quote == "none" else quote, not no_header)
+    return Dialect(encoding, delimiter, None if quote == "none" else quote, not no_header, sheet)
 
 
 @click.command(cls=Tool)
@@ -241,6 +241,7 @@ def _dialect(encoding: str, delimiter: str | None, quote: str, no_header: bool) 
 @click.option("--delimiter", help="Between the fields of a row. Default: a tab in .tsv, else a comma.")
 @click.option("--quote", default='"', show_default=True, help="Around fields; or none.")
 @click.option("--no-header", is_flag=True, help="The first row is a text, too; columns are called 1, 2, 3 ...")
+@click.option("--sheet", help="Of an Excel workbook. Default: the only one that holds anything.")
 @click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the file to copy to the output.")
 @click.option("--output", type=PATH, help="A .csv, .tsv, .jsonl or .parquet file. Default: print.")
 @MODEL
@@ -252,6 +253,7 @@ def main(
     delimiter: str | None,
     quote: str,
     no_header: bool,
+    sheet: str | None,
     keep: tuple[str, ...],
     output: Path | None,
     model: str | None,
@@ -269,7 +271,7 @@ def main(
       head -5 reviews.txt | gatewise predict --file -
     """
     _check(text, file, keep, output)
-    dialect = _dialect(encoding, delimiter, quote, no_header)
+    dialect = _dialect(encoding, delimiter, quote, no_header, sheet)
     if file and file != "-":  # what is wrong shows before a model is opened, which takes seconds, and before any answer
         check(file, column, [*keep], dialect)
     given = iter([pd.DataFrame({column: text}, dtype=object)])

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from pipeline.core.command import PATH, InputError, did_you_mean, progress, run
 from pipeline.core.hashes import sha256
 from pipeline.core.params import read_params
+from pipeline.corpus.sheets import SHEET_ENDINGS
 from pipeline.serving.selection import served_uri
 from pipeline.tools.arguments import MODEL, Tool
 
@@ -42,6 +43,8 @@ def find_files(source: Path) -> list[Path]:
     Raises:
         InputError: there are none.
     """
+    if source.is_file() and source.suffix.lower() in SHEET_ENDINGS:
+        raise InputError(f"--input must be Parquet. `gatewise predict --file` reads Excel. Received: {source}")
     if source.is_file():
         return [source]
     found = sorted(path for path in source.rglob("*.parquet") if path.is_file())
