@@ -28,10 +28,12 @@ from pipeline.core.params import (
 )
 from pipeline.reporting.stamp import REPORT, VERDICT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
+from pipeline.tracking.address import without_login
 from pipeline.tracking.git import is_committed
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
+from pipeline.tracking.patience import found_away, tell_back
 from pipeline.tracking.recorded import compared_with_head
-from pipeline.tracking.store import comparisons
+from pipeline.tracking.store import comparisons, store_uri
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 
@@ -70,6 +72,7 @@ def reproduce(given: dict[str, str]) -> int:
     Returns:
         The exit code: 0, 1, or 130 where a signal has ended it.
     """
+    tell_back()  # whatever an earlier run has found
     preset = given.pop("preset", None)
     # What is given by name beside a preset goes before it.
     wanted = (read_preset(preset) if preset else {}) | given
@@ -88,6 +91,8 @@ def reproduce(given: dict[str, str]) -> int:
         print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
         if differs := compared_with_head():
             print(differs)
+        if missing := _missing_in_mlflow():
+            print(missing)
         return 0
     if code == INTERRUPTED:
         print("interrupted; finished stages stay. Run the same command to go on", file=sys.stderr)
@@ -129,7 +134,7 @@ def _complete_mlflow() -> int:
     """
     dataset, results = read_params().dataset, fingerprint(RESULTS)
     known = comparisons(dataset, results)
-    if known == []:
+    if known == [] and not found_away(without_login(store_uri())):  # as `evaluate` may just have done
         print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
         return run_stages("evaluate")
     if known and not any(known):
@@ -138,6 +143,18 @@ def _complete_mlflow() -> int:
 
             Tracker(dataset).arrange_found(results)
     return 0
+
+
+def _missing_in_mlflow() -> str:
+    """Say that MLflow's record of the results on disk is not complete; empty where it is."""
+    known = comparisons(read_params().dataset, fingerprint(RESULTS))
+    if known:
+        return ""
+    why = "has no run of them" if known is not None else "does not answer, or not to this login"
+    return (
+        f"MLflow's record of these results is not complete: {without_login(store_uri())} {why}."
+        " `gatewise run` completes it, once MLflow takes it"
+    )
 
 
 def _written() -> int:

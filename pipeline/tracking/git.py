@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline.core.folders import project_root
+from pipeline.tracking.address import without_login
 from pipeline.tracking.machine import MACHINE
 from pipeline.tracking.paths import METRICS, RESULTS
 from pipeline.tracking.secrets import may_hold_secrets
@@ -25,8 +26,8 @@ def repository(commit: str) -> str:
     root, address = project_root(), _git("remote", "get-url", "origin")
     if not address or not _git("branch", "--remotes", "--list", "origin/*", "--contains", commit):
         return str(root)
-    # A folder may be named as seen from here.
-    return str((root / address).resolve()) if (root / address).exists() else address
+    # A folder may be named as seen from here. Whoever clones has a login of his own.
+    return str((root / address).resolve()) if (root / address).exists() else without_login(address)
 
 
 def has_default_remote() -> bool:
