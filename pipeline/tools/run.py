@@ -31,7 +31,7 @@ from pipeline.tokens.wordvectors import find
 from pipeline.tracking.address import without_login
 from pipeline.tracking.git import is_committed
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
-from pipeline.tracking.patience import found_away, tell_back
+from pipeline.tracking.patience import tell_back
 from pipeline.tracking.recorded import compared_with_head
 from pipeline.tracking.store import comparisons, store_uri
 
@@ -114,7 +114,7 @@ def _reproduce() -> int:
     """
     before = _written()
     code = run_stages()
-    code = code or _complete_mlflow()
+    code = code or _complete_mlflow(evaluated=_written() != before)
     if code == 0 and not is_current(RESULTS):
         # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
         print(SUMMARY.read_text(encoding="utf-8"), flush=True)
@@ -126,15 +126,18 @@ def _reproduce() -> int:
     return code
 
 
-def _complete_mlflow() -> int:
+def _complete_mlflow(evaluated: bool) -> int:
     """Have MLflow show the results on disk, where DVC brought them back without running anything, or MLflow was away.
+
+    Args:
+        evaluated: `evaluate` has just run, and written what MLflow took.
 
     Returns:
         The exit code.
     """
     dataset, results = read_params().dataset, fingerprint(RESULTS)
     known = comparisons(dataset, results)
-    if known == [] and not found_away(without_login(store_uri())):  # as `evaluate` may just have done
+    if known == [] and not evaluated:
         print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
         return run_stages("evaluate")
     if known and not any(known):

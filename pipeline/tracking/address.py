@@ -14,7 +14,7 @@ _LOGIN = re.compile(r"(?<=://)[^/\s'\"]*@")
 def without_login(text: str) -> str:
     """Leave `user:password@` out of every address in a text: this is the one way in which addresses are shown.
 
-    >>> without_login("https://me:hidden@host:5000/mlflow did not answer")
+    >>> without_login("https://me@host:5000/mlflow did not answer")
     'https://host:5000/mlflow did not answer'
     """
     return _LOGIN.sub("", text)

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from pipeline.core.folders import project_root
+from pipeline.packaging.secrets import secrets_in_changes
 from pipeline.tracking.address import without_login
 from pipeline.tracking.machine import MACHINE
 from pipeline.tracking.paths import METRICS, RESULTS
-from pipeline.tracking.secrets import may_hold_secrets
 
 PATCH = "uncommitted.patch"  # the artifact of an MLflow run with what git had not committed
 
@@ -84,7 +84,7 @@ def uncommitted_changes() -> tuple[str, list[str]]:
 
     Returns:
         The patch (empty when there is nothing, or no commit), and the files left out of it: those that may hold
-        secrets, by their name or by a line of theirs, and those that are large or not text.
+        secrets, with the line or the name that says so, and those that are large or not text.
     """
     if commit() is None:
         return "", []
@@ -105,8 +105,10 @@ def uncommitted_changes() -> tuple[str, list[str]]:
             diff = (
                 _git("diff", "HEAD", "--no-renames", "--no-color", "--no-ext-diff", "--", name, env=environment) or ""
             )
-            if not diff or len(diff) > _LARGE or "\nBinary files " in diff or may_hold_secrets(name, diff):
+            if not diff or len(diff) > _LARGE or "\nBinary files " in diff:
                 left_out.append(name)
+            elif found := secrets_in_changes(name, diff):
+                left_out.append(f"{name} ({'; '.join(found[:3])}{'; …' if len(found) > 3 else ''})")
             else:
                 patch += f"{diff}\n"
         return patch, left_out

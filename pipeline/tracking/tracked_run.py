@@ -1,5 +1,6 @@
 """Write one run of MLflow: parameters, curves, files, the model."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.utils.time import get_current_time_millis
 
-from pipeline.packaging.package import log_text_model
+from pipeline.packaging.package import HeldBackError, log_text_model
 from pipeline.tracking.metric_names import curves
 from pipeline.tracking.patience import UPLOAD, limits
 from pipeline.tracking.store import FINGERPRINT
@@ -123,11 +124,22 @@ class TrackedRun:
     def model(self, trained: Trained, tokenizer: Path) -> None:
         """Log a model that takes raw text, and mark the run with the model's fingerprint."""
 
-        def log() -> None:
-            with limits(UPLOAD):
-                log_text_model(trained, tokenizer)
+        def log() -> str:
+            try:
+                with limits(UPLOAD):
+                    log_text_model(trained, tokenizer)
+            except HeldBackError as error:
+                return str(error)
+            return ""
 
-        self._try(log)
+        if held := self._try(log):
+            print(
+                f"warning: the model {trained.name} is not logged to MLflow: its code may hold a secret: {held}."
+                " Take it out of the code, and `gatewise run` logs the model",
+                file=sys.stderr,
+            )
+            self.tags({"held_back": held})
+            return
         # The tag comes last: a run that has it is complete.
         self.tags({FINGERPRINT.removeprefix("gatewise."): trained.fingerprint})
 

@@ -89,6 +89,7 @@ class Tracker:
         self.address = without_login(self.uri)  # as it is shown
         self.dataset = dataset
         self.problem: str | None = None
+        self._hung = False  # the problem is a server that does not answer
         self._patience = patience.Patience(self.address, bounded=sqlite_file(self.uri) is None)
         # Every process of a project run inherits this; none may write into that run itself.
         project = os.environ.pop(_PROJECT_RUN, None)
@@ -373,13 +374,17 @@ class Tracker:
         """Make a link to a run, in Markdown for the UI."""
         return f"[{name}](#/experiments/{self._experiment_id}/runs/{run_id}?{MODE})"
 
+    def incomplete(self, why: str) -> str:
+        """Say in one line that the record of the results on disk is not complete."""
+        return (
+            f"MLflow's record of these results is not complete ({self.address}): {why}."
+            " `gatewise run` completes it, once MLflow takes it"
+        )
+
     def where_to_look(self) -> str:
         """Tell in one line how to see the runs."""
         if self.problem:
-            return (
-                f"MLflow's record of these results is not complete ({self.address}): {self.problem}."
-                " `gatewise run` completes it, once MLflow takes it"
-            )
+            return self.incomplete(self.problem)
         name = EXPERIMENT.format(dataset=self.dataset)
         if self.uri.startswith("http"):
             return f"runs: {self.address.rstrip('/')}{self.page} (experiment {name})"
@@ -434,7 +439,7 @@ class Tracker:
         """End the active run, also after a call that failed: MLflow would take it for finished when Python exits."""
         if not self.problem:
             self._try(lambda: mlflow.end_run(status))
-        else:
+        elif not self._hung:  # else the run stays RUNNING, and `end_stale` ends it
             with suppress(Exception):  # which has been told
                 self._patience.ask(lambda: mlflow.end_run("FAILED"), _LAST_CALL)
 
@@ -442,11 +447,12 @@ class Tracker:
         if self.problem:
             return None
         try:
-            answer: T = self._patience.ask(action)
+            # What was posted before may fail while this waits for its turn.
+            answer: T | None = self._patience.ask(lambda: None if self.problem else action())
         except Exception as error:  # of MLflow, of a driver, of a database or of a storage: no reason to stop
             self._give_up(error)
             return None
-        return None if self.problem else answer  # of what was posted before
+        return answer
 
     def _post(self, action: Callable[[], Any]) -> None:
         """Make a call without waiting for it; the next one that is waited for comes after it."""
@@ -466,6 +472,7 @@ class Tracker:
         if self.problem:
             return
         kind, lines = type(error).__name__, without_login(str(error)).splitlines()
+        self._hung = isinstance(error, patience.TooSlowError) or "timed out" in str(error)
         self.problem = f"{kind}: {lines[0]}" if lines else kind
         patience.tell_away(self.address)
         print(
