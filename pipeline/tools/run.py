@@ -30,6 +30,7 @@ from pipeline.reporting.stamp import REPORT, VERDICT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
 from pipeline.tracking.address import without_login
 from pipeline.tracking.git import is_committed
+from pipeline.tracking.mending import left_running, mend
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
 from pipeline.tracking.patience import tell_back
 from pipeline.tracking.recorded import compared_with_head
@@ -73,6 +74,10 @@ def reproduce(given: dict[str, str]) -> int:
         The exit code: 0, 1, or 130 where a signal has ended it.
     """
     tell_back()  # whatever an earlier run has found
+    for mended in mend():
+        print(mended, flush=True)
+    if left_running():
+        _end_stale()
     preset = given.pop("preset", None)
     # What is given by name beside a preset goes before it.
     wanted = (read_preset(preset) if preset else {}) | given
@@ -146,6 +151,16 @@ def _complete_mlflow(evaluated: bool) -> int:
 
             Tracker(dataset).arrange_found(results)
     return 0
+
+
+def _end_stale() -> None:
+    """Let the runs of killed processes end as failed in MLflow."""
+    with waiting("end the runs of processes that were killed"):
+        from pipeline.tracking.tracker import Tracker  # slow, and seldom needed
+
+        ended = Tracker(read_params().dataset).end_stale()
+    if ended:
+        print(f"mended: {ended} runs of killed processes went on in MLflow; they have ended as failed", flush=True)
 
 
 def _missing_in_mlflow() -> str:

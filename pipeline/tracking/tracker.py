@@ -36,6 +36,7 @@ from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
 from pipeline.tracking.git import PATCH, commit, uncommitted_changes
 from pipeline.tracking.locked import dependencies
 from pipeline.tracking.machine import environment
+from pipeline.tracking.mending import is_alive
 from pipeline.tracking.metric_names import TIMES
 from pipeline.tracking.run_record import SUPERSEDED, RunRecord, name_of
 from pipeline.tracking.standing import counting, differing, standing
@@ -299,12 +300,17 @@ class Tracker:
         with FileLock(f"{file}.completing.lock"):
             yield
 
-    def end_stale(self) -> None:
-        """Let the runs of this machine end as FAILED whose process is gone: it was killed."""
-        for run in self._search("attributes.status = 'RUNNING'"):
-            process = run.data.tags.get("gatewise.process", "")
-            if process.startswith(_process("")) and not _is_alive(process):
-                self._try(partial(self._client.set_terminated, run.info.run_id, "FAILED"))
+    def end_stale(self) -> int:
+        """Let the runs of this machine end as FAILED whose process is gone: it was killed.
+
+        Returns:
+            How many there were.
+        """
+        running = self._search("attributes.status = 'RUNNING'")
+        stale = [run for run in running if not is_alive(run.data.tags.get("gatewise.process", ""), run.info.start_time)]
+        for run in stale:
+            self._try(partial(self._client.set_terminated, run.info.run_id, "FAILED"))
+        return len(stale)
 
     def record_of(self, run: Run) -> RunRecord:
         """Read where a run comes from."""
@@ -395,8 +401,9 @@ class Tracker:
         file = sqlite_file(self.uri)
         if file is None:
             return self._experiment(name, None)
-        # The first process makes the tables (a new client does) and the experiment; others wait for it.
+        # The first process makes the tables and the experiment; others wait for it.
         with FileLock(f"{file}.lock"):
+            _make_store(file)
             return self._experiment(name, (file.absolute().parent / "mlartifacts" / name).as_uri())
 
     def _experiment(self, name: str, artifacts: str | None) -> str:
@@ -482,6 +489,21 @@ class Tracker:
         )
 
 
+def _make_store(file: Path) -> None:
+    """Make a store beside its place and move it there when it is whole, so that a kill leaves no half of it."""
+    if file.exists():
+        return
+    for left in file.parent.glob(f"{file.name}.*.part*"):  # by a process that was killed
+        left.unlink(missing_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        store = mlflow.MlflowClient(f"sqlite:///{part.absolute()}")._tracking_client.store
+        store.engine.dispose()
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _live(runs: list[Run]) -> list[Run]:
     """Leave out the runs that were written again."""
     return [run for run in runs if SUPERSEDED not in run.data.tags]
@@ -489,14 +511,3 @@ def _live(runs: list[Run]) -> list[Run]:
 
 def _process(number: int | str) -> str:
     return f"{platform.node()}/{number}"
-
-
-def _is_alive(process: str) -> bool:
-    """Tell if a process of this machine is still there."""
-    try:
-        os.kill(int(process.rpartition("/")[2]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
