@@ -137,7 +137,7 @@ def test_secrets_and_large_files_stay_out_of_the_patch(repository: Path, name: s
     (repository / name).write_text(content)
     (repository / "params.yaml").write_text("changed\n")
     patch, left_out = uncommitted_changes()
-    assert left_out == [name]
+    assert [one.partition(" (")[0] for one in left_out] == [name]
     assert content not in patch
     assert "+changed" in patch
 

@@ -16,6 +16,7 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from linear_models import fitted
 from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
+from proxies import proxy_before
 
 from pipeline.core.command import InputError
 from pipeline.networks import building, networks
@@ -37,7 +39,10 @@ from pipeline.serving.registry import Registry
 from pipeline.serving.selection import served_uri
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.tokenizer import encode, train_tokenizer
+from pipeline.tools.lineage import Origin, commands
 from pipeline.tools.promote import HeldOut, promote
+from pipeline.tracking import patience
+from pipeline.tracking.address import login, split_login, without_login
 from pipeline.tracking.git import PATCH
 from pipeline.tracking.headline import headline
 from pipeline.tracking.machine import MACHINE, environment
@@ -56,6 +61,7 @@ SCORES = {"test/accuracy": 0.75, "test/log_loss": 0.5}
 CHANGED = (
     *("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"),
     *("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"),
+    *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "GATEWISE_MLFLOW_SECONDS"),
 )
 
 
@@ -802,7 +808,151 @@ def test_an_unreachable_server_is_told_once_and_then_left_alone(
     restore(tracker, trained, tokenizer)
     assert tracker.find(trained.fingerprint) is None
     assert capfd.readouterr() == ("", "")
-    assert "not recorded in MLflow" in tracker.where_to_look()
+    assert "record of these results is not complete (http://127.0.0.1:" in tracker.where_to_look()
+
+
+@pytest.mark.parametrize("place", ["experiments/get-by-name", "runs/create", "runs/log-batch", "logged-models", "PUT"])
+def test_a_server_that_hangs_gets_no_second_chance_whenever_that_happens(
+    place: str,
+    server: str,
+    trained: Trained,
+    tokenizer: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with proxy_before(server) as proxy:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
+        proxy.hangs_at = place.replace("PUT", "mlflow-artifacts")
+        tracker = Tracker("tiny")
+        restore(tracker, trained, tokenizer)
+        told = capfd.readouterr().err
+        assert told.count("warning") == told.count("did not take this") == 1
+        assert proxy.hangs
+        hung = [call for call in proxy.calls if proxy.hangs_at in call]
+        assert proxy.calls[-1:] == hung  # one request, and none after it, not even for the end of the run
+        assert tracker.problem is not None
+        assert tracker.problem in tracker.where_to_look()
+
+
+def test_no_request_waits_ten_seconds_and_a_server_known_to_be_away_gets_one(root: Path) -> None:
+    for limit in (patience.ORDINARY, patience.UPLOAD, patience.FIRST):
+        retries, seconds = int(limit["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]), int(limit["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+        assert (retries + 1) * seconds + retries < 10  # MLflow waits for a second at most before it tries again
+    (root / ".dvc/tmp").mkdir(parents=True)
+    patience.tell_away("http://one.invalid")
+    assert patience.found_away("http://one.invalid/")
+    assert not patience.found_away("http://other.invalid")
+    Tracker("tiny")  # of a store that answers
+    assert not patience.found_away("http://one.invalid")
+
+
+def test_a_slow_server_is_given_up_at_a_stated_time_and_not_waited_for_by_epochs(
+    server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with proxy_before(server) as proxy:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
+        with Tracker("tiny").run("gru-1", "train") as tracked:
+            proxy.calls.clear()
+            proxy.seconds = 0.1
+            for epoch in range(1, 4):
+                tracked.epoch(epoch, {"train_loss": 1.0, "validation_loss": 1 / epoch}, {"time/epoch_seconds": 1.0})
+            assert len(proxy.calls) < 3
+        assert [call.rpartition("/")[2] for call in proxy.calls[:3]] == ["log-batch"] * 3
+        steps = [step for step, _ in values(server, mlflow.get_run(tracked.run_id), curve("validation_loss"))]
+        assert steps == [1, 2, 3]
+        assert mlflow.get_run(tracked.run_id).data.metrics["time/epoch_seconds"] == 1
+        monkeypatch.setenv("GATEWISE_MLFLOW_SECONDS", "0.3")
+        tracker = Tracker("tiny")
+        for _ in range(9):
+            tracker.find("abc")
+        assert "too slow" in (tracker.problem or "")
+        assert "GATEWISE_MLFLOW_SECONDS=600" in capfd.readouterr().err
+    monkeypatch.setenv("GATEWISE_MLFLOW_SECONDS", "soon")
+    with pytest.raises(InputError, match=r"GATEWISE_MLFLOW_SECONDS .* Received: soon"):
+        Tracker("tiny")
+
+
+@pytest.mark.parametrize(("failures", "taken"), [(1, True), (9, False)])
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_that_fails_once_is_asked_again_and_one_that_goes_on_is_told(
+    failures: int, status: int, taken: bool, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_before(server) as proxy:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.address)
+        tracker = Tracker("tiny")
+        with tracker.run("gru-1", "train") as tracked:
+            proxy.failures, proxy.status = failures, status
+            tracked.params({"seed": 1})
+            proxy.failures = 0
+        assert (tracker.problem is None) == taken
+        assert mlflow.get_run(tracked.run_id).info.status == ("FINISHED" if taken else "FAILED")
+
+
+def test_a_login_in_the_address_works_and_is_never_shown(
+    server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with proxy_before(server) as proxy:
+        proxy.login = ("me@home", "h/dd:n@x")
+        host = proxy.address.removeprefix("http://")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me%40home:h%2Fdd%3An%40x@{host}/")
+        assert comparisons("login", "abc") == []
+        tracker = Tracker("login")
+        with tracker.run("comparison", "evaluate") as tracked:
+            tracked.text("{}", "numbers.json")
+            tracked.tags({"fingerprint": "abc"})
+        assert tracker.problem is None
+        assert comparisons("login", "abc") == [True]
+        run = found(tracker, "abc")
+        record = tracker.record_of(run)
+        assert record.store == f"{proxy.address}/"
+        lines = commands(replace(record, dirty=True, commit="1"), Origin("here", False))
+        assert any("MLFLOW_TRACKING_USERNAME" in line for line in lines)
+        # What a process below inherits has the login, and so has one that is given it in the two ways at once.
+        assert login() == proxy.login
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me%40home:wr0ng@{host}")
+        assert comparisons("login", "abc") is None
+        problem = Tracker("login").problem
+        assert problem is not None
+        streams = capfd.readouterr()
+        shown = [*lines, str(run.to_dictionary()), problem, tracker.where_to_look(), *streams]
+        kept = mlflow.MlflowClient(server).search_runs([run.info.experiment_id])
+        shown += [str(one.data.to_dictionary()) for one in kept]
+        for secret in ("h/dd", "h%2Fdd", "n@x", "wr0ng", "me%40home"):
+            assert [text for text in shown if secret in text] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "shown", "found_in_it"),
+    [
+        ("http://me:hidden@host", "http://host", ("me", "hidden")),
+        ("https://me:h%2Fi@host:5000/mlflow", "https://host:5000/mlflow", ("me", "h/i")),
+        ("https://me:a@b@host/x@y", "https://host/x@y", ("me", "a@b")),
+        ("https://[::1]:5000", "https://[::1]:5000", ("", "")),
+        ("http://host:5000", "http://host:5000", ("", "")),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db", ("", "")),
+    ],
+)
+def test_the_address_of_a_store_is_shown_without_the_login(
+    address: str, shown: str, found_in_it: tuple[str, str]
+) -> None:
+    assert split_login(address) == (shown, found_in_it)
+    assert without_login(f"no answer from '{address}' or {address}") == f"no answer from '{shown}' or {shown}"
+
+
+def test_an_address_of_a_database_is_shown_without_the_login_and_an_unclear_one_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = "postgresql+psycopg2://me:hidden@host/runs"
+    assert without_login(database) == "postgresql+psycopg2://host/runs"
+    assert split_login(database) == (database, ("", ""))
+    for unclear in ("http://me:hid/den@host", "https://me:hid?den@host:5000", "http://"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", unclear)
+        with pytest.raises(InputError) as refused:
+            store_uri()
+        assert "%2F" in str(refused.value)
+        assert "den" not in str(refused.value)
 
 
 def test_mlflow_is_given_up_after_seconds_unless_the_environment_has_more_patience(

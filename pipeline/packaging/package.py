@@ -16,6 +16,7 @@ from mlflow.types.schema import ColSpec, DataType, Schema
 
 import pipeline
 from pipeline.packaging.modelcard import model_card
+from pipeline.packaging.secrets import secrets_in
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
 # tensorflow-cpu exists here, and only here.
@@ -50,12 +51,15 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
         tokenizer: tokenizer.json, which goes with a network; the baseline has its own in its file.
 
     Raises:
+        HeldBackError: a line of the code may hold a secret.
         MlflowException: the store did not take it.
     """
     linear = trained.model == BASELINE
     backend = os.environ.get("KERAS_BACKEND", _DEFAULT_BACKEND)
     package = Path(pipeline.__file__).parent
     with tempfile.TemporaryDirectory() as folder:
+        code = _code(package, Path(folder), _BASELINE_FILES if linear else _NETWORK_FILES)
+        check_code(code, package / "packaging" / "textmodel.py")
         card = Path(folder) / "model_card.md"
         card.write_text(model_card(trained), encoding="utf-8")
         artifacts = {"weights": trained.weights, "card": trained.folder / CARD, "model_card": card}
@@ -67,13 +71,34 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
             name=trained.name,
             python_model=str(package / "packaging" / "textmodel.py"),
             artifacts={name: str(path) for name, path in artifacts.items()},
-            code_paths=[str(_code(package, Path(folder), _BASELINE_FILES if linear else _NETWORK_FILES))],
+            code_paths=[str(code)],
             signature=_signature(trained.card["labels"]),
             pip_requirements=pinned(_BASELINE_PACKAGES if linear else _NETWORK_PACKAGES + _BACKEND_PACKAGES[backend]),
             # MLflow makes it a parameter of the run as well.
             model_config=None if linear or backend == _DEFAULT_BACKEND else {"keras_backend": backend},
             tags={"mlflow.note.content": card.read_text(encoding="utf-8")},
         )
+
+
+class HeldBackError(Exception):
+    """What is not logged, because it may hold a secret: the message names files, lines and what they look like."""
+
+
+def check_code(code: Path, *others: Path) -> None:
+    """Look for secrets in the code that a model is to carry.
+
+    Args:
+        code: the copy of our package.
+        others: further files.
+
+    Raises:
+        HeldBackError: a line may hold one.
+    """
+    files = [(file.relative_to(code.parent), file) for file in sorted(code.rglob("*.py"))]
+    files += [(Path(code.name, file.parent.name, file.name), file) for file in others]
+    found = [f"{name} {one}" for name, file in files for one in secrets_in(name.name, file.read_text(encoding="utf-8"))]
+    if found:
+        raise HeldBackError("; ".join(found))
 
 
 def _code(package: Path, folder: Path, files: tuple[str, ...]) -> Path:

@@ -33,6 +33,7 @@ from mlflow.models import ModelSignature
 
 from pipeline.core.arrays import save_arrays
 from pipeline.core.command import InputError
+from pipeline.tracking.address import without_login
 from pipeline.tracking.store import EXPERIMENT, sqlite_file
 from pipeline.tracking.tracker import connect
 from pipeline.trained.trained import PREDICTIONS, Trained
@@ -252,7 +253,8 @@ class Registry:
         try:
             yield mlflow.MlflowClient(self.uri)
         except (MlflowException, OSError) as error:
-            raise InputError(f"MLflow ({self.uri}) did not do this: {str(error).splitlines()[0]}") from None
+            reason = without_login(str(error)).splitlines()[0]
+            raise InputError(f"MLflow ({without_login(self.uri)}) did not do this: {reason}") from None
 
     def _registered(self) -> RegisteredModel | None:
         database = sqlite_file(self.uri)

@@ -19,6 +19,7 @@ from pipeline.core.folders import project_root
 from pipeline.core.params import read_params
 from pipeline.tools.arguments import Tool
 from pipeline.tools.run import LOCK
+from pipeline.tracking.address import without_login
 from pipeline.tracking.paths import LEFTOVERS, MEMORY, MODELS
 from pipeline.tracking.store import deleted_artifacts, sqlite_file, store_uri
 from pipeline.trained.trained import BASELINE
@@ -116,7 +117,7 @@ def _forget_runs() -> None:
         command, env={**os.environ, "MLFLOW_TRACKING_URI": store_uri()}, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise InputError(f"mlflow gc failed: {done.stderr.strip().splitlines()[-1]}")
+        raise InputError(f"mlflow gc failed: {without_login(done.stderr).strip().splitlines()[-1]}")
 
 
 def kept() -> list[tuple[str, str, int]]:

@@ -16,6 +16,7 @@ from pipeline.core.params import read_params
 from pipeline.corpus.sources import SOURCE_FILE
 from pipeline.reporting.stamp import fingerprint
 from pipeline.tools.arguments import Tool
+from pipeline.tracking.address import wants_login
 from pipeline.tracking.git import PATCH, has_default_remote, repository, tracked_files
 from pipeline.tracking.paths import METRICS, MODELS, RESULTS
 from pipeline.tracking.record import run_of
@@ -23,6 +24,7 @@ from pipeline.tracking.run_record import COMPARISON, RunRecord
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
+_HINT = "  # with your user and password: MLFLOW_TRACKING_USERNAME and _PASSWORD, or those of the database"
 _UNKNOWN = (
     "The origin of these files is not known, so no commands bring them back. When the run was written from the files,"
     " dvc.lock recorded other files, or the working tree had other code or parameters."
@@ -171,7 +173,7 @@ def commands(record: RunRecord, origin: Origin) -> list[str]:
     if record.dirty:
         lines.append(
             f"MLFLOW_TRACKING_URI={shlex.quote(record.store)} mlflow artifacts download --run-id {record.run_id}"
-            f" --artifact-path {PATCH} --dst-path .git"
+            f" --artifact-path {PATCH} --dst-path .git{_HINT if wants_login() else ''}"
         )
         lines.append(f"git apply .git/{PATCH}")
     if origin.has_remote and origin.pointers:

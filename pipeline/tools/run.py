@@ -28,10 +28,13 @@ from pipeline.core.params import (
 )
 from pipeline.reporting.stamp import REPORT, VERDICT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
+from pipeline.tracking.address import without_login
 from pipeline.tracking.git import is_committed
+from pipeline.tracking.mending import left_running, mend
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
+from pipeline.tracking.patience import tell_back
 from pipeline.tracking.recorded import compared_with_head
-from pipeline.tracking.store import comparisons
+from pipeline.tracking.store import comparisons, store_uri
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 
@@ -70,6 +73,11 @@ def reproduce(given: dict[str, str]) -> int:
     Returns:
         The exit code: 0, 1, or 130 where a signal has ended it.
     """
+    tell_back()  # whatever an earlier run has found
+    for mended in mend():
+        print(mended, flush=True)
+    if left_running():
+        _end_stale()
     preset = given.pop("preset", None)
     # What is given by name beside a preset goes before it.
     wanted = (read_preset(preset) if preset else {}) | given
@@ -88,6 +96,8 @@ def reproduce(given: dict[str, str]) -> int:
         print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
         if differs := compared_with_head():
             print(differs)
+        if missing := _missing_in_mlflow():
+            print(missing)
         return 0
     if code == INTERRUPTED:
         print("interrupted; finished stages stay. Run the same command to go on", file=sys.stderr)
@@ -109,7 +119,7 @@ def _reproduce() -> int:
     """
     before = _written()
     code = run_stages()
-    code = code or _complete_mlflow()
+    code = code or _complete_mlflow(evaluated=_written() != before)
     if code == 0 and not is_current(RESULTS):
         # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
         print(SUMMARY.read_text(encoding="utf-8"), flush=True)
@@ -121,15 +131,18 @@ def _reproduce() -> int:
     return code
 
 
-def _complete_mlflow() -> int:
+def _complete_mlflow(evaluated: bool) -> int:
     """Have MLflow show the results on disk, where DVC brought them back without running anything, or MLflow was away.
+
+    Args:
+        evaluated: `evaluate` has just run, and written what MLflow took.
 
     Returns:
         The exit code.
     """
     dataset, results = read_params().dataset, fingerprint(RESULTS)
     known = comparisons(dataset, results)
-    if known == []:
+    if known == [] and not evaluated:
         print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
         return run_stages("evaluate")
     if known and not any(known):
@@ -138,6 +151,28 @@ def _complete_mlflow() -> int:
 
             Tracker(dataset).arrange_found(results)
     return 0
+
+
+def _end_stale() -> None:
+    """Let the runs of killed processes end as failed in MLflow."""
+    with waiting("end the runs of processes that were killed"):
+        from pipeline.tracking.tracker import Tracker  # slow, and seldom needed
+
+        ended = Tracker(read_params().dataset).end_stale()
+    if ended:
+        print(f"mended: {ended} runs of killed processes went on in MLflow; they have ended as failed", flush=True)
+
+
+def _missing_in_mlflow() -> str:
+    """Say that MLflow's record of the results on disk is not complete; empty where it is."""
+    known = comparisons(read_params().dataset, fingerprint(RESULTS))
+    if known:
+        return ""
+    why = "has no run of them" if known is not None else "does not answer, or not to this login"
+    return (
+        f"MLflow's record of these results is not complete: {without_login(store_uri())} {why}."
+        " `gatewise run` completes it, once MLflow takes it"
+    )
 
 
 def _written() -> int:

@@ -11,6 +11,7 @@ from pipeline.core.folders import project_root
 from pipeline.core.params import read_params
 from pipeline.serving.ports import check_port
 from pipeline.tools.arguments import Tool, where
+from pipeline.tracking.address import without_login
 from pipeline.tracking.store import store_exists, store_uri
 from pipeline.tracking.tracker import Tracker
 
@@ -40,7 +41,7 @@ def main(port: int, host: str) -> None:
     """
     uri = store_uri()
     if uri.startswith("http"):
-        print(f"MLFLOW_TRACKING_URI is a server, which has its own UI: {uri}")
+        print(f"MLFLOW_TRACKING_URI is a server, which has its own UI: {without_login(uri)}")
         return
     if not store_exists():
         raise InputError(f"there are no runs yet ({uri} does not exist); make them with: make repro")

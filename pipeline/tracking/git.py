@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 
 from pipeline.core.folders import project_root
+from pipeline.packaging.secrets import secrets_in_changes
+from pipeline.tracking.address import without_login
 from pipeline.tracking.machine import MACHINE
 from pipeline.tracking.paths import METRICS, RESULTS
-from pipeline.tracking.secrets import may_hold_secrets
 
 PATCH = "uncommitted.patch"  # the artifact of an MLflow run with what git had not committed
 
@@ -25,8 +26,8 @@ def repository(commit: str) -> str:
     root, address = project_root(), _git("remote", "get-url", "origin")
     if not address or not _git("branch", "--remotes", "--list", "origin/*", "--contains", commit):
         return str(root)
-    # A folder may be named as seen from here.
-    return str((root / address).resolve()) if (root / address).exists() else address
+    # A folder may be named as seen from here. Whoever clones has a login of his own.
+    return str((root / address).resolve()) if (root / address).exists() else without_login(address)
 
 
 def has_default_remote() -> bool:
@@ -83,7 +84,7 @@ def uncommitted_changes() -> tuple[str, list[str]]:
 
     Returns:
         The patch (empty when there is nothing, or no commit), and the files left out of it: those that may hold
-        secrets, by their name or by a line of theirs, and those that are large or not text.
+        secrets, with the line or the name that says so, and those that are large or not text.
     """
     if commit() is None:
         return "", []
@@ -104,8 +105,10 @@ def uncommitted_changes() -> tuple[str, list[str]]:
             diff = (
                 _git("diff", "HEAD", "--no-renames", "--no-color", "--no-ext-diff", "--", name, env=environment) or ""
             )
-            if not diff or len(diff) > _LARGE or "\nBinary files " in diff or may_hold_secrets(name, diff):
+            if not diff or len(diff) > _LARGE or "\nBinary files " in diff:
                 left_out.append(name)
+            elif found := secrets_in_changes(name, diff):
+                left_out.append(f"{name} ({'; '.join(found[:3])}{'; …' if len(found) > 3 else ''})")
             else:
                 patch += f"{diff}\n"
         return patch, left_out

@@ -121,7 +121,10 @@ def _publish(tracker: Tracker, compared: Compared, data: Path, results: Path, ol
         record_machine(compared.runs, results)
         record_comparison(tracker, compared.costs, ids, version, reviews, results, text, old)
     print(text)
+    missing = sorted(set(compared.statistics["runs"]) - set(compared.runs))
     print(tracker.where_to_look())
+    if missing and not tracker.problem:
+        print(tracker.incomplete(f"it has no run of {', '.join(missing)}"))
 
 
 def write_report(

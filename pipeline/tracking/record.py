@@ -18,7 +18,7 @@ from pipeline.tracking.metric_names import SIZE, TEST, VALIDATION, VERDICT
 from pipeline.tracking.paths import DESCRIPTION
 from pipeline.tracking.run_record import EVALUATE, environment_of
 from pipeline.tracking.store import FINGERPRINT
-from pipeline.tracking.tracked_run import TrackedRun
+from pipeline.tracking.tracked_run import COLOUR, TrackedRun
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.names import ModelName
 from pipeline.trained.scores import SCORE_OF, TITLES
@@ -53,17 +53,19 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
         tokenizer: tokenizer.json, logged with a network; the baseline has none.
     """
     card = trained.card
-    tracked.params(run_params(card))
-    tracked.tags({"model": card["model"], "seed": str(card["seed"])})
-    tracked.colour(colour_of(card["model"]))
-    tracked.metrics({f"{VALIDATION}{name}": value for name, value in card["validation"].items()})
-    tracked.metrics({f"{SIZE}{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card})
-    if "best_epoch" in card:
-        tracked.metrics({f"{VALIDATION}best_epoch": card["best_epoch"]})
     name, digest = next(iter(card["inputs"].items()))
     data = Path(name)
+    metrics = {f"{VALIDATION}{name}": value for name, value in card["validation"].items()}
+    metrics |= {f"{SIZE}{name}": card[name] for name in ("parameters", "recurrent_parameters") if name in card}
+    if "best_epoch" in card:
+        metrics[f"{VALIDATION}best_epoch"] = card["best_epoch"]
+    tracked.all_of(
+        run_params(card) | data_params(data.with_name(DESCRIPTION.name)),
+        {"gatewise.model": card["model"], "gatewise.seed": str(card["seed"]), COLOUR: colour_of(card["model"])},
+        metrics,
+        _description(trained),
+    )
     # The data set is reviews.parquet; the tokens made from it, which a network reads, have a name of their own.
-    tracked.params(data_params(data.with_name(DESCRIPTION.name)))
     used = card["dataset"] if data.name == _REVIEWS else f"{card['dataset']} {data.stem}"
     tracked.dataset(used, digest, data, "training")
     tracked.files(trained.folder / CARD)
@@ -74,7 +76,6 @@ def finish(tracked: TrackedRun, trained: Trained, tokenizer: Path) -> None:
         )
         tracked.figure(picture, "learning_curves.png")
         tracked.files(trained.folder / HISTORY)
-    tracked.describe(_description(trained))
     tracked.model(trained, tokenizer)
 
 

@@ -6,6 +6,7 @@ It only decides if `evaluate` is to complete the store: whatever cannot be asked
 """
 
 import base64
+import http.client
 import json
 import os
 import sqlite3
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.folders import project_root
+from pipeline.tracking.address import VARIABLE, login, split_login
+from pipeline.tracking.patience import found_away
 
 EXPERIMENT = "gatewise-{dataset}"
 # Tags of a run.
@@ -25,7 +28,8 @@ EARLIER = "gatewise.earlier"  # compared, though not by the comparison that coun
 OUTDATED = "gatewise.outdated"  # why nobody needs to see it
 
 _SQLITE = "sqlite:///"
-_SECONDS = 5  # that a server may take to answer
+_SECONDS = 5  # that a server may take to answer,
+_SECONDS_AWAY = 1  # and one that a stage has just found away
 _DELETED = "SELECT artifact_uri FROM runs WHERE lifecycle_stage = 'deleted'"
 _QUERY = """
     SELECT NOT EXISTS (SELECT 1 FROM tags AS mark WHERE mark.run_uuid = runs.run_uuid AND mark.key IN (?, ?))
@@ -36,8 +40,16 @@ _QUERY = """
 
 
 def store_uri() -> str:
-    """Return `MLFLOW_TRACKING_URI` if set, else the SQLite file in the top folder of the repository."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{project_root() / 'mlflow.db'}"
+    """Return `MLFLOW_TRACKING_URI` if set, else the SQLite file in the top folder of the repository.
+
+    User and password are left out of the address of a server: `login` has them. A database has them in its own, which
+    is shown by `without_login` alone.
+
+    Raises:
+        InputError: it is no address.
+    """
+    uri, found = split_login(os.environ.get(VARIABLE) or f"{_SQLITE}{project_root() / 'mlflow.db'}")
+    return uri if all(found) or not any(found) else os.environ[VARIABLE]  # MLflow's variables take no user alone
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -62,7 +74,9 @@ def comparisons(dataset: str, fingerprint: str) -> list[bool] | None:
     uri, experiment = store_uri(), EXPERIMENT.format(dataset=dataset)
     if (file := sqlite_file(uri)) is not None:
         return _in_file(file, experiment, fingerprint) if file.exists() else []
-    return _at_server(uri.rstrip("/"), experiment, fingerprint) if uri.startswith("http") else None
+    if not uri.startswith("http"):
+        return None
+    return _at_server(split_login(uri)[0].rstrip("/"), experiment, fingerprint)
 
 
 def deleted_artifacts() -> list[Path]:
@@ -97,18 +111,19 @@ def _at_server(uri: str, experiment: str, fingerprint: str) -> list[bool] | None
         return [{tag["key"] for tag in run["data"]["tags"]}.isdisjoint((EARLIER, OUTDATED)) for run in runs]
     except urllib.error.HTTPError as error:
         return [] if error.code == 404 else None  # there is no such experiment yet
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, http.client.HTTPException):
         return None
 
 
 def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"}
-    login = [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD")]
-    if all(login):
-        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
+    known = login()
+    if all(known) or (known[0] and split_login(os.environ.get(VARIABLE, ""))[1][0]):
+        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(known).encode()).decode()}"
     elif token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, json.dumps(question).encode() if question else None, headers)
-    with urllib.request.urlopen(request, timeout=_SECONDS) as response:
+    away = found_away(url.partition("/api/2.0/mlflow/")[0])
+    with urllib.request.urlopen(request, timeout=_SECONDS_AWAY if away else _SECONDS) as response:
         answer: dict[str, Any] = json.loads(response.read())
     return answer

@@ -29,11 +29,14 @@ from mlflow.utils.time import get_current_time_millis
 from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError, did_you_mean
 from pipeline.core.folders import project_root
+from pipeline.tracking import patience
+from pipeline.tracking.address import login, without_login
 from pipeline.tracking.changes import changes, named
 from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
 from pipeline.tracking.git import PATCH, commit, uncommitted_changes
 from pipeline.tracking.locked import dependencies
 from pipeline.tracking.machine import environment
+from pipeline.tracking.mending import is_alive
 from pipeline.tracking.metric_names import TIMES
 from pipeline.tracking.run_record import SUPERSEDED, RunRecord, name_of
 from pipeline.tracking.standing import counting, differing, standing
@@ -44,13 +47,12 @@ from pipeline.tracking.views import tags_to_set
 # Artifacts of every run: the MD5 of each file that the stage depends on, and what git had not committed.
 DEPENDENCIES = "dependencies.json"
 
-# A server that does not answer is given up after seconds, not after MLflow's four minutes: the first time after five.
-_FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+# A server that does not answer is given up after seconds, not after MLflow's four minutes.
 _SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    **patience.ORDINARY,
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # three bars for three small files
 }
+_LAST_CALL = 2.0  # seconds for the end of a run that MLflow did not take
 _PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run` for the command it starts
 _NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # codes of MLflow's errors
 _GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")  # a name that MLflow makes up
@@ -68,6 +70,9 @@ def connect() -> str:
     uri = store_uri()
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    user, password = login()
+    if user and password:  # which store_uri leaves out of the address of a server
+        os.environ.update(MLFLOW_TRACKING_USERNAME=user, MLFLOW_TRACKING_PASSWORD=password)
     for noisy in ("alembic", "mlflow.store", "mlflow.tracking.fluent", "mlflow.pyfunc"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
@@ -81,19 +86,21 @@ class Tracker:
     """
 
     def __init__(self, dataset: str) -> None:
-        hurried = {name: value for name, value in _FIRST_CONTACT.items() if name not in os.environ}
         self.uri = connect()
-        patience = {name: os.environ[name] for name in hurried}
-        os.environ.update(hurried)
+        self.address = without_login(self.uri)  # as it is shown
         self.dataset = dataset
         self.problem: str | None = None
+        self._hung = False  # the problem is a server that does not answer
+        self._patience = patience.Patience(self.address, bounded=sqlite_file(self.uri) is None)
         # Every process of a project run inherits this; none may write into that run itself.
         project = os.environ.pop(_PROJECT_RUN, None)
         self._tags: dict[str, str] = {}  # of the experiment
         self._client: Any = None  # stays None when the store cannot be opened
-        self._experiment_id = self._try(self._open_experiment)
-        self._parent_run_id = self._try(lambda: self._running(project)) if project else None
-        os.environ.update(patience)
+        with patience.limits(patience.AWAY if patience.found_away(self.address) else patience.FIRST):
+            self._experiment_id = self._try(self._open_experiment)
+            self._parent_run_id = self._try(lambda: self._running(project)) if project else None
+        if not self.problem:
+            patience.tell_back()
 
     @contextmanager
     def run(
@@ -147,7 +154,7 @@ class Tracker:
             )
         )
         status = "FAILED"
-        tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try)
+        tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try, self._post)
         try:
             tracked.text(
                 json.dumps(dependencies(stage, item or {}) if made_from is None else made_from, indent=2), DEPENDENCIES
@@ -181,7 +188,7 @@ class Tracker:
             lambda: self._client.create_run(str(self._experiment_id), old.info.start_time, kept, run_name=run_name)
         )
         status = "FAILED"
-        tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try)
+        tracked = TrackedRun(run.info.run_id if run else "", self._client, self._try, self._post)
         try:
             self._try(lambda: mlflow.start_run(run_id=tracked.run_id))
             self._try(lambda: self._copy(old, tracked.run_id))
@@ -278,7 +285,7 @@ class Tracker:
             InputError: MLflow is out of reach.
         """
         if self.problem:
-            raise InputError(f"MLflow ({self.uri}) cannot be asked: {self.problem}")
+            raise InputError(f"MLflow ({self.address}) cannot be asked: {self.problem}")
 
     @contextmanager
     def completing(self) -> Iterator[None]:
@@ -293,18 +300,23 @@ class Tracker:
         with FileLock(f"{file}.completing.lock"):
             yield
 
-    def end_stale(self) -> None:
-        """Let the runs of this machine end as FAILED whose process is gone: it was killed."""
-        for run in self._search("attributes.status = 'RUNNING'"):
-            process = run.data.tags.get("gatewise.process", "")
-            if process.startswith(_process("")) and not _is_alive(process):
-                self._try(partial(self._client.set_terminated, run.info.run_id, "FAILED"))
+    def end_stale(self) -> int:
+        """Let the runs of this machine end as FAILED whose process is gone: it was killed.
+
+        Returns:
+            How many there were.
+        """
+        running = self._search("attributes.status = 'RUNNING'")
+        stale = [run for run in running if not is_alive(run.data.tags.get("gatewise.process", ""), run.info.start_time)]
+        for run in stale:
+            self._try(partial(self._client.set_terminated, run.info.run_id, "FAILED"))
+        return len(stale)
 
     def record_of(self, run: Run) -> RunRecord:
         """Read where a run comes from."""
         artifact = f"{run.info.artifact_uri}/{DEPENDENCIES}"
         dependencies = self._try(lambda: json.loads(mlflow.artifacts.load_text(artifact)))
-        return RunRecord.of(run, self.uri, self.dataset, dependencies or {})
+        return RunRecord.of(run, self.address, self.dataset, dependencies or {})
 
     def record_scores(self, run: Run, scores: dict[str, float], dataset: tuple[str, str]) -> None:
         """Add numbers to a finished run and to the model it logged, unless they are there already for these data.
@@ -368,13 +380,20 @@ class Tracker:
         """Make a link to a run, in Markdown for the UI."""
         return f"[{name}](#/experiments/{self._experiment_id}/runs/{run_id}?{MODE})"
 
+    def incomplete(self, why: str) -> str:
+        """Say in one line that the record of the results on disk is not complete."""
+        return (
+            f"MLflow's record of these results is not complete ({self.address}): {why}."
+            " `gatewise run` completes it, once MLflow takes it"
+        )
+
     def where_to_look(self) -> str:
         """Tell in one line how to see the runs."""
         if self.problem:
-            return f"not recorded in MLflow ({self.uri}); run `dvc repro -f -s evaluate` once it is back"
+            return self.incomplete(self.problem)
         name = EXPERIMENT.format(dataset=self.dataset)
         if self.uri.startswith("http"):
-            return f"runs: {self.uri.rstrip('/')}{self.page} (experiment {name})"
+            return f"runs: {self.address.rstrip('/')}{self.page} (experiment {name})"
         return f"runs: experiment {name}; open the MLflow UI with `make ui`"
 
     def _open_experiment(self) -> str:
@@ -382,8 +401,9 @@ class Tracker:
         file = sqlite_file(self.uri)
         if file is None:
             return self._experiment(name, None)
-        # The first process makes the tables (a new client does) and the experiment; others wait for it.
+        # The first process makes the tables and the experiment; others wait for it.
         with FileLock(f"{file}.lock"):
+            _make_store(file)
             return self._experiment(name, (file.absolute().parent / "mlartifacts" / name).as_uri())
 
     def _experiment(self, name: str, artifacts: str | None) -> str:
@@ -426,24 +446,62 @@ class Tracker:
         """End the active run, also after a call that failed: MLflow would take it for finished when Python exits."""
         if not self.problem:
             self._try(lambda: mlflow.end_run(status))
-        else:
+        elif not self._hung:  # else the run stays RUNNING, and `end_stale` ends it
             with suppress(Exception):  # which has been told
-                mlflow.end_run("FAILED")
+                self._patience.ask(lambda: mlflow.end_run("FAILED"), _LAST_CALL)
 
     def _try(self, action: Callable[[], T]) -> T | None:
         if self.problem:
             return None
         try:
-            return action()
+            # What was posted before may fail while this waits for its turn.
+            answer: T | None = self._patience.ask(lambda: None if self.problem else action())
         except Exception as error:  # of MLflow, of a driver, of a database or of a storage: no reason to stop
-            kind, lines = type(error).__name__, str(error).splitlines()
-            self.problem = f"{kind}: {lines[0]}" if lines else kind
-            print(
-                f"warning: MLflow ({self.uri}) did not take this: {self.problem}\n"
-                "Nothing is lost: results are on disk, and `evaluate` completes MLflow from them when it is back.",
-                file=sys.stderr,
-            )
+            self._give_up(error)
             return None
+        return answer
+
+    def _post(self, action: Callable[[], Any]) -> None:
+        """Make a call without waiting for it; the next one that is waited for comes after it."""
+
+        def call() -> None:
+            if self.problem:
+                return
+            try:
+                action()
+            except Exception as error:  # as in `_try`
+                self._give_up(error)
+
+        self._patience.post(call)
+
+    def _give_up(self, error: Exception) -> None:
+        """Say what went wrong, once."""
+        if self.problem:
+            return
+        kind, lines = type(error).__name__, without_login(str(error)).splitlines()
+        self._hung = isinstance(error, patience.TooSlowError) or "timed out" in str(error)
+        self.problem = f"{kind}: {lines[0]}" if lines else kind
+        patience.tell_away(self.address)
+        print(
+            f"warning: MLflow ({self.address}) did not take this: {self.problem}\n"
+            "Nothing is lost: results are on disk, and `evaluate` completes MLflow from them when it is back.",
+            file=sys.stderr,
+        )
+
+
+def _make_store(file: Path) -> None:
+    """Make a store beside its place and move it there when it is whole, so that a kill leaves no half of it."""
+    if file.exists():
+        return
+    for left in file.parent.glob(f"{file.name}.*.part*"):  # by a process that was killed
+        left.unlink(missing_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        store = mlflow.MlflowClient(f"sqlite:///{part.absolute()}")._tracking_client.store
+        store.engine.dispose()
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _live(runs: list[Run]) -> list[Run]:
@@ -453,14 +511,3 @@ def _live(runs: list[Run]) -> list[Run]:
 
 def _process(number: int | str) -> str:
     return f"{platform.node()}/{number}"
-
-
-def _is_alive(process: str) -> bool:
-    """Tell if a process of this machine is still there."""
-    try:
-        os.kill(int(process.rpartition("/")[2]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True

@@ -68,8 +68,7 @@ class _RunWatcher(Watcher):
     def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
         seconds, self._last = time.perf_counter() - self._last, time.perf_counter()
         self._epochs = epoch
-        self._run.epoch(epoch, dict(numbers))
-        self._run.metrics({"time/epoch_seconds": seconds}, epoch)
+        self._run.epoch(epoch, dict(numbers), {"time/epoch_seconds": seconds})
         shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers.items())
         self._bar.reset()
         self._bar.write(f"{self._name} epoch {epoch}: {shown} ({seconds:.1f} s)")
