@@ -214,6 +214,8 @@ def test_only_what_can_change_a_model_trains_it_anew(
         file.write_text(f"{text or ''}\n# changed\n")
     (own_project.root / "pipeline" / "core" / "__pycache__").mkdir(exist_ok=True)
     (own_project.root / "pipeline" / "core" / "__pycache__" / "params.pyc").write_bytes(b"compiled")
+    (own_project.root / "pipeline" / "core" / ".killed.part").mkdir(exist_ok=True)
+    (own_project.root / "pipeline" / "core" / ".killed.part" / "half").touch()
     assert stale(own_project) == trained_anew
     for file, text in before.items():
         if text is None:
