@@ -7,7 +7,6 @@ Writes  a folder as described in pipeline/trained/trained.py: card, linear model
         --tokenizer data/processed/tokenizer.json --output data/models/baseline
 """
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import scipy.sparse as sp
 from tokenizers import Tokenizer
 
 from pipeline.core.command import PATH, InputError, progress, run, waiting
-from pipeline.core.folders import check_files, check_ours
+from pipeline.core.folders import check_files, check_ours, replacing
 from pipeline.core.hashes import md5
 from pipeline.core.params import BaselineParams, Metric, must_be_unchanged, read_params
 from pipeline.corpus.reviews import read_label_names, read_split
@@ -71,8 +70,7 @@ def fit_baseline(
     """
     names = read_label_names(reviews)
     labels = {split: _labels(reviews, split) for split in ("train", "validation")}
-    shutil.rmtree(output, ignore_errors=True)  # an interrupted run must not leave old files beside new ones
-    output.mkdir(parents=True)
+    output.mkdir(parents=True, exist_ok=True)
     weights = _weights(labels["train"]) if class_weight == "balanced" else None
     candidates, best = [], None
     with progress(total=_fits(settings), desc="baseline") as bar:
@@ -227,18 +225,18 @@ def main(reviews: Path, tokenizer: Path, output: Path) -> None:
     params = read_params()
     asked: dict[str, Any] = {"dataset": params.dataset, "model": BASELINE, "seed": None, "settings": {}}
     with watching(output.name, "baseline", asked) as watcher:
-        watcher.started()
-        metric, class_weight = params.metric, params.train.class_weight
-        cutting = Tokenizer.from_file(str(tokenizer))
-        trained = fit_baseline(reviews, cutting, params.baseline, output, metric, class_weight)
-        must_be_unchanged(
-            (params.dataset, params.baseline, metric, class_weight),
-            lambda now: (now.dataset, now.baseline, now.metric, now.train.class_weight),
-        )
-        trained.card.update(
-            dataset=params.dataset, inputs={path.as_posix(): md5(path) for path in (reviews, tokenizer)}
-        )
-        trained.save()
+        with replacing(output) as folder:
+            watcher.started()
+            metric, class_weight = params.metric, params.train.class_weight
+            cutting = Tokenizer.from_file(str(tokenizer))
+            trained = fit_baseline(reviews, cutting, params.baseline, folder, metric, class_weight)
+            must_be_unchanged(
+                (params.dataset, params.baseline, metric, class_weight),
+                lambda now: (now.dataset, now.baseline, now.metric, now.train.class_weight),
+            )
+            inputs = {path.as_posix(): md5(path) for path in (reviews, tokenizer)}
+            trained.card.update(dataset=params.dataset, inputs=inputs)
+            trained.save()
         watcher.finished(output)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from pipeline.core.command import PATH, InputError, progress, run
-from pipeline.core.folders import filling, project_root
+from pipeline.core.folders import project_root, replacing
 from pipeline.core.params import move_blocks, read_params
 from pipeline.corpus.fetching import MIRROR_VARIABLE, fetch
 from pipeline.corpus.files import find_data
@@ -36,17 +36,16 @@ def download(source_folder: Path, downloads: Path, mirror: str | None, output: P
     data = _find(source_folder, source.files) if isinstance(source, FilesSource) else []
     _check_output(output, source_folder, downloads)
     reviews = Reviews(source, source_folder)
-    if data:  # all of it is read, before anything is copied: or the report would name the copy
-        for _ in progress(reviews, desc="check files", unit=" tables"):
-            pass
     try:
-        with filling(output) as folder:
+        with replacing(output) as folder:
             if isinstance(source, FilesSource):
+                # All of it is read before anything is copied: or the report would name the copy.
+                for _ in progress(reviews, desc="check files", unit=" tables"):
+                    pass
                 _copy(data, source_folder, folder)
             else:
                 fetch(source, downloads, mirror, folder / source.file)
             shutil.copyfile(source_folder / SOURCE_FILE, folder / SOURCE_FILE)
-            shutil.rmtree(output, ignore_errors=True)
     except OSError as error:  # shutil.Error is one too
         raise InputError(f"{source_folder} could not be copied to {output}: {error}") from None
     return [*reviews.notes, *(f"warning: {warning}" for warning in reviews.warnings)]

@@ -17,7 +17,7 @@ import click
 from tokenizers import Tokenizer
 
 from pipeline.core.command import PATH, run, waiting
-from pipeline.core.folders import check_files
+from pipeline.core.folders import check_files, writing
 from pipeline.core.params import EmbeddingsParams, read_params
 from pipeline.corpus.reviews import read_split
 from pipeline.tokens.ragged import Tokens, concatenate
@@ -85,15 +85,16 @@ def _coverage(vectors: WordVectors, train: Tokens) -> str:
 def main(reviews: Path, tokens: Path, tokenizer: Path, vectors: Path, output: Path) -> None:
     params = read_params()
     check_files(reviews, tokens, tokenizer)
-    learnt, told = embed(
-        params.embeddings,
-        params.train.embedding_dim,
-        Tokenizer.from_file(str(tokenizer)),
-        lambda: TokenizedSplits.load(tokens).tokens["train"],
-        reviews,
-        vectors,
-    )
-    learnt.save(output)
+    with writing(output) as path:
+        learnt, told = embed(
+            params.embeddings,
+            params.train.embedding_dim,
+            Tokenizer.from_file(str(tokenizer)),
+            lambda: TokenizedSplits.load(tokens).tokens["train"],
+            reviews,
+            vectors,
+        )
+        learnt.save(path)
     print(told)
 
 

@@ -14,7 +14,7 @@ import click
 from tokenizers import Tokenizer
 
 from pipeline.core.command import PATH, InputError, run, waiting
-from pipeline.core.folders import check_files
+from pipeline.core.folders import check_files, writing
 from pipeline.inside.loading import checked_network
 from pipeline.inside.memory import TEXTS, Memory, remember, sample
 from pipeline.tokens.clipping import clip
@@ -50,11 +50,10 @@ def measure(trained: Trained, validation: Tokens, vocabulary: dict[str, int]) ->
 def main(model: Path, tokens: Path, tokenizer: Path, output: Path) -> None:
     check_files(tokens, tokenizer)
     trained = Trained.load(model)
-    with waiting(f"measure the memory of {trained.name}"):
+    with writing(output) as path, waiting(f"measure the memory of {trained.name}"):
         validation = TokenizedSplits.load(tokens).tokens["validation"]
         memory = measure(trained, validation, Tokenizer.from_file(str(tokenizer)).get_vocab())
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(memory.to_json(), encoding="utf-8")
+        path.write_text(memory.to_json(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -76,8 +76,8 @@ def preprocess(
         InputError: the source's files are damaged or do not fit the settings.
     """
     source = read_source(raw)
-    output.resolve().parent.mkdir(parents=True, exist_ok=True)
-    with Staging(output.resolve().parent) as staging, Rejected(output.resolve().parent) as rejected:
+    beside = output.resolve().parent
+    with filling(output) as folder, Staging(beside) as staging, Rejected(beside) as rejected:
         given = Reviews(source, raw, rejected.add)
         reviews = _read(given, staging)
         empty = reviews["digest"] == 0  # of an archive: the user's own files do not get so far with them
@@ -99,35 +99,34 @@ def preprocess(
         leaked = reviews["split"][leaks].value_counts()
         reviews = _in_order(reviews[~leaks])
         codes = _codes(reviews, label_names)
-        with filling(output) as folder:
-            rejected.write(folder / "rejected.parquet")
-            size, encoded = _write(reviews, codes, label_names, staging, (kind, vocabulary, min_occurrences), folder)
-            splits = {split: _described(split, reviews, label_names, encoded) for split in SPLITS}
-            unknown = unknown_warning(splits["validation"].get("unknown", 0), kind)
-            report = {
-                "labels": label_names,
-                "settings": {
-                    "test": test,
-                    "validation": validation,
-                    "seed": seed,
-                    "tokenizer": kind,
-                    "min_occurrences": min_occurrences,
-                },
-                "vocabulary": size,
-                "rows": rows,
-                "splits": splits,
-                "set aside": dict(sorted(set_aside.items())),
-                "without a label": without_label,
-                "notes": given.notes,
-                "repeats": repeats,
-                "dropped": {
-                    "train, text also held out": int(leaked.get("train", 0)),
-                    "validation, text also in test": int(leaked.get("validation", 0)),
-                },
-                "groups in two splits": len(straddling),
-                "warnings": [*given.warnings, *_split_warnings(apart, len(straddling)), *filter(None, [unknown])],
-            }
-            (folder / "data.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        rejected.write(folder / "rejected.parquet")
+        size, encoded = _write(reviews, codes, label_names, staging, (kind, vocabulary, min_occurrences), folder)
+        splits = {split: _described(split, reviews, label_names, encoded) for split in SPLITS}
+        unknown = unknown_warning(splits["validation"].get("unknown", 0), kind)
+        report = {
+            "labels": label_names,
+            "settings": {
+                "test": test,
+                "validation": validation,
+                "seed": seed,
+                "tokenizer": kind,
+                "min_occurrences": min_occurrences,
+            },
+            "vocabulary": size,
+            "rows": rows,
+            "splits": splits,
+            "set aside": dict(sorted(set_aside.items())),
+            "without a label": without_label,
+            "notes": given.notes,
+            "repeats": repeats,
+            "dropped": {
+                "train, text also held out": int(leaked.get("train", 0)),
+                "validation, text also in test": int(leaked.get("validation", 0)),
+            },
+            "groups in two splits": len(straddling),
+            "warnings": [*given.warnings, *_split_warnings(apart, len(straddling)), *filter(None, [unknown])],
+        }
+        (folder / "data.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 

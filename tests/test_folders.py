@@ -1,11 +1,14 @@
 """What a stage may replace, and that it leaves nothing half-written."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from pipeline.core.command import InputError
-from pipeline.core.folders import check_files, check_ours, filling
+from pipeline.core.folders import check_files, check_ours, filling, replacing, writing
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -62,8 +65,49 @@ def test_nothing_moves_over_after_an_error_and_nothing_stays(tmp_path: Path) -> 
 
 
 def test_what_a_killed_run_left_is_not_taken_over(tmp_path: Path) -> None:
-    (tmp_path / "out.part").mkdir()
-    (tmp_path / "out.part" / "half").touch()
+    (tmp_path / ".out.part" / "out").mkdir(parents=True)
+    (tmp_path / ".out.part" / "out" / "half").touch()
     with filling(tmp_path / "out") as folder:
+        (folder / "whole").touch()
+    assert content(tmp_path) == {"out/whole": ""}
+
+
+def test_a_whole_folder_or_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").touch()
+    with replacing(tmp_path / "out") as folder:
+        assert folder.name == "out"  # by which a model is called
+        (folder / "new").touch()
+        assert content(tmp_path / "out") == {"old": ""}
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "out"):
+        Path("gone").read_text()
+    (tmp_path / "file").write_text("old")
+    with writing(tmp_path / "file") as path:
+        path.write_text("new")
+        assert (tmp_path / "file").read_text() == "old"
+    assert content(tmp_path) == {"out/new": "", "file": "new"}
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pipeline.core.folders import replacing
+with replacing(Path(sys.argv[1])) as folder:
+    (folder / "half").touch()
+    print("holds", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_process_is_told_who_writes_and_takes_over_when_that_one_is_killed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with subprocess.Popen([sys.executable, "-c", HOLD, out], cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "holds\n"
+        with pytest.raises(InputError, match=f"out is being written by another process .number {holder.pid}."):
+            with replacing(out):
+                pass
+        holder.kill()
+    with replacing(out) as folder:
         (folder / "whole").touch()
     assert content(tmp_path) == {"out/whole": ""}

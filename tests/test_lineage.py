@@ -228,6 +228,8 @@ def test_dependencies_are_the_files_that_a_stage_names(tmp_path: Path, monkeypat
     (tmp_path / "dvc.yaml").write_text("stages:\n  train:\n    cmd: x\n    deps: [code.py, folder]\n")
     (tmp_path / "folder" / "inner.py").write_text("abc")
     of_folder = folder_md5(tmp_path / "folder")
+    (tmp_path / "folder" / ".gru-1.part" / "gru-1").mkdir(parents=True)  # of a killed stage
+    (tmp_path / "folder" / ".gru-1.part" / "gru-1" / "half").touch()
     assert dependencies("train", {"model": "gru", "seed": 1}) == {
         "code.py": "900150983cd24fb0d6963f7d28e17f72",
         "folder": of_folder,

@@ -1,5 +1,6 @@
 """Write folders: nothing half-written stays, and no file of somebody else is lost."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from pipeline.core.command import InputError
 
+_WRITER = "process"  # the file that says who writes
 SOURCES = "data/sources/"  # a folder for each data set
 
 
@@ -57,14 +59,115 @@ def check_ours(folder: Path, names: Collection[str]) -> None:
 def filling(folder: Path) -> Iterator[Path]:
     """Give a new folder to write into; when the block ends well, move its files to `folder`, else remove them.
 
-    If the process is killed, `<folder>.part` stays, and the next run removes it.
+    Other files of `folder` stay. If the process is killed, `.<folder>.part` stays, and the next run removes it.
+
+    Raises:
+        InputError: another process is writing `folder`.
     """
-    target = folder.resolve()
-    with scratch(target.with_name(f"{target.name}.part")) as part:
+    with _beside(folder) as part:
         yield part
+        target = folder.resolve()
         target.mkdir(exist_ok=True)
         for path in part.iterdir():
             path.replace(target / path.name)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a new folder to write into; when the block ends well, it takes the place of `folder`, else it is removed.
+
+    It has the same name. If the process is killed, `.<folder>.part` stays, and the next run removes it.
+
+    Raises:
+        InputError: another process is writing `folder`.
+    """
+    with _beside(folder) as part:
+        yield part
+        target = folder.resolve()
+        if target.exists():
+            target.replace(part.with_name(f"{part.name}.old"))
+        part.replace(target)
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[Path]:
+    """Give a path to write to; when the block ends well, the file takes the place of `file`.
+
+    Raises:
+        InputError: another process is writing `file`.
+    """
+    with _beside(file) as part:
+        yield part / file.name
+        (part / file.name).replace(file.resolve())
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Make an empty folder of the same name within `.<folder>.part`, which no other process has at the same time."""
+    target = folder.resolve()
+    place = target.with_name(f".{target.name}.part")
+    with _alone(place, folder):
+        _empty(place)
+        (place / _WRITER).write_text(str(os.getpid()))
+        try:
+            (place / target.name).mkdir()
+            yield place / target.name
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _alone(place: Path, folder: Path) -> Iterator[None]:
+    """Make a folder, if it is not there, and keep others out of this block for it.
+
+    The lock is one of the system on the folder itself (`flock`), which ends with the process, whatever ends that. So
+    there is no number of a process to be believed, which may be another one's by now.
+    """
+    number = None
+    while number is None:
+        number = _locked(place, folder)
+    try:
+        yield
+    finally:
+        os.close(number)
+
+
+def _locked(place: Path, folder: Path) -> int | None:
+    """Open and lock a folder; None if whoever had it has removed it meanwhile."""
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        number = os.open(place, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        raise InputError(
+            f"{folder} is being written by another process ({_writer(place)}). Wait until it ends, or stop it, and run"
+            " this again"
+        ) from None
+    except OSError:  # a file system without locks
+        return number
+    if place.exists() and os.path.samestat(os.fstat(number), place.stat()):
+        return number
+    os.close(number)
+    return None
+
+
+def _writer(place: Path) -> str:
+    try:
+        return f"number {int((place / _WRITER).read_text())}"
+    except (OSError, ValueError):
+        return "it has just begun or ended"
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager

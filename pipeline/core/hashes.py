@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 # As in .dvcignore; a test compares with DVC.
-_FOLDERS = {"__pycache__", ".ipynb_checkpoints"}
+_FOLDERS = ("__pycache__", ".ipynb_checkpoints", ".*.part")
 _FILES = ("*~", ".#*", "#*#", ".*.sw?", ".DS_Store")
 
 
@@ -25,7 +25,7 @@ def sha256(path: Path) -> str:
 def folder_md5(folder: Path) -> str:
     """Hash a folder as DVC does in dvc.lock: the list of its files, each with its hash.
 
-    What Python compiles and editors leave is left out, as .dvcignore says.
+    What Python compiles, and what editors and killed stages leave, is left out, as .dvcignore says.
     """
     files = [(path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file()]
     files = [(relative, path) for relative, path in files if not _is_ignored(relative)]
@@ -36,4 +36,5 @@ def folder_md5(folder: Path) -> str:
 
 
 def _is_ignored(path: Path) -> bool:
-    return not _FOLDERS.isdisjoint(path.parts[:-1]) or any(fnmatch(path.name, pattern) for pattern in _FILES)
+    folders = any(fnmatch(name, pattern) for name in path.parts[:-1] for pattern in _FOLDERS)
+    return folders or any(fnmatch(path.name, pattern) for pattern in _FILES)

@@ -1,6 +1,7 @@
 """Training: batches, Adam, averaged weights, adversarial texts, and the weights of the best epoch."""
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from pipeline.core.command import InputError
 from pipeline.core.params import Metric, TrainParams
 from pipeline.networks.backend import keras
+from pipeline.networks.checkpoints import Checkpoint, State
 from pipeline.networks.networks import PREDICTION_BATCH, predict
 from pipeline.tokens.batches import pad, shuffled
 from pipeline.tokens.ragged import Tokens
@@ -30,6 +32,7 @@ def fit(
     seed: int,
     watcher: Watcher | None = None,
     metric: Metric = "accuracy",
+    checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, float]]:
     """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch.
 
@@ -47,6 +50,8 @@ def fit(
         seed: decides the order of the batches.
         watcher: is told when it begins, and of every batch and epoch.
         metric: chooses the best epoch.
+        checkpoint: where the state is kept after every epoch. If there is one already, training goes on from there, and
+            ends with the same bytes as without a break.
 
     Returns:
         Per epoch, the numbers named in `HISTORY`, and `VALIDATION_F1` where that chooses the epoch.
@@ -55,6 +60,7 @@ def fit(
         InputError: a loss is no number, or so large that the network learns nothing more.
     """
     epochs = Epochs(*train, batch_size, np.random.default_rng(seed))
+    validated = Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed))
     trained = compiled(model, settings, len(epochs))
     watcher = Harmless(watcher or Watcher())
     keep = KeepBest(settings.patience, _macro_f1(model, *validation) if metric == "macro_f1" else None)
@@ -64,11 +70,18 @@ def fit(
         callbacks.append(keep)
     if settings.averaging:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
+    going_on = GoingOn(model, trained, told, keep, epochs, validated)
+    if checkpoint:
+        going_on.take(checkpoint)
+        callbacks.append(going_on)  # the last one: the others have done with the epoch
     epochs.take_generator()
     watcher.started()  # nothing that draws from a generator of all is left to make: a thread of the watcher may do so
+    if told.history:
+        watcher.resumed(told.history, going_on.seconds)
     trained.fit(
         epochs,
-        validation_data=Epochs(*validation, PREDICTION_BATCH, np.random.default_rng(seed)),
+        validation_data=validated,
+        initial_epoch=settings.epochs if going_on.over else len(told.history),
         epochs=settings.epochs,
         callbacks=callbacks,
         class_weight=class_weights(train[1]) if settings.class_weight == "balanced" else None,
@@ -239,26 +252,116 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._patience, self._macro_f1 = patience, macro_f1
         self.f1: float | None = None  # after the latest epoch, where that is asked for
-        self._best: tuple[float, ...] = ()
-        self._waited = 0
-        self._weights: list[np.ndarray] = []
+        self.best: tuple[float, ...] = ()  # its F1 and its loss, as they are compared
+        self.waited = 0
+        self.weights: list[np.ndarray] = []
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["loss"]
         if self._macro_f1:
             self.f1 = self._macro_f1()
         rank = (0.0 if self.f1 is None else self.f1, -loss)
-        if loss < np.inf and rank > self._best:
-            self._best, self._waited, self._weights = rank, 0, self.model.get_weights()
+        if loss < np.inf and rank > self.best:
+            self.best, self.waited, self.weights = rank, 0, self.model.get_weights()
         else:
-            self._waited += 1
+            self.waited += 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if self._waited >= self._patience:
+        if self.waited >= self._patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self.model.set_weights(self._weights)
+        self.model.set_weights(self.weights)
+
+
+class GoingOn(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the state of training after every epoch, and puts it back.
+
+    The state are the variables (weights, what dropout has drawn, the optimizer with its averages), the weights of the
+    best epoch, and the history. The order of the batches is a function of the seed and of the epochs over. Nothing else
+    of what training draws from lasts from one epoch to the next.
+
+    Args:
+        network: what `build` made.
+        trained: what is trained, the network or `Adversarial` around it, compiled.
+        told: has the history.
+        keep: has the best epoch.
+        epochs: the batches of training.
+        validated: those of validation.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        trained: keras.Model,
+        told: _Told,
+        keep: KeepBest,
+        epochs: "Epochs",
+        validated: "Epochs",
+    ) -> None:
+        super().__init__()
+        self._network, self._trained, self._told, self._keep = network, trained, told, keep
+        self._epochs, self._validated = epochs, validated
+        self._ended: list[int] = []
+        self._checkpoint: Checkpoint
+        self._began = time.monotonic()
+        self.over = False  # no epoch is left
+        self.seconds = 0.0  # that the epochs up to the checkpoint took
+
+    def take(self, checkpoint: Checkpoint) -> None:
+        """Keep the state there from now on, and put back the one that is there already."""
+        self._checkpoint = checkpoint
+        state = checkpoint.load()
+        if state is None:
+            return
+        if not self._trained.optimizer.built:
+            # In the order of the network's variables, as `Adversarial` has them.
+            self._trained.optimizer.build(self._network.trainable_variables)
+        variables = self._variables()
+        if {name: _form(array) for name, array in state.arrays.items() if not name.startswith("best")} != {
+            name: _form(variable) for name, variable in variables.items()
+        }:
+            checkpoint.refuse("it has other arrays than the network")
+            return
+        for name, variable in variables.items():
+            variable.assign(state.arrays[name])
+        facts, keep = state.facts, self._keep
+        self._told.history, self._ended, self.over, self.seconds = (
+            facts[name] for name in ("history", "ended", "over", "seconds")
+        )
+        keep.best, keep.waited, keep.f1 = tuple(facts["best"]), facts["waited"], facts["f1"]
+        best = [name for name in state.arrays if name.startswith("best")]
+        keep.weights = [state.arrays[name] for name in sorted(best)]
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._began = time.monotonic()
+        if self._ended:
+            for batches, ended in zip((self._epochs, self._validated), self._ended, strict=True):
+                batches.catch_up(ended)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        keep = self._keep
+        arrays = {name: np.asarray(variable) for name, variable in self._variables().items()}
+        arrays |= {f"best {number:03}": weights for number, weights in enumerate(keep.weights)}
+        facts = {
+            "history": self._told.history,
+            "ended": [self._epochs.ended, self._validated.ended],
+            "over": bool(self._trained.stop_training),
+            "seconds": self.seconds + time.monotonic() - self._began,
+            "best": keep.best,
+            "waited": keep.waited,
+            "f1": keep.f1,
+        }
+        self._checkpoint.save(State(arrays, facts))
+
+    def _variables(self) -> dict[str, Any]:
+        """Name the variables of the network and of the optimizer, in their order."""
+        kinds = {"network": self._network.variables, "optimizer": self._trained.optimizer.variables}
+        return {f"{kind} {n:03}": variable for kind, of_kind in kinds.items() for n, variable in enumerate(of_kind)}
+
+
+def _form(array: Any) -> tuple[tuple[int, ...], str]:
+    return tuple(array.shape), str(array.dtype)
 
 
 class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
@@ -275,6 +378,7 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
         self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
         self._generator = random.Random()
         self._begun = False
+        self.ended = 0  # so often have the batches been put together; it decides them, with the generators at the start
         self.on_epoch_end()
 
     def take_generator(self) -> None:
@@ -290,6 +394,11 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
         self._begun = True
         self._mix()
 
+    def catch_up(self, ended: int) -> None:
+        """Order the batches as they were ordered after they had been put together so often."""
+        while self.ended < ended:
+            self.on_epoch_end()
+
     def _mix(self) -> None:
         self._order = list(range(len(self._batches)))
         if self._begun:
@@ -303,5 +412,6 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
         return pad(self._tokens, texts), self._labels[texts]
 
     def on_epoch_end(self) -> None:
+        self.ended += 1
         self._batches = shuffled(self._tokens.lengths, self._batch_size, self._rng)
         self._mix()

@@ -65,7 +65,7 @@ def parts() -> dict[str, Part]:
     """List what can be removed, of the project in the current folder."""
     params = read_params()
     named = {*params.networks, BASELINE}
-    models = [path for folder in (MODELS, MEMORY) for path in folder.glob("*") if path.stem not in named]
+    models = [path for folder in (MODELS, MEMORY) for path in folder.glob("[!.]*") if path.stem not in named]
     models += sorted(LEFTOVERS.glob("*"))
     pages = [path for path in _PAGES if path.exists()]
     unused, runs = unused_cache(), deleted_artifacts()

@@ -58,6 +58,13 @@ class _RunWatcher(Watcher):
         self._began = self._last = time.perf_counter()
         self._epochs = 0
 
+    def resumed(self, history: Sequence[Mapping[str, float]], seconds: float) -> None:
+        for epoch, numbers in enumerate(history, start=1):
+            self._run.epoch(epoch, dict(numbers))
+        self._epochs = len(history)
+        self._began -= seconds
+        print(f"{self._name}: an earlier run was stopped; training goes on after epoch {self._epochs}")
+
     def batch(self, batch: int, batches: int) -> None:
         self._first.close()
         if self._bar is None:

@@ -1,7 +1,7 @@
 """Being told how training goes, without a hand in it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ class Watcher:
 
     def started(self) -> None:
         """Hear that the model begins to learn."""
+
+    def resumed(self, history: Sequence[Mapping[str, float]], seconds: float) -> None:
+        """Hear what an earlier process has trained, which was killed: the numbers of each epoch, and the time."""
 
     def batch(self, batch: int, batches: int) -> None:
         """Hear that a batch, from 1, of so many in the epoch is learnt."""
@@ -40,6 +43,10 @@ class Harmless(Watcher):
     def started(self) -> None:
         """Hand it on."""
         self._tell("started")
+
+    def resumed(self, history: Sequence[Mapping[str, float]], seconds: float) -> None:
+        """Hand copies on."""
+        self._tell("resumed", [dict(numbers) for numbers in history], seconds)
 
     def batch(self, batch: int, batches: int) -> None:
         """Hand it on."""
