@@ -61,7 +61,7 @@ def full_disk(cell: str, folder: Path, expected: str) -> str:
     """Write the network to a full disk, and once more when there is room."""
     disk = folder / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         return "full disk: not tried, since nothing may be mounted here"
     try:

@@ -3,7 +3,7 @@
 import gzip
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class Broken:
     learnt: str = ""
     listed: list[tuple[int, str]] = field(default_factory=list)
     refused: str = ""
-    keys: dict[str, object] = field(default_factory=dict)
+    keys: Mapping[str, object] = field(default_factory=dict)
 
     def write(self, folder: Path) -> Path:
         path = folder / self.name
