@@ -160,7 +160,7 @@ def test_diagrams_are_whole_titled_and_made_for_light_and_dark(picture: Path) ->
 
 
 @pytest.mark.parametrize(
-    "file", sorted(file for file in (ROOT / "pipeline").rglob("*.py") if ">>>" in file.read_text())
+    "file", sorted(file for file in (ROOT / "pipeline").rglob("*.py") if ">>> " in file.read_text())
 )
 def test_the_examples_in_docstrings_give_what_they_say(file: Path) -> None:
     module = import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))

@@ -324,6 +324,7 @@ def test_every_direct_dependency_is_imported_somewhere() -> None:
         "pyyaml": "yaml",
         "ruamel-yaml": "ruamel",
         "charset-normalizer": "charset_normalizer",
+        "detect-secrets": "detect_secrets",
     }
     imported = {name.partition(".")[0] for file in PIPELINE_FILES for name in imported_names(file)}
     run = set(re.findall(r'"-m", "(\w+)"', "\n".join(file.read_text() for file in PIPELINE_FILES)))
