@@ -160,14 +160,14 @@ def test_what_add_finds_reads_the_table_back(table: Table) -> None:
 
 
 @pytest.mark.slow
-@settings(QUICK, max_examples=10_000)
+@settings(QUICK, max_examples=2_000)
 @given(tables())
 def test_many_tables_are_read_back_as_they_were_written_or_refused(table: Table) -> None:
     check_with_the_dialect_stated(table)
 
 
 @pytest.mark.slow
-@settings(QUICK, max_examples=500)
+@settings(QUICK, max_examples=100)
 @given(reviews())
 def test_what_add_finds_reads_many_tables_back(table: Table) -> None:
     check_with_what_add_finds(table)
