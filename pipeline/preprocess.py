@@ -90,14 +90,7 @@ def preprocess(
         without_label = int((reviews["label"].isna() & (reviews["split"] != "unlabelled")).sum())
         reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
         label_names = _label_names(source, reviews)
-        given_groups = reviews["group"]
-        reviews["group"], apart = link_equal_texts(reviews)
-        reviews["split"] = assign_splits(reviews, test, validation, seed)
-        straddling = groups_in_two_splits(given_groups, reviews["split"])
-        repeats = count_repeats(reviews)
-        leaks = find_leaks(reviews["digest"], reviews["split"])
-        leaked = reviews["split"][leaks].value_counts()
-        reviews = _in_order(reviews[~leaks])
+        reviews, found, split_warnings = _split(reviews, test, validation, seed)
         codes = _codes(reviews, label_names)
         rejected.write(folder / "rejected.parquet")
         size, encoded = _write(reviews, codes, label_names, staging, (kind, vocabulary, min_occurrences), folder)
@@ -118,13 +111,8 @@ def preprocess(
             "set aside": dict(sorted(set_aside.items())),
             "without a label": without_label,
             "notes": given.notes,
-            "repeats": repeats,
-            "dropped": {
-                "train, text also held out": int(leaked.get("train", 0)),
-                "validation, text also in test": int(leaked.get("validation", 0)),
-            },
-            "groups in two splits": len(straddling),
-            "warnings": [*given.warnings, *_split_warnings(apart, len(straddling)), *filter(None, [unknown])],
+            **found,
+            "warnings": [*given.warnings, *split_warnings, *filter(None, [unknown])],
         }
         (folder / "data.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
@@ -209,6 +197,31 @@ def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
     if len(found) < 2:
         raise InputError(f"at least two labels are needed to learn from. Received: {', '.join(found) or 'none'}")
     return names
+
+
+def _split(
+    reviews: pd.DataFrame, test: Literal["given"] | float, validation: float, seed: int
+) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
+    """Put every review into a split, in whole groups, and drop the texts that would be in two.
+
+    Returns:
+        The reviews in the order of their splits, what data.json says of repeated and dropped texts, and warnings.
+    """
+    given_groups = reviews["group"]
+    reviews["group"], apart = link_equal_texts(reviews)
+    reviews["split"] = assign_splits(reviews, test, validation, seed)
+    straddling = len(groups_in_two_splits(given_groups, reviews["split"]))
+    leaks = find_leaks(reviews["digest"], reviews["split"])
+    leaked = reviews["split"][leaks].value_counts()
+    found = {
+        "repeats": count_repeats(reviews),
+        "dropped": {
+            "train, text also held out": int(leaked.get("train", 0)),
+            "validation, text also in test": int(leaked.get("validation", 0)),
+        },
+        "groups in two splits": straddling,
+    }
+    return _in_order(reviews[~leaks]), found, _split_warnings(apart, straddling)
 
 
 def _in_order(reviews: pd.DataFrame) -> pd.DataFrame:

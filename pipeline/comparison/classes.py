@@ -10,7 +10,7 @@ CONFUSIONS_SHOWN = 5  # of each model
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How well one class is found, over all seeds of a model.
+    """Hold how well one class is found, over all seeds of a model.
 
     Attributes:
         label: the class.

@@ -167,7 +167,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is told of a comparison.
+    """Hold what is told of a comparison.
 
     Attributes:
         metric: what decides.

@@ -51,7 +51,7 @@ _CELLS = 5_000_000  # counts drawn at a time: 40 MB
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference of the scores (accuracies, or macro F1: macro.py) of two models, first minus second.
+    """Hold the difference of the scores (accuracies, or macro F1: macro.py) of two models, first minus second.
 
     Attributes:
         mean: score of the first model minus that of the second, both over all seeds and texts; -1 to 1.
@@ -145,7 +145,7 @@ def paired_difference(
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a difference rests on, besides its resampled texts.
+    """Hold what a difference rests on, besides its resampled texts.
 
     Attributes:
         scores: of the first and of the second model, (seeds,) each.

@@ -34,12 +34,11 @@ def fit(
     metric: Metric = "accuracy",
     checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, float]]:
-    """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch.
+    """Train with Adam (Kingma & Ba 2015, arXiv:1412.6980) and keep the weights of the best epoch, by `KeepBest`.
 
-    The best epoch has the lowest validation loss or, with the metric `macro_f1`, the highest macro F1 on validation
-    (of equal ones, that with the lower loss). With `settings.patience` 0, all epochs run and the last
-    weights stay. With `settings.averaging`, both are about the exponential average of the weights over the steps
-    (Polyak & Juditsky 1992), and so is what is validated; training goes on from the weights themselves.
+    With `settings.patience` 0, all epochs run and the last weights stay. With `settings.averaging`, both are about the
+    exponential average of the weights over the steps (Polyak & Juditsky 1992), and so is what is validated; training
+    goes on from the weights themselves.
 
     Args:
         model: what `build` made.
@@ -65,9 +64,7 @@ def fit(
     watcher = Harmless(watcher or Watcher())
     keep = KeepBest(settings.patience, _macro_f1(model, *validation) if metric == "macro_f1" else None)
     told = _Told(watcher, epochs, keep, settings, model.output_shape[-1])
-    callbacks: list[keras.callbacks.Callback] = [told]
-    if settings.patience:
-        callbacks.append(keep)
+    callbacks = [told, keep] if settings.patience else [told]
     if settings.averaging:
         callbacks.append(keras.callbacks.SwapEMAWeights())  # for validation; below KeepBest, which looks in between
     going_on = GoingOn(model, trained, told, keep, epochs, validated)
@@ -76,8 +73,6 @@ def fit(
         callbacks.append(going_on)  # the last one: the others have done with the epoch
     epochs.take_generator()
     watcher.started()  # nothing that draws from a generator of all is left to make: a thread of the watcher may do so
-    if told.history:
-        watcher.resumed(told.history, going_on.seconds)
     trained.fit(
         epochs,
         validation_data=validated,
@@ -110,7 +105,7 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
-        self._watcher, self._epochs, self._keep = watcher, epochs, keep
+        self.watcher, self._epochs, self._keep = watcher, epochs, keep
         self._settings, self._guessing = settings, float(np.log(max(outputs, 2)))
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -118,7 +113,7 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._check((logs or {})["loss"], np.inf, f"step {batch + 1:,} of {len(self._epochs):,}")
-        self._watcher.batch(batch + 1, len(self._epochs))
+        self.watcher.batch(batch + 1, len(self._epochs))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         of_epoch = logs or {}
@@ -128,7 +123,7 @@ class _Told(keras.callbacks.Callback):  # type: ignore[misc]
         self.history.append(dict(zip(HISTORY, map(float, values), strict=True)))
         if self._keep.f1 is not None:
             self.history[-1][VALIDATION_F1] = self._keep.f1
-        self._watcher.epoch(epoch + 1, self.history[-1])
+        self.watcher.epoch(epoch + 1, self.history[-1])
 
     def _check(self, loss: float, most: float, place: str) -> None:
         """Stop where a network cannot recover: weights that are no numbers stay so.
@@ -338,6 +333,7 @@ class GoingOn(keras.callbacks.Callback):  # type: ignore[misc]
         if self._ended:
             for batches, ended in zip((self._epochs, self._validated), self._ended, strict=True):
                 batches.catch_up(ended)
+            self._told.watcher.resumed(self._told.history, self.seconds)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         keep = self._keep

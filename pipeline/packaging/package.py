@@ -81,7 +81,7 @@ def log_text_model(trained: Trained, tokenizer: Path) -> None:
 
 
 class HeldBackError(Exception):
-    """What is not logged, because it may hold a secret: the message names files, lines and what they look like."""
+    """Report what is not logged, because it may hold a secret; the message names files, lines and kinds."""
 
 
 def check_code(code: Path, *others: Path) -> None:

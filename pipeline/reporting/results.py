@@ -99,14 +99,18 @@ def write_results(
         "calibration": comparison.curves(scores.calibration),
         "accuracy_by_length": comparison.accuracy_by_length(lengths),
     }
-    for folder in (CURVES, PICTURES):
-        (output / folder).mkdir(exist_ok=True)
-    for name, table in tables.items():
-        table.to_csv(output / CURVES / f"{name}.csv", index=False)
+    _write_curves(tables, output / CURVES)
+    (output / PICTURES).mkdir(exist_ok=True)
     _draw(comparison, dataset, findings, tables, output)
     if memories:
         title = f"{dataset}: the memory of the networks, over validation texts"
         figures.save(memory_figure(memories, title), output / PICTURES / "memory.png")
+
+
+def _write_curves(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
 
 
 def headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:

@@ -121,26 +121,20 @@ class Tracker:
                 known, and then nothing is said of the commit either. By default, the files are being made now.
             item: `model` and `seed`, where the stage has one of each in dvc.yaml.
         """
-        known = made_from is None or bool(made_from)
-        patch, left_out = uncommitted_changes() if known else ("", [])
         gatewise = {"stage": stage, "dataset": self.dataset, "process": _process(os.getpid()), **(tags or {})}
         if made_from is None:  # else they may have been made elsewhere
             gatewise |= environment()
-        if not known:
+        patch, changed = "", list[str]()
+        if made_from is None or made_from:
+            origin, patch, changed = self._origin(stage)
+            gatewise |= origin
+        else:
             gatewise["provenance"] = "unknown"
-        head = commit() if known else None
-        if head:
-            gatewise |= {"git_commit": head, "git_dirty": "true" if patch or left_out else "false"}
-        if left_out:
-            gatewise["left_out_of_patch"] = ", ".join(left_out)
-        changed = changes(stage, self.dataset) if known else []
-        if changed:
-            gatewise["differs"] = ", ".join(changed)
         if "DVC_EXP_NAME" in os.environ:
             gatewise["dvc_experiment"] = os.environ["DVC_EXP_NAME"]
         all_tags = {f"gatewise.{key}": value for key, value in gatewise.items()}
-        if head:
-            all_tags["mlflow.source.git.commit"] = head
+        if "git_commit" in gatewise:
+            all_tags["mlflow.source.git.commit"] = gatewise["git_commit"]
         if item:
             all_tags[COLOUR] = colour_of(item["model"])
         all_tags |= {"mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
@@ -165,6 +159,19 @@ class Tracker:
             status = "FINISHED"
         finally:
             self._end(status)
+
+    def _origin(self, stage: str) -> tuple[dict[str, str], str, list[str]]:
+        """Get the tags that name the commit and what differs from it, the patch, and the parameters that differ."""
+        patch, left_out = uncommitted_changes()
+        tags: dict[str, str] = {}
+        if head := commit():
+            tags |= {"git_commit": head, "git_dirty": "true" if patch or left_out else "false"}
+        if left_out:
+            tags["left_out_of_patch"] = ", ".join(left_out)
+        changed = changes(stage, self.dataset)
+        if changed:
+            tags["differs"] = ", ".join(changed)
+        return tags, patch, changed
 
     @contextmanager
     def again(self, old: Run, tags: dict[str, str] | None = None, name: str = "") -> Iterator["TrackedRun"]:

@@ -1,4 +1,4 @@
-"""How much the texts of each class count in training."""
+"""Weigh how much the texts of each class count in training."""
 
 import numpy as np
 
