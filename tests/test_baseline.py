@@ -190,12 +190,3 @@ def test_the_command_refuses_before_any_work(
         with pytest.raises(InputError, match=message):
             stage.main()
     assert [path.name for path in Path("thesis").iterdir()] == ["chapter.tex"]
-
-
-def test_an_interrupted_run_leaves_nothing_beside_the_new_files(tmp_path: Path) -> None:
-    (tmp_path / "baseline").mkdir()
-    (tmp_path / "baseline" / "old.npz").touch()
-    path = reviews(tmp_path / "reviews.parquet", [("good", 1), ("bad", 0)])
-    fit(path, settings(STRONG), tmp_path / "baseline").save()
-    written = {file.name for file in (tmp_path / "baseline").iterdir()}
-    assert written == {"card.json", "model.npz", "predictions.npz"}
