@@ -91,7 +91,7 @@ def test_a_number_in_scientific_notation_is_a_number_as_it_is_for_dvc(params_fil
         ("\ntrain:", "\ntrian:", "unknown key trian; did you mean train?"),
         ("vocabulary: 200", "vocabulry: 200",
          "unknown key datasets.tiny.vocabulry; did you mean datasets.tiny.vocabulary?"),
-        ("dataset: tiny", "dataset: tinny", "says how to add a data set); did you mean tiny?"),
+        ("dataset: tiny", "dataset: tinny", "gatewise add` makes one of your files; did you mean tiny?"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_brings_up_the_nearest_known_one(params_file: Path, old: str, new: str, nearest: str) -> None:

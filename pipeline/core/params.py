@@ -249,7 +249,7 @@ def _joined(values: Any, settings: Mapping[str, Any], path: Path) -> Any:
 
 def _no_block(dataset: str, datasets: Iterable[str]) -> str:
     near = did_you_mean(dataset, datasets)
-    return f"there is no {SETTINGS_FOLDER / dataset}.yaml (docs/your-own-data.md says how to add a data set); {near}"
+    return f"there is no {SETTINGS_FOLDER / dataset}.yaml, as `gatewise add` makes one of your files; {near}"
 
 
 def _where(error: YAMLError | UnicodeDecodeError) -> str:

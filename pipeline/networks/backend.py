@@ -5,6 +5,7 @@ would come out, and nothing would say so; with what Keras does not allow, none w
 KERAS_BACKEND=jax is a wish and is heard.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ def _without_home() -> Iterator[None]:
 
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# TensorFlow's advice to programmers, as on texts of many lengths ("retracing"), says nothing to who runs the pipeline.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 with _without_notices(), _without_home():
     import keras
     from keras import layers, ops
