@@ -72,10 +72,10 @@ def find_data(folder: Path, patterns: Sequence[str] | None = None) -> Found:
     found = Found(tables=[path for path in data if path.name.lower().endswith(TABLE_ENDINGS)])
     _find_texts(found, folder, [path for path in data if path not in set(found.tables)])
     if not found.files:
-        others = [*([SOURCE_FILE] if (folder / SOURCE_FILE).exists() else []), *names.values()]
+        others = [*([SOURCE_FILE] if (folder / SOURCE_FILE).exists() else []), *names.values()] or ["no file"]
         raise InputError(
             f"{folder} holds no data: expected tables ({', '.join(TABLE_ENDINGS)}), <label>/<any name> with a text,"
-            f" or <label>.txt with a text a line. It has: {', '.join(others[:6]) or 'no file'}{', …' if len(others) > 6 else ''}"
+            f" or <label>.txt with a text a line. It has: {', '.join(others[:6])}{', …' if len(others) > 6 else ''}"
         )
     taken = set(found.files)
     found.passed_over = [names[path] for path in files if path not in taken]
