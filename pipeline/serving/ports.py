@@ -1,4 +1,4 @@
-"""Check that a server of ours can listen, and name the hosts that it trusts."""
+"""Check that a server of ours can listen, write its address, and name the hosts that it trusts."""
 
 import socket
 
@@ -20,6 +20,15 @@ def check_port(host: str, port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(f"port {port} of {host} cannot be used: {reason}; try another one (PORT=...)") from None
+
+
+def address(host: str, port: int) -> str:
+    """Write the address of a server.
+
+    >>> address("::1", 5000)
+    'http://[::1]:5000'
+    """
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def trusted_hosts(host: str) -> list[str]:

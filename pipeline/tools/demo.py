@@ -27,10 +27,10 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline import cells
-from pipeline.core.command import InputError, run
+from pipeline.core.command import InputError, run, waiting
 from pipeline.core.params import Metric, read_params
 from pipeline.packaging.modelcard import kind
-from pipeline.serving.ports import check_port, trusted_hosts
+from pipeline.serving.ports import address, check_port, trusted_hosts
 from pipeline.serving.selection import TextModel, open_trained, ranked
 from pipeline.tools.arguments import Tool, where
 from pipeline.tracking.paths import MODELS
@@ -197,9 +197,10 @@ def main(port: int, host: str) -> None:
     """
     check_port(host, port)
     params = read_params()
-    entries = entries_of(best_of_each(MODELS, params.dataset, [*params.networks, BASELINE], params.metric))
+    with waiting("open the models"):
+        entries = entries_of(best_of_each(MODELS, params.dataset, [*params.networks, BASELINE], params.metric))
     app = make_app(params.dataset, entries, trusted_hosts(host))
-    print(f"demo: http://{host}:{port} (stop it with Ctrl-C)", flush=True)
+    print(f"demo: {address(host, port)} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")
 
 

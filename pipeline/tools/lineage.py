@@ -9,7 +9,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from pipeline.core.command import run
+from pipeline.core.command import run, waiting
 from pipeline.core.folders import SOURCES, project_root
 from pipeline.core.hashes import folder_md5
 from pipeline.core.params import read_params
@@ -203,12 +203,14 @@ def main(name: str | None) -> None:
       gatewise lineage 4f9c12
     """
     params = read_params()
-    tracker = Tracker(params.dataset)
-    if name:
-        record = tracker.record_of(on_disk_or_named(tracker, name))
-        print(described(record, origin(record)))
-    else:
-        print(on_disk(tracker, MODELS, RESULTS, [*params.networks, BASELINE]))
+    with waiting("look through the runs"):
+        tracker = Tracker(params.dataset)
+        if name:
+            record = tracker.record_of(on_disk_or_named(tracker, name))
+            found = described(record, origin(record))
+        else:
+            found = on_disk(tracker, MODELS, RESULTS, [*params.networks, BASELINE])
+    print(found)
 
 
 if __name__ == "__main__":

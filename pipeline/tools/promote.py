@@ -33,7 +33,7 @@ import pandas as pd
 from pipeline.comparison.macro import difference_in
 from pipeline.comparison.majority import Majority, majority_of
 from pipeline.comparison.statistics import Difference, paired_difference
-from pipeline.core.command import InputError, run
+from pipeline.core.command import InputError, run, waiting
 from pipeline.core.params import Metric, read_params
 from pipeline.core.text import valid_unicode
 from pipeline.corpus.reviews import read_groups, read_label_names, read_split
@@ -302,7 +302,8 @@ def main(
     registry = Registry(dataset)
     trained = candidate(model, MODELS, dataset, better_than_baseline, metric)
     split, compared, learnt = read_test_split(PROCESSED, metric), not without_comparison, not without_learning
-    promoted, words = promote(registry, Tracker(dataset), trained, split, better_than_baseline, compared, learnt)
+    with waiting(f"ask {trained.name}, and the champion where there is one"):
+        promoted, words = promote(registry, Tracker(dataset), trained, split, better_than_baseline, compared, learnt)
     print(f"{registry.model}: {words}")
     sys.exit(0 if promoted else REFUSED)
 
@@ -319,7 +320,7 @@ def rollback() -> None:
 def roll_back() -> None:
     """Give the alias of the champion back to the one before it, and say so."""
     registry = Registry(read_params().dataset)
-    with registry.locked():
+    with registry.locked(), waiting("open the former champion"):
         restored, deposed = registry.roll_back()
     print(f"{registry.model}: {restored} is the champion again, in place of {deposed}")
 

@@ -21,10 +21,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipeline.core.command import run
+from pipeline.core.command import run, waiting
 from pipeline.core.params import read_params
 from pipeline.serving.payloads import LONGEST, RefusedError, read_texts
-from pipeline.serving.ports import check_port, trusted_hosts
+from pipeline.serving.ports import address, check_port, trusted_hosts
 from pipeline.serving.registry import Registry
 from pipeline.serving.selection import TextModel, served_uri
 from pipeline.tools.arguments import MODEL, Tool, where
@@ -118,10 +118,11 @@ def main(model: str | None, port: int, host: str) -> None:
     check_port(host, port)
     dataset = read_params().dataset
     uri = served_uri(model, dataset)
-    loaded = Registry(dataset).load(uri)
-    loaded.predict(["", "two words"])  # a network compiles once more when it first gets several
+    with waiting(f"open {uri}"):
+        loaded = Registry(dataset).load(uri)
+        loaded.predict(["", "two words"])  # a network compiles once more when it first gets several
     app = make_app(loaded, trusted_hosts(host))
-    print(f"serving {uri} on http://{host}:{port} (stop it with Ctrl-C)", flush=True)
+    print(f"serving {uri} on {address(host, port)} (stop it with Ctrl-C)", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")
 
 

@@ -1,15 +1,19 @@
 """Open the MLflow UI on the store of this repository."""
 
 import os
+import signal
 import socket
+import subprocess
 import sys
+import time
 
 import click
+import requests
 
-from pipeline.core.command import InputError, run
+from pipeline.core.command import InputError, run, waiting
 from pipeline.core.folders import project_root
 from pipeline.core.params import read_params
-from pipeline.serving.ports import check_port
+from pipeline.serving.ports import address, check_port
 from pipeline.tools.arguments import Tool, where
 from pipeline.tracking.address import without_login
 from pipeline.tracking.store import store_exists, store_uri
@@ -17,6 +21,9 @@ from pipeline.tracking.tracker import Tracker
 
 # This machine, and the addresses that only private networks have.
 _NEAR = ("localhost", "127.0.0.1", "[[]::1]", "192.168.*", "10.*", *(f"172.{block}.*" for block in range(16, 32)))
+
+_NOWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, not to ask
+_PAUSE = 0.1  # seconds
 
 
 def allowed_hosts(host: str) -> list[str]:
@@ -50,13 +57,42 @@ def main(port: int, host: str) -> None:
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     # Warnings of MLflow's own about its dependencies.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    page = f"http://{host}:{port}{Tracker(read_params().dataset).page}"
-    print(f"MLflow UI, ready in some seconds (Ctrl-C stops it): {page}", flush=True)
+    with waiting("find the page of this data set"):
+        page = f"{address(host, port)}{Tracker(read_params().dataset).page}"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--artifacts-destination", (project_root() / "mlartifacts").as_uri()]
     if "MLFLOW_SERVER_ALLOWED_HOSTS" not in os.environ:
         command += ["--allowed-hosts", ",".join(allowed_hosts(host))]
-    os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])
+    # A group of its own, since MLflow starts processes: Ctrl-C is for this one, which then stops them all.
+    server = subprocess.Popen([*command, "--host", host, "--port", str(port)], process_group=0)
+    try:
+        with waiting("start the MLflow UI"):
+            _until_it_answers(server, _NOWHERE.get(host, host), port)
+        print(f"MLflow UI (Ctrl-C stops it): {page}", flush=True)
+        sys.exit(server.wait())
+    except KeyboardInterrupt:  # how one ends it
+        pass
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
+
+
+def _until_it_answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> None:
+    """Wait for the first answer; MLflow itself says why there is none.
+
+    Raises:
+        InputError: the server has ended.
+    """
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy stands in between
+        while server.poll() is None:
+            try:
+                session.get(f"{address(host, port)}/health", timeout=5)
+                return
+            except requests.RequestException:
+                time.sleep(_PAUSE)
+    raise InputError(f"the MLflow server ended with exit code {server.returncode}")
 
 
 if __name__ == "__main__":
