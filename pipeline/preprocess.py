@@ -30,6 +30,7 @@ from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.folders import filling
 from pipeline.core.hashes import sha256
 from pipeline.core.params import read_params
+from pipeline.core.text import counted
 from pipeline.corpus.problems import EMPTY, Problem, Rejected
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
@@ -141,17 +142,18 @@ def summary(report: dict[str, Any]) -> str:
         lines.append(f"dropped: {counts}")
     if report["set aside"]:
         kinds = ", ".join(f"{count:,} ({kind})" for kind, count in report["set aside"].items())
-        lines.append(f"set aside, in rejected.parquet: {kinds}, of {report['rows']:,} rows")
+        lines.append(f"set aside, in rejected.parquet: {kinds}, of {counted(report['rows'], 'row')}")
     if report["without a label"]:
-        lines.append(f"without a label: {report['without a label']:,} rows, kept as unlabelled texts")
+        lines.append(f"without a label: {counted(report['without a label'], 'row')}, kept as unlabelled")
     lines += [*report["notes"], *(f"warning: {warning}" for warning in report["warnings"])]
     return "\n".join(lines)
 
 
 def _repeats(repeats: dict[str, int], count: int) -> str:
-    told = f"{count:,} texts stand in {repeats['reviews']:,} rows; equal texts are one group"
+    told = f"{counted(count, 'text')} in {counted(repeats['reviews'], 'row')}; equal texts are one group"
     if conflicting := repeats["texts with several labels"]:
-        told += f"; {conflicting:,} of them have several labels ({repeats['reviews with several labels']:,} rows)"
+        rows = counted(repeats["reviews with several labels"], "row")
+        told += f"; {conflicting:,} of them with several labels ({rows})"
     return told
 
 

@@ -18,6 +18,7 @@ from pipeline.adding.encodings import find_encoding
 from pipeline.adding.gathering import Gathered
 from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError, progress
+from pipeline.core.text import counted
 from pipeline.corpus.files import Found, find_data
 from pipeline.corpus.labels import alike
 from pipeline.corpus.lines import Dialect, ending_of
@@ -319,7 +320,7 @@ def _decide(seen: Look, reading: _Reading) -> None:
         source["bad_rows"] = "set_aside"
     if len(portrait.classes) < 2:
         given = Counter(portrait.classes).most_common(3)
-        named = ", ".join(f"{label!r} ({number:,} texts)" for label, number in given) or "no text with a label"
+        named = ", ".join(f"{label!r} ({counted(number, 'text')})" for label, number in given) or "no text with a label"
         raise InputError(f"at least two labels are needed to learn from. Received: {named}")
     seen.portrait, seen.problems = portrait, reading.problems
     # What was left out is told already.

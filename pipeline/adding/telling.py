@@ -8,6 +8,7 @@ from pipeline.adding.dialects import NAMES
 from pipeline.adding.looking import Look
 from pipeline.adding.portraits import shares
 from pipeline.adding.settings import Fitted, too_small
+from pipeline.core.text import counted
 from pipeline.corpus.lines import ending_of
 from pipeline.corpus.names import SPLITS
 from pipeline.corpus.problems import shortened
@@ -48,7 +49,7 @@ def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]
     ]
     if warning := too_small(seen.portrait, values):
         told.append(("warning", warning))
-    lines = [f"{name}: {seen.portrait.rows:,} texts with a label"]
+    lines = [f"{name}: {counted(seen.portrait.rows, 'text')} with a label"]
     for key, text in told:
         for number, line in enumerate(text.split("\n")):
             lines += _wrapped(key if number == 0 else "", line)
@@ -154,7 +155,7 @@ def _repeats(seen: Look) -> str:
     repeats, conflicts = seen.portrait.repeats
     if not repeats:
         return "none"
-    return f"{repeats:,} texts repeat another one; {conflicts:,} different texts have more than one label"
+    return f"{counted(repeats, 'row')} with the text of another one; {counted(conflicts, 'text')} with several labels"
 
 
 def _split(seen: Look, values: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from pipeline.core.command import PATH, InputError, progress, run
 from pipeline.core.params import read_params
-from pipeline.core.text import valid_unicode
+from pipeline.core.text import counted, valid_unicode
 from pipeline.corpus.lines import Dialect, check_encoding, ending_of
 from pipeline.corpus.problems import Problems
 from pipeline.corpus.tables import TABLE_ENDINGS, Columns, in_batches, read_table, read_text_lines, row_count
@@ -285,7 +285,7 @@ def main(
     total = row_count(Path(file)) if file else len(first)
     number = _answer(chosen, chain([first], tables), column, output, total)
     if output:
-        print(f"{number:,} texts: {output}", file=sys.stderr)
+        print(f"{counted(number, 'text')}: {output}", file=sys.stderr)
 
 
 if __name__ == "__main__":
