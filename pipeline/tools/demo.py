@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import click
-import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -30,6 +29,7 @@ from pipeline import cells
 from pipeline.core.command import InputError, run, waiting
 from pipeline.core.params import Metric, read_params
 from pipeline.packaging.modelcard import kind
+from pipeline.serving.listening import listen
 from pipeline.serving.ports import address, check_port, trusted_hosts
 from pipeline.serving.selection import TextModel, open_trained, ranked
 from pipeline.tools.arguments import Tool, where
@@ -201,7 +201,7 @@ def main(port: int, host: str) -> None:
         entries = entries_of(best_of_each(MODELS, params.dataset, [*params.networks, BASELINE], params.metric))
     app = make_app(params.dataset, entries, trusted_hosts(host))
     print(f"demo: {address(host, port)} (stop it with Ctrl-C)", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    listen(app, host, port)
 
 
 if __name__ == "__main__":

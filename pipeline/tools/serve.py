@@ -2,17 +2,17 @@
 
 Requests and answers are those of `mlflow models serve` (see payloads.py for the forms); `GET /ping` and `/health` say
 that it is up. What is no list of texts gets status 400, 413 or 415, and a sentence. The model is loaded once: to serve
-another champion, start the server again. A prediction uses all cores as it is, so one request is answered after the
-other.
+another champion, start the server again. A prediction uses all cores as it is, so one is made after the other. A long
+request is answered in parts, between which others get their turn.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from typing import Any
 
 import click
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -23,11 +23,14 @@ from starlette.routing import Route
 
 from pipeline.core.command import run, waiting
 from pipeline.core.params import read_params
+from pipeline.serving.listening import listen
 from pipeline.serving.payloads import LONGEST, RefusedError, read_texts
 from pipeline.serving.ports import address, check_port, trusted_hosts
 from pipeline.serving.registry import Registry
 from pipeline.serving.selection import TextModel, served_uri
 from pipeline.tools.arguments import MODEL, Tool, where
+
+_MOST_TEXTS, _MOST_CHARACTERS = 1_024, 1_000_000  # of a part
 
 
 def make_app(model: TextModel, hosts: list[str]) -> Starlette:
@@ -37,15 +40,16 @@ def make_app(model: TextModel, hosts: list[str]) -> Starlette:
         model: answers.
         hosts: names by which a client may ask (another site could give itself our address); `*` is any.
     """
-    one_at_a_time = ThreadPoolExecutor(1)
+    reader, one_at_a_time = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
 
-    def answer(body: bytes, content_type: str) -> Response:
-        table = model.predict(read_texts(body, content_type))
-        return JSONResponse({"predictions": table.to_dict("records")})
+    def answer(texts: list[str]) -> list[dict[Hashable, Any]]:
+        return model.predict(texts).to_dict("records")
 
     async def invocations(request: Request) -> Response:
-        body, content_type = await _body(request), request.headers.get("content-type", "")
-        return await asyncio.get_running_loop().run_in_executor(one_at_a_time, answer, body, content_type)
+        do = asyncio.get_running_loop().run_in_executor
+        texts = await do(reader, read_texts, await _body(request), request.headers.get("content-type", ""))
+        answers = [await do(one_at_a_time, answer, part) for part in parts(texts)]
+        return await do(reader, JSONResponse, {"predictions": [row for part in answers for row in part]})
 
     return Starlette(
         routes=[
@@ -61,6 +65,19 @@ def make_app(model: TextModel, hosts: list[str]) -> Starlette:
             Exception: _failed,  # the log has it, too
         },
     )
+
+
+def parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Divide texts into parts that take a model less than a second or so: a part is as long as one text may be."""
+    part: list[str] = []
+    characters = 0
+    for text in texts:
+        if part and (len(part) == _MOST_TEXTS or characters + len(text) > _MOST_CHARACTERS):
+            yield part
+            part, characters = [], 0
+        part.append(text)
+        characters += len(text)
+    yield part  # of no text, too: its answer has no rows
 
 
 async def _body(request: Request) -> bytes:
@@ -123,7 +140,7 @@ def main(model: str | None, port: int, host: str) -> None:
         loaded.predict(["", "two words"])  # a network compiles once more when it first gets several
     app = make_app(loaded, trusted_hosts(host))
     print(f"serving {uri} on {address(host, port)} (stop it with Ctrl-C)", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    listen(app, host, port)
 
 
 if __name__ == "__main__":
