@@ -93,7 +93,7 @@ def test_the_commands_bring_back_the_files_of_a_run_from_a_changed_tree(
     model = follow(project, tmp_path / "elsewhere", "gru-1")
     assert "units: 5" in (model.parents[3] / "params.yaml").read_text()
     assert not (model.parents[3] / "notes.txt").exists()
-    assert "(left out: notes.txt)" in project.call(*LINEAGE, "gru-1").stdout
+    assert "(left out: notes.txt (line 1: " in project.call(*LINEAGE, "gru-1").stdout
 
 
 def data_out_of_git(project: Project) -> None:

@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import uvicorn
 from conftest import Project, clean_environment
 
 from pipeline.corpus.reviews import read_split
-from pipeline.serving.payloads import LONGEST
+from pipeline.serving.listening import Impatient
+from pipeline.serving.payloads import LONGEST, LONGEST_TEXT
 
 COMMAND = ("python", "-m", "pipeline", "serve")
 JSON, CSV = "application/json", "text/csv"
@@ -165,8 +167,14 @@ def test_any_text_gets_an_answer(server: Server, text: str) -> None:
             413,
             TOO_LONG,
         ),
+        (
+            b"text\n" + b"x" * (LONGEST_TEXT + 1),
+            CSV,
+            413,
+            "the text in row 0 must not be longer than 10,000,000 characters",
+        ),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_is_no_list_of_texts_gets_a_sentence(
     server: Server, body: str | bytes, kind: str | None, status: int, problem: str
@@ -216,6 +224,64 @@ def test_fifty_clients_at_once_get_their_own_answers(server: Server) -> None:
     for (status, (answer,)), expected in zip(alone, together, strict=True):
         assert (status, answer["label"]) == (200, expected["label"])
         assert answer["p_positive"] == pytest.approx(expected["p_positive"], abs=1e-6)
+
+
+def test_a_short_request_is_answered_before_a_long_one_that_came_first(server: Server) -> None:
+    ended = []
+
+    def ask_for(name: str, texts: list[str]) -> None:
+        assert post(server, json.dumps({"inputs": texts}))[0] == 200
+        ended.append(name)
+
+    long = threading.Thread(target=ask_for, args=("long", ["a warm and clever story"] * 50_000))
+    long.start()
+    while "long" not in ended:  # while it is read, worked on, and written
+        ask_for("short", ["superb"])
+    long.join()
+    assert ended.index("long") > 3
+
+
+class Answering:
+    """An application that reads a request and answers."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            while (await receive()).get("more_body"):
+                pass
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server that waits for half a second."""
+    monkeypatch.setattr(Impatient, "patience", 0.5)
+    runner = uvicorn.Server(uvicorn.Config(Answering(), port=0, http=Impatient, lifespan="off", log_level="warning"))
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    while not runner.started:
+        time.sleep(0.01)
+    yield runner.servers[0].sockets[0].getsockname()[1]
+    runner.should_exit = True
+    thread.join()
+
+
+HALF = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nab"
+
+
+@pytest.mark.parametrize("sent", [b"", HALF[:20], HALF], ids=["nothing", "half a header", "half a body"])
+def test_who_sends_half_a_request_is_cut_off(impatient: int, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=30) as client:
+        client.sendall(sent)
+        assert client.recv(1000) == b""
+
+
+def test_who_sends_slowly_is_answered(impatient: int) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=30) as client:
+        for part in (HALF[:20], HALF[20:], b"c", b"d"):
+            client.sendall(part)
+            time.sleep(0.3)
+        assert client.recv(1000).startswith(b"HTTP/1.1 204")
 
 
 def test_a_port_that_is_taken_is_one_line(server: Server, own_project: Project) -> None:

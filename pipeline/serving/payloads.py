@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 LONGEST = 32 * 1024 * 1024  # bytes of a body; 10 MB of text as JSON fit, with every character that is not ASCII escaped
 MOST_TEXTS = 100_000  # of a body
+LONGEST_TEXT = 10_000_000  # characters: while a text is cut into tokens, in some seconds, all others wait
 
 _FORMS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 _JSON_NAMES = {
@@ -69,6 +70,8 @@ def read_texts(body: bytes, content_type: str) -> list[str]:
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             _refuse(f"the text in row {row} must be a string. Received: {_name(text)}")
+        if len(text) > LONGEST_TEXT:
+            raise RefusedError(413, f"the text in row {row} must not be longer than {LONGEST_TEXT:,} characters")
     if len(texts) > MOST_TEXTS:
         raise RefusedError(413, f"at most {MOST_TEXTS:,} texts go into one request. Received: {len(texts):,}")
     return texts
