@@ -20,7 +20,7 @@ from pipeline.core.command import InputError
 from pipeline.corpus.lines import Dialect
 from pipeline.corpus.tables import BATCH_ROWS
 from pipeline.serving.selection import choose
-from pipeline.tools.predict import check, joined, main, open_output, read_texts
+from pipeline.tools.predict import check, joined, main, open_output, read_texts, without_formulas
 
 TEXTS = ["the acting is superb", "i hated every minute", ""]
 COMMAND = ("python", "-m", "pipeline", "predict")
@@ -147,6 +147,7 @@ def test_a_file_of_any_kind_goes_in_and_out(
         (["--file", "params.yaml", "--delimiter", "::"], "--delimiter must be one character. Received: '::'"),
         (["a text", "--output", "x.xlsx"], "--output must end in .csv, .tsv, .jsonl, .parquet. Received: x.xlsx"),
         (["a text", "--keep", "id"], "--keep needs --output"),
+        (["a text", "--no-formulas", "--output", "x.parquet"], "--no-formulas needs --output with .csv or .tsv"),
         (["--file", "x.csv", "--output", "data/../x.csv"], "--output must be another file than --file"),
         (["a text", "--model", "gru-7"], "there is no model 'gru-7'"),
         (["a text", "--model", "models:/nothing@champion"], "Registered Model with name=nothing not found"),
@@ -232,6 +233,13 @@ def test_half_an_emoji_and_columns_of_changing_type_can_be_written(tmp_path: Pat
     came = read(tmp_path / f"x.{ending}")
     assert came["text"].tolist() == ["half ?"] * 4
     assert [None if pd.isna(kept) else str(kept) for kept in came["kept"]] == [None, "3", "text", "2.5"]
+
+
+def test_what_a_spreadsheet_would_run_gets_a_mark_before_it_where_that_is_asked_for() -> None:
+    table = pd.DataFrame({"text": ["=1+1", "a=1", "-2", "\tx", "", "'=1"], "-id": [1, 2, 3, 4, 5, -6]})
+    safe = without_formulas(table)
+    assert safe["text"].tolist() == ["'=1+1", "a=1", "'-2", "'\tx", "", "'=1"]
+    assert safe["'-id"].tolist() == [1, 2, 3, 4, 5, -6]
 
 
 def test_an_error_leaves_the_old_output_and_nothing_beside_it(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ from pipeline.tracking.paths import MODELS
 
 INPUTS = (*TABLE_ENDINGS, ".txt", ".txt.gz")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")
+_FOR_SPREADSHEETS = (".csv", ".tsv")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how what a spreadsheet may run begins (OWASP, CSV injection)
 
 PLAIN = Dialect()
 
@@ -161,6 +163,15 @@ def _parquet(path: Path, _: str) -> Iterator[Write]:
             writer.close()
 
 
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Put ' before each text and each name of a column that a spreadsheet may take for a formula."""
+    return table.map(_no_formula).rename(columns=_no_formula)
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
 def print_lines(texts: list[str], answers: pd.DataFrame) -> None:
     """Print `label <tab> probability <tab> text`, the text on one line."""
     for text, answer in zip(texts, answers.to_dict("records"), strict=True):
@@ -192,7 +203,12 @@ def _as_text(value: Any) -> str:
 
 
 def _answer(
-    model: TextModel, tables: Iterator[pd.DataFrame], column: str, output: Path | None, total: int | None
+    model: TextModel,
+    tables: Iterator[pd.DataFrame],
+    column: str,
+    output: Path | None,
+    formulas: bool,
+    total: int | None,
 ) -> int:
     """Print the answers, or write them, and count them; of `total`, where that is known."""
     number = 0
@@ -203,7 +219,8 @@ def _answer(
             texts = table[column].tolist()
             answers = model.predict(texts)
             if write:
-                write(joined(table, answers))
+                answered = joined(table, answers)
+                write(answered if formulas else without_formulas(answered))
             else:
                 print_lines(texts, answers)
             number += len(texts)
@@ -211,11 +228,13 @@ def _answer(
     return number
 
 
-def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: Path | None) -> None:
+def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: Path | None, no_formulas: bool) -> None:
     if bool(texts) == bool(file):
         raise InputError("expected either texts or --file; --help has examples")
     if keep and not output:
         raise InputError("--keep needs --output: without it, only label, probability and text are printed")
+    if no_formulas and not (output and output.suffix.lower() in _FOR_SPREADSHEETS):
+        raise InputError(f"--no-formulas needs --output with {' or '.join(_FOR_SPREADSHEETS)}. Received: {output}")
     if output and output.suffix.lower() not in OUTPUTS:
         raise InputError(f"--output must end in {', '.join(OUTPUTS)}. Received: {output}")
     if output and file and output.resolve() == Path(file).resolve():
@@ -244,6 +263,7 @@ def _dialect(encoding: str, delimiter: str | None, quote: str, no_header: bool, 
 @click.option("--sheet", help="Of an Excel workbook. Default: the only one that holds anything.")
 @click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the file to copy to the output.")
 @click.option("--output", type=PATH, help="A .csv, .tsv, .jsonl or .parquet file. Default: print.")
+@click.option("--no-formulas", is_flag=True, help="In CSV, put ' before what a spreadsheet may run: = + - @.")
 @MODEL
 def main(
     text: tuple[str, ...],
@@ -256,6 +276,7 @@ def main(
     sheet: str | None,
     keep: tuple[str, ...],
     output: Path | None,
+    no_formulas: bool,
     model: str | None,
 ) -> None:
     """Classify each TEXT, or the texts of a file, with a trained model.
@@ -270,7 +291,7 @@ def main(
       gatewise predict --file reviews.parquet --keep id film --output answers.parquet --model gru-2
       head -5 reviews.txt | gatewise predict --file -
     """
-    _check(text, file, keep, output)
+    _check(text, file, keep, output, no_formulas)
     dialect = _dialect(encoding, delimiter, quote, no_header, sheet)
     if file and file != "-":  # what is wrong shows before a model is opened, which takes seconds, and before any answer
         check(file, column, [*keep], dialect)
@@ -283,7 +304,7 @@ def main(
     chosen, which = choose(model, params.dataset, MODELS, params.metric)
     print(f"model: {which}", file=sys.stderr)
     total = row_count(Path(file)) if file else len(first)
-    number = _answer(chosen, chain([first], tables), column, output, total)
+    number = _answer(chosen, chain([first], tables), column, output, not no_formulas, total)
     if output:
         print(f"{counted(number, 'text')}: {output}", file=sys.stderr)
 
