@@ -64,7 +64,8 @@ def tell_times(times: Mapping[str, Times]) -> str:
         return ""
     if len(frozenset[str]().union(*(of.environments for of in known.values()))) > 1:
         return (
-            "Training times are not compared: they were not all measured with the same versions on the same processor."
+            "Training times are not compared: they were not all measured with the same versions on the same processor,"
+            " as many at once."
         )
     fastest, *others = sorted(known, key=lambda model: mean(known[model].seconds))
     slower = {other: ratio for other in others if (ratio := _ratio(known[fastest], known[other]))}

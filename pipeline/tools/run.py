@@ -68,7 +68,7 @@ def reproduce(given: dict[str, str]) -> int:
     """Write parameters, run the pipeline, and make sure that MLflow and the report know what came out.
 
     Args:
-        given: name to value; `preset` stands for those in presets.yaml.
+        given: name to value; `preset` stands for those in presets.yaml, and `jobs` is how many stages run at once.
 
     Returns:
         The exit code: 0, 1, or 130 where a signal has ended it.
@@ -78,7 +78,7 @@ def reproduce(given: dict[str, str]) -> int:
         print(mended, flush=True)
     if left_running():
         _end_stale()
-    preset = given.pop("preset", None)
+    preset, jobs = given.pop("preset", None), _jobs(given.pop("jobs", None))
     # What is given by name beside a preset goes before it.
     wanted = (read_preset(preset) if preset else {}) | given
     vectors = wanted.get("embeddings.vectors", wanted.get("vectors", "none"))
@@ -91,7 +91,7 @@ def reproduce(given: dict[str, str]) -> int:
     changes = set_params(wanted)
     for change in changes:
         print(f"set {change}", flush=True)
-    code = _reproduce()
+    code = _reproduce(jobs)
     if code == 0:
         print(f"\nresults: {RESULTS / REPORT} (data set {read_params().dataset}); MLflow UI: make ui")
         if differs := compared_with_head():
@@ -111,14 +111,27 @@ def reproduce(given: dict[str, str]) -> int:
     return code
 
 
-def _reproduce() -> int:
+def _jobs(given: str | None) -> list[str]:
+    """Read how many stages are to run at once, as words for `stages`.
+
+    Raises:
+        InputError: it is no whole number above 0.
+    """
+    if given is None:
+        return []
+    if not given.isdecimal() or int(given) == 0:
+        raise InputError(f"jobs must be a whole number above 0: so many stages run at once. Received: {given}")
+    return ["--jobs", given]
+
+
+def _reproduce(jobs: Sequence[str]) -> int:
     """Run what is not up to date, and show the verdict whether or not it is new.
 
     Returns:
         The exit code.
     """
     before = _written()
-    code = run_stages()
+    code = run_stages(*jobs)
     code = code or _complete_mlflow(evaluated=_written() != before)
     if code == 0 and not is_current(RESULTS):
         # `evaluate` did not run, and DVC keeps neither what it prints nor the report.
@@ -144,7 +157,7 @@ def _complete_mlflow(evaluated: bool) -> int:
     known = comparisons(dataset, results)
     if known == [] and not evaluated:
         print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
-        return run_stages("evaluate")
+        return run_stages("--force", "evaluate")
     if known and not any(known):
         with waiting("have MLflow's views show these results again"):
             from pipeline.tracking.tracker import Tracker  # slow, and seldom needed
@@ -181,8 +194,8 @@ def _written() -> int:
     return report.stat().st_mtime_ns if report.exists() else 0
 
 
-def run_stages(alone: str = "") -> int:
-    """Run what is not up to date, or one stage alone, in a group of processes that a signal to stop reaches as a whole.
+def run_stages(*words: str) -> int:
+    """Run stages, as `stages.main` reads it, in a group of processes that a signal to stop reaches as a whole.
 
     Ctrl-C and `kill` end the stage at once, and DVC after it has written what it is writing: otherwise it would leave
     locks, or half a dvc.lock. Ctrl-Z halts all of them.
@@ -191,7 +204,7 @@ def run_stages(alone: str = "") -> int:
         The exit code.
     """
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # who is not in front may write to the terminal
-    command = [sys.executable, "-m", "pipeline.tools.stages", *filter(None, [alone])]
+    command = [sys.executable, "-m", "pipeline.tools.stages", *words]
     # The stages start `python3`: it has to be this one.
     group = subprocess.Popen(command, env={**os.environ, "PATH": search_path()}, process_group=0)
     stopped = False
@@ -221,7 +234,7 @@ def run_stages(alone: str = "") -> int:
 def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a parameter: its full name after a dot, and its last name before."""
     full = parameter_names()
-    names = full if "." in incomplete else ["preset", *dict.fromkeys(name.rpartition(".")[2] for name in full)]
+    names = full if "." in incomplete else ["preset", "jobs", *dict.fromkeys(name.rpartition(".")[2] for name in full)]
     return [CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
 
 
@@ -233,8 +246,9 @@ def main(words: tuple[str, ...]) -> None:
     NAME is a parameter, by its full name (train.units) or its last one (units). `preset=strong` sets all parameters of
     the preset `strong` in presets.yaml. All names and values are checked before any work.
 
-    Each stage is told when it begins, with the time that the rest may take. Ctrl-C ends the run. Finished stages stay,
-    and the same command goes on from there.
+    Each stage is told when it begins, with the time that the rest may take. Stages that do not wait for each other run
+    side by side, as many as there are cores; jobs=1 runs one after the other. The models are the same. Ctrl-C ends the
+    run. Finished stages stay, and the same command goes on from there.
 
     \b
     Examples:
@@ -242,6 +256,7 @@ def main(words: tuple[str, ...]) -> None:
       gatewise run dataset=imdb seeds=1,2
       gatewise run train.units=32 epochs=1
       gatewise run dataset=imdb preset=strong
+      gatewise run jobs=1                         # one stage at a time
     """
     given = parse(words)
     LOCK.parent.mkdir(parents=True, exist_ok=True)

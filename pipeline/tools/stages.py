@@ -5,7 +5,12 @@
 This is `dvc repro` in other words: DVC decides what runs, and what it says of lock files and of git is left out. Its
 warnings and errors stay. `gatewise run` starts it as a process of its own:
 
-    python -m pipeline.tools.stages [STAGE]     STAGE alone runs, up to date or not
+    python -m pipeline.tools.stages --jobs 2         so many at once of those that do not wait for each other
+    python -m pipeline.tools.stages --force STAGE    STAGE alone runs, up to date or not
+
+Where several run at once, side_by_side.py starts it once more for each of them:
+
+    python -m pipeline.tools.stages STAGE... --of 13
 """
 
 import json
@@ -16,16 +21,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
+import yaml
+from filelock import FileLock
 
 from pipeline.core.command import INTERRUPTED, run, waiting
 from pipeline.core.params import read_params
+from pipeline.tools.side_by_side import NUMBERED, SideBySide, default_jobs
 
 _PLANNING = "look what has to run"
 
@@ -37,7 +46,9 @@ with waiting(_PLANNING):
     from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
     from dvc.stage import PipelineStage
     from dvc.stage.exceptions import StageCmdFailedError
+    from dvc.utils.serialize import modify_yaml
 
+_LOCK = Path("dvc.lock")
 TIMES = "gatewise-times.json"  # in DVC's folder for temporary files: seconds that stages took on this machine
 
 _KEPT = 300  # times, of which the latest stay
@@ -61,19 +72,21 @@ class Step:
         name: for people: `train lstm-1`.
         keys: by which the time that it took is found again. The first one is its own; the second one it shares with the
             other models and seeds that have the same data set, parameters and stage.
+        needs: what has to run before it, by the names of dvc.yaml.
     """
 
     name: str
     keys: tuple[str, str]
+    needs: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, stage: PipelineStage, dataset: str) -> "Step":
+    def of(cls, stage: PipelineStage, dataset: str, needs: Iterable[PipelineStage] = ()) -> "Step":
         """Describe a stage of dvc.yaml."""
         kind, _, item = stage.addressing.partition("@")
         params = [dep.read_params() for dep in stage.deps if isinstance(dep, ParamsDependency)]
         settings = md5(json.dumps(params, sort_keys=True, default=str).encode(), usedforsecurity=False).hexdigest()[:8]
         key = f"{dataset} {kind} {settings}"
-        return cls(f"{kind} {item}".strip(), (f"{key} {item}", key))
+        return cls(f"{kind} {item}".strip(), (f"{key} {item}", key), frozenset(one.addressing for one in needs))
 
 
 def planned(repo: Repo, dataset: str) -> dict[str, Step]:
@@ -88,41 +101,72 @@ def planned(repo: Repo, dataset: str) -> dict[str, Step]:
         for stage in plan_repro(graph, collect_stages(repo, [PROJECT_FILE])):
             if not stale.keys().isdisjoint(graph.successors(stage)) or stage.changed():
                 stale[stage] = None
-    return {stage.addressing: Step.of(stage, dataset) for stage in stale if stage.cmd}
+    steps = [stage for stage in stale if stage.cmd]
+    needs = {stage: [one for one in graph.successors(stage) if one in stale and one.cmd] for stage in steps}
+    return {stage.addressing: Step.of(stage, dataset, needs[stage]) for stage in steps}
 
 
-def to_go(steps: list[Step], times: Mapping[str, float]) -> str:
-    """Say how long some steps may take, by the times of earlier ones; empty where no step has any.
+def read_times(file: Path) -> dict[str, float]:
+    """Read the seconds that stages took on this machine, by `Step.keys`."""
+    try:
+        times: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+        return times
+    except (OSError, ValueError):  # there is none yet, or a kill cut it off
+        return {}
+
+
+def _keep_time(file: Path, step: Step, seconds: float) -> None:
+    with FileLock(f"{file}.lock"):  # other stages may end at the same moment
+        times = {key: time for key, time in read_times(file).items() if key not in step.keys}
+        times |= dict.fromkeys(step.keys, round(seconds, 1))  # the latest stand last
+        file.write_text(json.dumps(dict([*times.items()][-_KEPT:]), indent=1), encoding="utf-8")
+
+
+def to_go(steps: Sequence[Step], times: Mapping[str, float], jobs: int = 1) -> str:
+    """Say how long some steps may take, so many at once, by the times of earlier ones; empty where no step has any.
 
     A step that has never run counts as the mean of the others: without it, the number would be far too low.
     """
     known = [times[key] for step in steps if (key := next((key for key in step.keys if key in times), None))]
-    seconds = sum(known) / len(known) * len(steps) if known else 0.0
+    seconds = sum(known) / len(known) * len(steps) / jobs if known else 0.0
     if seconds < _SHORT:
         return ""
     amount = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
     return f", about {amount} to go"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Say where some stages stand among all those of a run.
+
+    Attributes:
+        of: stages of the run.
+        before: those that were told before; None: others run beside, and who has started them numbers them.
+        rest: how long the rest may take from the first one on.
+    """
+
+    of: int
+    before: int | None = None
+    rest: str = ""
+
+
 class Teller(logging.Handler):
     """Says what DVC does with the stages of a plan, and keeps the times that they take.
 
     Args:
-        plan: what `planned` gave.
+        plan: what `planned` gave, or a part of it.
         file: where the times are kept.
+        place: of that part; None: it is all.
     """
 
-    def __init__(self, plan: Mapping[str, Step], file: Path) -> None:
+    def __init__(self, plan: Mapping[str, Step], file: Path, place: Place | None = None) -> None:
         super().__init__(logging.INFO)
         self.stopping = False
         self.current = ""
-        self._steps, self._file = dict(plan), file
+        self._steps, self._file, self._place = dict(plan), file, place
         self._number, self._began = 0, 0.0
         self._running: Step | None = None
-        try:
-            self._times: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # there is none yet, or a kill cut it off
-            self._times = {}
+        self._times = read_times(file)
 
     def stop(self, _: int, __: FrameType | None) -> None:
         """Let DVC finish what it writes, and begin no further stage; say it again to a stage that goes on.
@@ -153,28 +197,34 @@ class Teller(logging.Handler):
             raise KeyboardInterrupt
         self._number += 1
         step, note = self._steps[str(name)], _EVENTS[str(record.msg)]
-        rest = "" if note else to_go(list(self._steps.values())[self._number - 1 :], self._times)
-        print(f"[{self._number}/{len(self._steps)}] {step.name}{note or rest}", flush=True)
+        print(f"{self._numbered()} {step.name}{note or self._rest()}", flush=True)
         self.current, self._began = step.name, time.monotonic()
         self._running = None if note else step
 
+    def _numbered(self) -> str:
+        if self._place is None:
+            return f"[{self._number}/{len(self._steps)}]"
+        if self._place.before is None:
+            return f"{NUMBERED}{self._place.of}]"
+        return f"[{self._place.before + self._number}/{self._place.of}]"
+
+    def _rest(self) -> str:
+        if self._place is None:
+            return to_go([*self._steps.values()][self._number - 1 :], self._times)
+        return self._place.rest if self._number == 1 else ""
+
     def finished(self) -> None:
         """Keep the time of the stage that has run last."""
-        if self._running is None:
-            return
-        seconds = round(time.monotonic() - self._began, 1)
-        for key in self._running.keys:
-            self._times.pop(key, None)  # so that the latest stand last
-            self._times[key] = seconds
+        if self._running is not None:
+            _keep_time(self._file, self._running, time.monotonic() - self._began)
         self._running = None
-        self._file.write_text(json.dumps(dict([*self._times.items()][-_KEPT:]), indent=1), encoding="utf-8")
 
 
-def reproduce(alone: str | None) -> int:
+def reproduce(jobs: int) -> int:
     """Have DVC run what is not up to date.
 
     Args:
-        alone: the one stage to run instead, up to date or not.
+        jobs: how many stages run at once, at the most.
 
     Returns:
         The exit code.
@@ -182,41 +232,99 @@ def reproduce(alone: str | None) -> int:
     Raises:
         DvcException: DVC cannot, and the reason is not a stage that failed.
     """
-    dataset = read_params().dataset
-    with Repo() as repo:
+    with Repo(_wait_for_lock=jobs > 1) as repo:
         with waiting(_PLANNING):
-            lone = {alone: Step.of(repo.stage.load_one(name=alone), dataset)} if alone else {}
-            plan = lone or planned(repo, dataset)
+            plan = planned(repo, read_params().dataset)
         if not plan:
             print("up to date: no stage has to run")
             return 0
-        teller = Teller(plan, Path(repo.tmp_dir) / TIMES)
-        logging.getLogger("dvc").addHandler(teller)
-        signal.signal(signal.SIGTERM, teller.stop)
-        try:
-            repo.reproduce(targets=alone, single_item=bool(alone), force=bool(alone))
-            teller.finished()
-        except ReproductionError as error:
-            if teller.stopping:
-                return INTERRUPTED
-            if not isinstance(error.__cause__, StageCmdFailedError):
-                raise
-            killed = _KILLED.search(str(error.__cause__))
-            why = "was killed: most likely, memory ran out" if killed else "failed, and said why above"
-            print(f"error: {teller.current} {why}", file=sys.stderr)
-            return 1
+        times = Path(repo.tmp_dir) / TIMES
+        if jobs == 1:
+            return _run(repo, Teller(plan, times))
+    known = _locked_stages()
+    stages = SideBySide(
+        {name: step.needs for name, step in plan.items()},
+        jobs,
+        lambda names: to_go([plan[name] for name in names], read_times(times), jobs),
+    )
+    signal.signal(signal.SIGTERM, stages.stop)
+    code = stages.run()
+    _put_in_order([*known, *(name for name in plan if name not in known)])
+    return code
+
+
+def reproduce_only(names: Sequence[str], place: Place | None) -> int:
+    """Have DVC run some stages and nothing before them.
+
+    Args:
+        names: as dvc.yaml has them.
+        place: among those of a run, where only what is not up to date runs; None: they run in any case.
+
+    Returns:
+        The exit code.
+    """
+    dataset = read_params().dataset
+    with Repo(_wait_for_lock=True) as repo:
+        plan = {name: Step.of(repo.stage.load_one(name=name), dataset) for name in names}
+        teller = Teller(plan, Path(repo.tmp_dir) / TIMES, place)
+        return _run(repo, teller, targets=[*names], single_item=True, force=place is None)
+
+
+def _run(repo: Repo, teller: Teller, **options: Any) -> int:
+    """Have DVC run stages, tell of them, and let a signal end them; return the exit code."""
+    logging.getLogger("dvc").addHandler(teller)
+    signal.signal(signal.SIGTERM, teller.stop)
+    try:
+        repo.reproduce(**options)
+        teller.finished()
+    except ReproductionError as error:
+        if teller.stopping:
+            return INTERRUPTED
+        if not isinstance(error.__cause__, StageCmdFailedError):
+            raise
+        killed = _KILLED.search(str(error.__cause__))
+        why = "was killed: most likely, memory ran out" if killed else "failed, and said why above"
+        print(f"error: {teller.current} {why}", file=sys.stderr)
+        return 1
     return INTERRUPTED if teller.stopping else 0
 
 
+def _locked_stages() -> list[str]:
+    """List the stages of dvc.lock in their order."""
+    if not _LOCK.exists():
+        return []
+    return [*(yaml.load(_LOCK.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}).get("stages", {})]
+
+
+def _put_in_order(names: Sequence[str]) -> None:
+    """Bring dvc.lock into the order of stages that run one after the other: DVC appends what is new as it comes."""
+    now = _locked_stages()
+    wanted = [name for name in names if name in now]
+    if now in (wanted, []):
+        return
+    with Repo(_wait_for_lock=True) as repo, repo.lock, modify_yaml(_LOCK) as lock:
+        stages = lock["stages"]
+        for name in [*wanted, *(name for name in now if name not in wanted)]:
+            stages[name] = stages.pop(name)
+
+
 @click.command()
-@click.argument("alone", metavar="[STAGE]", required=False)
-def main(alone: str | None) -> None:
-    """Run the stages that are not up to date."""
+@click.argument("stages", metavar="[STAGE]...", nargs=-1)
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="How many at once. Default: what is fastest.")
+@click.option("--force", is_flag=True, help="Run the stages up to date or not.")
+@click.option("--of", type=int, hidden=True)
+@click.option("--before", type=int, hidden=True)
+@click.option("--rest", default="", hidden=True)
+def main(stages: tuple[str, ...], jobs: int | None, force: bool, of: int | None, before: int | None, rest: str) -> None:
+    """Run the stages that are not up to date, or some stages alone."""
     log = logging.getLogger("dvc")
     for handler in [handler for handler in log.handlers if handler.level < logging.WARNING]:
         log.removeHandler(handler)
     try:
-        sys.exit(reproduce(alone))
+        if stages:
+            place = None if force else Place(of or len(stages), before, rest)
+            sys.exit(reproduce_only(stages, place))
+        sys.exit(reproduce(jobs or default_jobs()))
     except KeyboardInterrupt:  # which `gatewise run` tells
         sys.exit(INTERRUPTED)
     except DvcException:

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 MACHINE = "machine.json"  # beside the results: on what the models were trained
+SIDE_BY_SIDE = "GATEWISE_SIDE_BY_SIDE"  # in the environment of a stage: how many run at once, if more than one
 VERDICT_WORDS = "verdict"  # in it, because git has no other file with the verdict
 
 _VERSIONED = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-learn", "tokenizers")

@@ -66,7 +66,11 @@ def known_costs(trained: Sequence[Trained], runs: Mapping[str, Any]) -> tuple[pd
         runs: name to MLflow's run, of those that there are.
     """
     timings = {name: run.data.metrics for name, run in runs.items()}
-    environments = {name: environment_of(run) for name, run in runs.items()}
+    # Beside others, a network takes longer.
+    environments = {
+        name: environment_of(run) | {"side by side": run.data.tags.get("gatewise.side_by_side", "1")}
+        for name, run in runs.items()
+    }
     return costs(trained, timings), tell_times(training_times(trained, timings, environments))
 
 

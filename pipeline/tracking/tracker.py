@@ -35,7 +35,7 @@ from pipeline.tracking.changes import changes, named
 from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
 from pipeline.tracking.git import PATCH, commit, uncommitted_changes
 from pipeline.tracking.locked import dependencies
-from pipeline.tracking.machine import environment
+from pipeline.tracking.machine import SIDE_BY_SIDE, environment
 from pipeline.tracking.mending import is_alive
 from pipeline.tracking.metric_names import TIMES
 from pipeline.tracking.run_record import SUPERSEDED, RunRecord, name_of
@@ -124,6 +124,8 @@ class Tracker:
         gatewise = {"stage": stage, "dataset": self.dataset, "process": _process(os.getpid()), **(tags or {})}
         if made_from is None:  # else they may have been made elsewhere
             gatewise |= environment()
+            if SIDE_BY_SIDE in os.environ:
+                gatewise["side_by_side"] = os.environ[SIDE_BY_SIDE]
         patch, changed = "", list[str]()
         if made_from is None or made_from:
             origin, patch, changed = self._origin(stage)
