@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.adding.gathering import gathered
@@ -92,14 +92,17 @@ def tables(draw: st.DrawFn) -> Table:
 
 @st.composite
 def reviews(draw: st.DrawFn) -> Table:
-    """Texts as people write them: what `add` finds out, it finds out from these."""
+    """Texts as people write them: what `add` finds out, it finds out from these.
+
+    In encodings that need no guess: words of chance have no language by which one could be told from another.
+    """
     rows = []
     joints = st.sampled_from([" ", " ", " ", ", ", "; ", " | ", ' "so" ', "\n", " - "])
     for number in range(draw(st.integers(20, 40))):
         words = draw(st.lists(st.tuples(st.sampled_from(WORDS), joints), min_size=3, max_size=6))
         rows.append((f"{number} {''.join(map(''.join, words))}end", "bad" if number % 3 else "good"))
     return Table(
-        rows, draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"])), draw(st.sampled_from(",;\t|")), '"',
+        rows, draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])), draw(st.sampled_from(",;\t|")), '"',
         draw(st.sampled_from(["\n", "\r\n"])), draw(st.booleans()), draw(st.booleans()), draw(st.booleans()),
     )  # fmt: skip
 
@@ -143,7 +146,12 @@ def check_with_what_add_finds(table: Table) -> None:
 
 
 QUICK = settings(
-    max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200,
+    phases=[Phase.generate],  # what fails is shown as it is: to make it smaller takes minutes
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 

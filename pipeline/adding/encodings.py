@@ -31,6 +31,7 @@ _BLOCK = 1 << 20
 _SAMPLE = 1 << 16  # bytes of lines beyond ASCII that decide
 _FEW = 0.2  # of the letters are beyond ASCII, at the most, in a language with Latin letters
 _LONG_RUN = 3  # bytes beyond ASCII, one after the other, in the mean: with more, they are words of another script
+_TELLING = 30  # bytes beyond ASCII; how often letters stand in fewer of them says nothing of the language
 _STRAY = 0.1  # of the lines beyond ASCII, at the most, may be no UTF-8 in a file that is UTF-8 otherwise
 
 
@@ -173,10 +174,12 @@ def _most_likely(sample: bytes, path: Path) -> Encoding:
         InputError: none fits.
     """
     possible = _LATIN if _has_latin_letters(sample) else _COMMON
+    telling = sum(byte > 127 for byte in sample) >= _TELLING
     names: dict[str, tuple[int, float, float, int]] = {}
     for match in from_bytes(sample, cp_isolation=list(possible)):
         for name in {match.encoding, *match.could_be_from_charset} & set(possible):
-            names[name] = _signs_in_words(sample, name), match.chaos, -match.coherence, possible.index(name)
+            coherence = match.coherence if telling else 0.0
+            names[name] = _signs_in_words(sample, name), match.chaos, -coherence, possible.index(name)
     if not names:
         raise InputError(
             f"{path} is not UTF-8, and no usual encoding fits. Name it: --encoding (latin_1 reads any bytes)"
