@@ -16,6 +16,7 @@ from typing import Any
 import click
 import numpy as np
 import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
 
 from pipeline.core.command import PATH, InputError, progress, run, waiting
@@ -210,8 +211,9 @@ def _candidates(
         scores = score(labels["validation"], predictions["validation"])
         return _Candidate(features, strength, fitted, predictions, scores)
 
-    # liblinear lets other threads of Python run, and each fit is alone with its numbers: the bits are the same.
-    with ThreadPoolExecutor(_FITS_AT_A_TIME) as pool:
+    # liblinear lets other threads of Python run, and each fit is alone with its numbers: the bits are the same. BLAS would
+    # split its long sums among threads of its own: other last bits on a machine with more cores.
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(_FITS_AT_A_TIME) as pool:
         yield from pool.map(fit, strengths)
 
 

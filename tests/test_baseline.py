@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import TINY_PARAMS
+from threadpoolctl import threadpool_limits
 
 from pipeline import baseline as stage
 from pipeline.baseline import fit_baseline
 from pipeline.core.command import InputError
+from pipeline.core.hashes import folder_md5
 from pipeline.core.params import BaselineParams, Metric
 from pipeline.corpus.reviews import Staging, write_reviews
 from pipeline.linear.ngrams import NgramModel
@@ -163,6 +165,21 @@ def test_the_model_on_disk_predicts_what_the_stage_predicted(tmp_path: Path, cla
     np.testing.assert_allclose(
         NgramModel.load(trained.weights).predict([text for text, _ in TEST]), trained.predictions["test"], atol=1e-6
     )
+
+
+def test_the_number_of_threads_changes_no_byte(tmp_path: Path) -> None:
+    """Sums over more than 10,000 n-grams are split among the threads, unless somebody sees to it."""
+    rng = np.random.default_rng(1)
+    words = [" ".join(f"w{number}" for number in rng.integers(0, 40_000, 60)) for _ in range(300)]
+    train = [(text, number % 2) for number, text in enumerate(words)]
+    path = reviews(tmp_path / "reviews.parquet", [("w1 w2", 1), ("w3", 0)], train)
+    hashes = []
+    for threads in (1, 4):
+        with threadpool_limits(threads):
+            trained = fit(path, settings(STRONG), tmp_path / str(threads))
+        assert trained.card["parameters"] > 10_000
+        hashes.append([folder_md5(trained.folder), trained.predictions["test"].tobytes()])
+    assert hashes[0] == hashes[1]
 
 
 def test_a_mistyped_input_does_not_cost_the_model_of_the_last_run(tmp_path: Path) -> None:
