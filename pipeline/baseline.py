@@ -211,8 +211,8 @@ def _candidates(
         scores = score(labels["validation"], predictions["validation"])
         return _Candidate(features, strength, fitted, predictions, scores)
 
-    # liblinear lets other threads of Python run, and each fit is alone with its numbers: the bits are the same. BLAS would
-    # split its long sums among threads of its own: other last bits on a machine with more cores.
+    # liblinear lets other threads of Python run, and each fit is alone with its numbers: the bits are the same. BLAS
+    # would split its long sums among threads of its own: other last bits on a machine with more cores.
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(_FITS_AT_A_TIME) as pool:
         yield from pool.map(fit, strengths)
 
