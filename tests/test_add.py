@@ -145,6 +145,26 @@ def test_a_line_of_another_encoding_is_a_bad_row_and_a_file_of_another_encoding_
     assert "one encoding" in refusal(path, other, "--name", "both")
 
 
+def test_utf_16_beside_ascii_is_refused_and_one_such_text_among_many_is_a_bad_row(home: Path) -> None:
+    train = [(text.encode("ascii", "ignore").decode(), label) for text, label in reviews()]
+    wide = write_table(home / "test.csv", reviews(20, seed=2), "utf-16")
+    assert "one encoding" in refusal("--name", "both", "--train", write_table(home / "a.csv", train), "--test", wide)
+    assert "not in the encoding utf-16" in refusal(home / "a.csv", "--encoding", "utf-16")
+    for number, (text, label) in enumerate(train):
+        (home / "films" / label).mkdir(parents=True, exist_ok=True)
+        (home / "films" / label / f"{number}.txt").write_text(text)
+    (home / "films" / "good" / "other.txt").write_text("A joy", "utf-16")
+    assert "good/other.txt" in add(home / "films")
+    assert sorted(learnt("films")) == sorted(train)
+
+
+def test_without_texts_to_learn_from_nothing_is_written(home: Path) -> None:
+    path = write_table(home / "films.csv", reviews())
+    assert "stands in the test split" in refusal("--name", "films", "--test", path, "--train", path)
+    assert "--train must name texts" in refusal("--test", path)
+    assert sources() == []
+
+
 def test_quotes_that_mean_nothing_are_letters(home: Path) -> None:
     rows = [(f'"{text}' if i % 9 == 0 else text, label) for i, (text, label) in enumerate(reviews())]
     path = home / "films.tsv"

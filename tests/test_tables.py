@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.command import InputError
+from pipeline.corpus.lines import Dialect
 from pipeline.corpus.problems import BadRowsError
-from pipeline.corpus.tables import BATCH_BYTES, BATCH_ROWS, Columns, in_batches, read_table, row_count
+from pipeline.corpus.tables import BATCH_BYTES, BATCH_ROWS, Columns, in_batches, read_table, row_count, sample_rows
 
 ENDINGS = ["csv", "tsv", "jsonl", "parquet"]
 
@@ -100,6 +101,29 @@ def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(InputError, match=r"must have one column 'text'\. Received: 2"):
         next(read_table(tmp_path / "x.parquet", Columns("text"), "the test"))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_other_columns_may_have_one_name_none_at_all_or_dates_that_python_does_not_know(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"odd.{ending}"
+    late = pa.array([1 << 29, 0], pa.date32())
+    inside = pa.array([[1 << 29], []], pa.list_(pa.date32()))
+    texts = pa.array(["one", "two"])
+    for table in (
+        pa.Table.from_arrays([texts, texts, late, inside, texts], ["x", "x", "day", "days", "text"]),
+        pa.table({}),
+    ):
+        if ending == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+                writer.write_table(table)
+        assert sample_rows(path, Dialect(), 10).columns.tolist() == list(dict.fromkeys(table.column_names))
+        if table.num_columns:
+            assert rows(path, "text", "day") == [["one", "<value out of range: 536870912>"], ["two", "1970-01-01"]]
+            assert rows(path, "text", "days") == [["one", []], ["two", []]]
 
 
 def test_rows_of_jsonl_may_lack_what_others_have(tmp_path: Path) -> None:

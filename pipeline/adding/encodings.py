@@ -50,6 +50,7 @@ class _Beyond:
     good: int = 0
     bad: int = 0
     sample: bytes = b""
+    is_ascii: bool = False  # and not empty
 
     @property
     def is_utf8(self) -> bool:
@@ -66,33 +67,33 @@ def find_encoding(files: Sequence[Path], texts: Sequence[Path] = ()) -> Encoding
     Raises:
         InputError: a file is damaged, the files are written in several encodings, or none is found.
     """
-    marked: dict[str, Path] = {}
-    counted = []
-    for path in [*files, *texts]:
-        if name := _marked(path):
-            marked.setdefault(name, path)
-        else:
-            counted.append(_count(path))
+    marks = {path: _marked(path) for path in [*files, *texts]}
+    counted = [_count(path) for path, mark in marks.items() if mark is None]
     of_texts = set(texts)
+    wide = {path: mark for path, mark in marks.items() if mark not in (None, "utf-8")}
+    stray = len(wide) if of_texts.issuperset(wide) and len(wide) <= _STRAY * len(texts) else 0
+    if stray:  # each will be told as a bad row
+        wide = {}
+    marked = {mark: path for path, mark in reversed(marks.items()) if mark == "utf-8" or path in wide}
     parts = [one for one in counted if one.good + one.bad and one.path not in of_texts]
     if together := [one for one in counted if one.good + one.bad and one.path in of_texts]:
         parts.append(_as_one(together))
     utf8 = [one for one in parts if one.is_utf8]
     others = [one for one in parts if not one.is_utf8]
-    wide = [name for name in marked if name != "utf-8"]
-    if bool(utf8 or marked.get("utf-8")) + bool(others) + len(wide) > 1:
-        two = [*marked.values(), *(one.path for one in (*utf8[:1], *others[:1]))]
+    ascii_alone = [one for one in counted if wide and one.is_ascii]  # is neither UTF-16 nor UTF-32, but any other
+    if bool(utf8 or ascii_alone or marked.get("utf-8")) + bool(others) + len(set(wide.values())) > 1:
+        two = [*marked.values(), *(one.path for one in (*utf8[:1], *ascii_alone[:1], *others[:1]))]
         raise InputError(
             f"all files must be written in one encoding. Received: {two[0]} and {two[-1]} differ. Save them as UTF-8"
         )
     if wide:
-        return Encoding(wide[0], "its first bytes")
+        return Encoding(next(iter(wide.values())), "its first bytes")
     if others:
         return _most_likely(others[0].sample, others[0].path)
-    stray = sum(one.bad for one in utf8)
+    stray += sum(one.bad for one in utf8)
     noun = "text" if texts else "line"
     less = f", but for {stray:,} {noun}{'s' if stray > 1 else ''}" if stray else ""
-    return Encoding("utf-8", f"every byte fits{less}" if utf8 or marked else "ASCII alone")
+    return Encoding("utf-8", f"every byte fits{less}" if utf8 or marked or stray else "ASCII alone")
 
 
 def _as_one(texts: Sequence[_Beyond]) -> _Beyond:
@@ -126,16 +127,16 @@ def _marked(path: Path) -> str | None:
 
 def _count(path: Path) -> _Beyond:
     """Count the lines beyond ASCII. A file that is UTF-8 throughout, which is quick to see, counts as one good line."""
-    decoder, ascii_alone = codecs.getincrementaldecoder("utf-8")(), True
+    decoder, ascii_alone, size = codecs.getincrementaldecoder("utf-8")(), True, 0
     with _open_bytes(path) as file:
         try:
             while block := file.read(_BLOCK):
                 decoder.decode(block)
-                ascii_alone = ascii_alone and block.isascii()
+                ascii_alone, size = ascii_alone and block.isascii(), size + len(block)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             return _one_by_one(path)
-    return _Beyond(path, good=int(not ascii_alone))
+    return _Beyond(path, good=int(not ascii_alone), is_ascii=ascii_alone and size > 0)
 
 
 def _one_by_one(path: Path) -> _Beyond:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.adding.portraits import Portrait
+from pipeline.core.command import InputError
 from pipeline.core.params import PARAMS_FILE, Params, read_params
 from pipeline.tokens.ragged import UNKNOWN, Tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
@@ -63,8 +64,14 @@ class Fitted(NamedTuple):
 
 
 def fit(portrait: Portrait) -> Fitted:
-    """Choose the settings."""
+    """Choose the settings.
+
+    Raises:
+        InputError: all texts stand in the test split.
+    """
     train, others = _divided(portrait)
+    if not train:
+        raise InputError("there must be texts to learn from. Received: every one of them stands in the test split")
     # 35,000 Chinese reviews, validation: LSTM 80.6 % and GRU 80.1 % with bpe, 78.4 and 78.3 % with char.
     kind: TokenizerKind = "word" if portrait.has_blanks else "bpe"
     why = "blanks separate the words" if portrait.has_blanks else "no blanks between the words"

@@ -62,7 +62,7 @@ def open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
     so a bad byte costs its row and not the file. Line ends stay as they are; a line ends with a line feed.
 
     Raises:
-        InputError: the file is no gzip, or is cut off. (On the way, too.)
+        InputError: the file is no gzip, or is cut off; or does not begin as this encoding must. (On the way, too.)
     """
     codecs.register_error(_MARK, _marked)
     name = codecs.lookup(encoding).name
@@ -72,6 +72,8 @@ def open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
             yield io.TextIOWrapper(data, "utf-8-sig" if name == "utf-8" else name, errors=_MARK, newline="\n")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path} is damaged: {error}") from None
+    except UnicodeError as error:  # no byte is to blame: UTF-16 and UTF-32 need a mark at the beginning
+        raise InputError(f"{path} is not in the encoding {encoding}: {error}") from None
 
 
 def read_lines(file: io.TextIOWrapper) -> Iterator[str]:

@@ -40,6 +40,7 @@ from pipeline.corpus.lines import LONGEST, Dialect, check_encoding, fault, open_
 from pipeline.corpus.names import SPLITS, is_unlabelled, split_named
 from pipeline.corpus.problems import (
     EMPTY,
+    ENCODING,
     TOO_LONG,
     Problem,
     Problems,
@@ -464,11 +465,14 @@ class _Files:
         """Read `positive/17.txt`, or `test/positive/17.txt` if a folder above names a split, or `unlabelled/17.txt`."""
         try:
             with open_text(path, self._source.encoding) as file:
-                text = file.read(LONGEST + 1).removeprefix("\ufeff")
+                try:
+                    text, kind = file.read(LONGEST + 1).removeprefix("\ufeff"), None
+                except UnicodeError:  # costs this text, and not the others
+                    text, kind = "", ENCODING
         except InputError as error:
             self._problems.files.append(str(error))
             return None
-        kind = TOO_LONG if len(text) > LONGEST else fault(text)
+        kind = kind or (TOO_LONG if len(text) > LONGEST else fault(text))
         if kind is None and (not text or text.isspace()):
             kind = EMPTY
         if kind:

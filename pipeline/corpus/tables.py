@@ -192,6 +192,8 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
     ending = ending_of(path)
     try:
         names = list(dict.fromkeys(_open(path, ending, Columns(""), dialect, False, set())[0]))
+        if not names:  # Parquet may have no column
+            return pd.DataFrame()
         columns = Columns(names[0], others=tuple(names[1:]))
         rows: list[_Read] = []
         step = 1
@@ -287,7 +289,8 @@ def _open_arrow(path: Path, columns: Columns) -> _Rows:
     except pa.ArrowInvalid:
         reader = pa.ipc.open_file(mapped)
         batches = map(reader.get_batch, range(reader.num_record_batches))
-    chosen = (batch.select(columns.names) for batch in batches)
+    have = reader.schema.names
+    chosen = (batch.select([have.index(name) for name in columns.names]) for batch in batches)
     slices = (batch.slice(start, _SLICE_ROWS) for batch in chosen for start in range(0, batch.num_rows, _SLICE_ROWS))
     return reader.schema.names, _typed_rows(slices, columns, _class_names(reader.schema, columns.label))
 
@@ -297,7 +300,8 @@ def _typed_rows(batches: Iterable[pa.RecordBatch], columns: Columns, classes: li
     label = names.index(columns.label) if classes and columns.label else None
     line = 0
     for batch in batches:
-        lists = [_values(batch.column(name)) for name in names]  # they come in the order of the file
+        have = batch.schema.names  # in the order of the file; a name that nobody asked for may stand there twice
+        lists = [_values(batch.column(have.index(name))) for name in names]
         for row in zip(*lists, strict=True):
             line += 1
             values = list(row)
@@ -308,7 +312,10 @@ def _typed_rows(batches: Iterable[pa.RecordBatch], columns: Columns, classes: li
 
 
 def _values(column: pa.Array) -> list[Any]:
-    """Give the values; bytes, where strings are no UTF-8 (Parquet does not check)."""
+    """Give the values; bytes, where strings are no UTF-8 (Parquet does not check).
+
+    Where a date is none that Python knows, all of them come as strings; as empty lists, if they stand inside others.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     try:
@@ -316,6 +323,8 @@ def _values(column: pa.Array) -> list[Any]:
     except UnicodeDecodeError:
         large = pa.types.is_large_string(column.type)
         values = column.view(pa.large_binary() if large else pa.binary()).to_pylist()
+    except OverflowError:  # Python knows no year behind 9999; Arrow can write it down
+        values = [[]] * len(column) if pa.types.is_nested(column.type) else column.cast(pa.string()).to_pylist()
     return values
 
 

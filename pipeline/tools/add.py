@@ -42,6 +42,9 @@ def add(
     params = read_params()
     if not paths and not any(splits.values()):
         paths = [_folder_of_known(name)]
+    held_out = [option for option in ("test", "validation") if splits.get(option)]
+    if held_out and not (paths or splits.get("train")):
+        raise InputError(f"--train must name texts to learn from. Received: --{' and --'.join(held_out)} alone")
     if len(paths) == 1 and name is None:
         name = _name_in_project(paths[0])
     with gathered(paths, splits, name) as files:
