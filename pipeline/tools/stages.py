@@ -23,8 +23,10 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from filelock import FileLock
 
 from pipeline.core.command import INTERRUPTED, run, waiting
+from pipeline.core.folders import STAGES_LOCK
 from pipeline.core.params import read_params
 
 _PLANNING = "look what has to run"
@@ -208,15 +210,26 @@ def reproduce(alone: str | None) -> int:
     return INTERRUPTED if teller.stopping else 0
 
 
+def _stop_with_input() -> None:
+    """Stop this group of processes when the standard input ends: nobody is left who would tell how it came out."""
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGTERM)
+
+
 @click.command()
+@click.option("--tied", is_flag=True, help="stop when the standard input ends, as it does with who has begun this")
 @click.argument("alone", metavar="[STAGE]", required=False)
-def main(alone: str | None) -> None:
+def main(alone: str | None, tied: bool) -> None:
     """Run the stages that are not up to date."""
+    if tied:
+        threading.Thread(target=_stop_with_input, daemon=True).start()
     log = logging.getLogger("dvc")
     for handler in [handler for handler in log.handlers if handler.level < logging.WARNING]:
         log.removeHandler(handler)
     try:
-        sys.exit(reproduce(alone))
+        with FileLock(STAGES_LOCK):
+            sys.exit(reproduce(alone))
     except KeyboardInterrupt:  # which `gatewise run` tells
         sys.exit(INTERRUPTED)
     except DvcException:
