@@ -136,9 +136,15 @@ class Running:
 
     def network(self) -> str:
         """Name the network that has a checkpoint, if the stage that runs is its own."""
-        if "train" not in self.stages().values():
-            return ""
-        return next((path.stem.rpartition("-")[0] for path in self.root.glob("data/checkpoints/*.npz")), "")
+        kept = [path.stem.rpartition("-")[0] for path in self.root.glob("data/checkpoints/*.npz")]
+        for pid, name in self.stages().items():
+            try:
+                output = Path(psutil.Process(pid).cmdline()[-1]).name
+            except (psutil.Error, IndexError):
+                continue
+            if name == "train" and output in kept:
+                return output
+        return ""
 
     def wait_until(self, comes: Callable[[], bool]) -> None:
         """Wait until something comes, or the command ends."""

@@ -63,6 +63,8 @@ def _end_with(parent: int) -> None:
 
 if sys.argv[:1] == ["-m"]:  # Python looks for the module of `-m` just now; an import by anybody else does nothing
     _use_environment()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of an import; `clear_errors` takes it from there
     if "DVC_STAGE" in os.environ:
         # Where DVC is killed, nobody takes what this stage writes, and the next run finds it in its way. So early,
         # because TensorFlow takes seconds to import.

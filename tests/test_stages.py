@@ -96,6 +96,15 @@ def test_a_stage_ends_when_dvc_is_killed(tmp_path: Path) -> None:
     killed.wait()
 
 
+def test_ctrl_c_in_an_import_shows_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    shutil.copyfile(ROOT / "pipeline/__init__.py", tmp_path / "pipeline/__init__.py")
+    (tmp_path / "pipeline/stage.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-m", "pipeline.stage"]
+    ended = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
+
+
 def test_a_run_waits_for_the_stages_of_a_killed_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
