@@ -7,7 +7,10 @@ has activated .venv. So `python -m pipeline…` goes on with the Python of .venv
 from __future__ import annotations  # a Python before 3.10, too, has to come as far as its error
 
 import os
+import signal
 import sys
+import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -49,5 +52,20 @@ def _refuse(problem: str) -> NoReturn:
     sys.exit(f"error: {problem}{removed if stage else ''}")
 
 
+def _end_with(parent: int) -> None:
+    """Stop this process when its parent is gone; say it again, since TensorFlow may swallow it."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    while True:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+
 if sys.argv[:1] == ["-m"]:  # Python looks for the module of `-m` just now; an import by anybody else does nothing
     _use_environment()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of an import; `clear_errors` takes it from there
+    if "DVC_STAGE" in os.environ:
+        # Where DVC is killed, nobody takes what this stage writes, and the next run finds it in its way. So early,
+        # because TensorFlow takes seconds to import.
+        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()

@@ -156,9 +156,9 @@ def main(
         except OSError as error:
             kept = " What is trained is kept, and the next run goes on from there" if checkpoint else ""
             raise InputError(f"{output} could not be written: {error}.{kept}") from None
-        if checkpoint:
-            checkpoint.finish()
         watcher.finished(output)
+    if checkpoint:  # now, and no earlier: DVC removes a whole network, too, where the stage has not ended
+        checkpoint.finish()
 
 
 if __name__ == "__main__":

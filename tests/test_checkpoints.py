@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from pipeline.tokens.ragged import from_lists
 from pipeline.tokens.tokenized import TokenizedSplits
 from pipeline.tokens.tokenizer import train_tokenizer
 from pipeline.tokens.wordvectors import WordVectors
+from pipeline.tracking.watching import watching
+from pipeline.trained.watching import Watcher
 
 WORDS = [
     "train", "--model", "lstm", "--seed", "1", "--tokens", "tokens.npz", "--tokenizer", "tokenizer.json",
@@ -79,8 +82,18 @@ def test_killed_in_the_second_epoch_the_stage_ends_with_the_same_bytes(
     assert not Path("lstm-1").exists()
     assert len(list(Path("checkpoints").iterdir())) == 1
     monkeypatch.setattr(sys, "argv", [*WORDS, "--output", "lstm-1"])
+    until_the_end: list[Path] = []
+
+    @contextmanager
+    def looking(*asked: Any) -> Iterator[Watcher]:
+        with watching(*asked) as watcher:
+            yield watcher
+        until_the_end.extend(Path("checkpoints").iterdir())  # DVC removes the network if MLflow's part is killed
+
+    monkeypatch.setattr(stage, "watching", looking)
     run(stage.main)
     assert "training goes on after epoch 1" in capsys.readouterr().out
+    assert len(until_the_end) == 1
     assert not Path("checkpoints").exists()
     monkeypatch.setattr(sys, "argv", [*WORDS, "--output", "undisturbed/lstm-1"])
     run(stage.main)

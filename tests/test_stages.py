@@ -1,14 +1,21 @@
 """`gatewise run` while it runs: what it says of stages and times, and how a signal ends it."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
-from conftest import Project, clean_environment
+from conftest import ROOT, Project, clean_environment
+from filelock import FileLock
 from runs import stages_run
 
+from pipeline.core.command import InputError
+from pipeline.core.folders import STAGES_LOCK
+from pipeline.tools import run as runner
 from pipeline.tools.stages import Step, to_go
 
 LSTM, GRU = (Step(f"train {name}", (f"tiny train 0 {name}", "tiny train 0")) for name in ("lstm-1", "gru-1"))
@@ -69,3 +76,60 @@ def test_a_signal_ends_the_stage_and_leaves_no_lock(own_project: Project) -> Non
     assert "[1/3] train gru-1: the result comes from DVC's cache" in back.stdout
     assert back.stderr == ""
     assert own_project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_stage_ends_when_dvc_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    shutil.copyfile(ROOT / "pipeline/__init__.py", tmp_path / "pipeline/__init__.py")
+    (tmp_path / "pipeline/stage.py").write_text("import time\nprint('runs', flush=True)\ntime.sleep(60)\n")
+    dvc = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'pipeline.stage'])"
+    killed = subprocess.Popen(
+        [sys.executable, "-c", dvc],
+        cwd=tmp_path, env=clean_environment() | {"DVC_STAGE": "train"}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "runs\n"
+    (stage,) = psutil.Process(killed.pid).children()
+    killed.kill()
+    assert killed.stdout.read() == ""  # it ends with the last process that may write to it
+    assert stage.wait(30) is None
+    killed.wait()
+
+
+def test_ctrl_c_in_an_import_shows_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    shutil.copyfile(ROOT / "pipeline/__init__.py", tmp_path / "pipeline/__init__.py")
+    (tmp_path / "pipeline/stage.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-m", "pipeline.stage"]
+    ended = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
+
+
+def test_a_run_waits_for_the_stages_of_a_killed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    STAGES_LOCK.parent.mkdir(parents=True)
+    runner.wait_for_stages()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(runner, "_ENDING", 0.1)
+    with FileLock(STAGES_LOCK), pytest.raises(InputError, match="stages go on that an earlier run has begun"):
+        runner.wait_for_stages()
+    assert capsys.readouterr().out.startswith("an earlier run was killed")
+
+
+@pytest.mark.slow
+def test_a_killed_run_takes_its_stages_with_it_and_the_next_one_needs_no_help(own_project: Project) -> None:
+    words = [sys.executable, "-m", "pipeline", "run"]
+    killed = subprocess.Popen(
+        [*words, "units=6", "models=gru", "seeds=1"],
+        cwd=own_project.root, env=clean_environment(), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert killed.stdout is not None
+    assert any(line.startswith("gru-1 epoch 1") for line in killed.stdout)
+    killed.kill()
+    killed.wait()
+    following = own_project.run(*words)
+    assert "gru-1: an earlier run was stopped; training goes on after" in following.stdout
+    assert stages_run(following.stdout) == ["train gru-1", "memory gru-1", "evaluate"]
+    own_project.run("git", "checkout", "--quiet", "params.yaml")

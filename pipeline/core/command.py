@@ -44,6 +44,8 @@ def clear_errors() -> Iterator[None]:
     A signal to stop (`kill`) interrupts the command, so that it tidies up, as Ctrl-C does. The exit code is then 130.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # by `pipeline`, until there is something to tidy up
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal of few characters shows ? for the others; a log file has every line when it is printed.
         sys.stdout.reconfigure(errors="replace", line_buffering=True)

@@ -11,6 +11,7 @@ from pipeline.core.command import InputError
 
 _WRITER = "process"  # the file that says who writes
 SOURCES = "data/sources/"  # a folder for each data set
+STAGES_LOCK = Path(".dvc/tmp/gatewise-stages.lock")  # held as long as stages run that `gatewise run` has begun
 
 
 def project_root() -> Path:

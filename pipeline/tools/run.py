@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +18,7 @@ from click.shell_completion import CompletionItem
 from filelock import FileLock, Timeout
 
 from pipeline.core.command import HELP_OPTIONS, INTERRUPTED, InputError, run, search_path, waiting
+from pipeline.core.folders import STAGES_LOCK
 from pipeline.core.params import (
     PARAMS_FILE,
     move_blocks,
@@ -37,6 +39,7 @@ from pipeline.tracking.recorded import compared_with_head
 from pipeline.tracking.store import comparisons, store_uri
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
+_ENDING = 60.0  # seconds that the stages of a killed run may take to end
 
 
 def parse(words: Sequence[str]) -> dict[str, str]:
@@ -188,6 +191,28 @@ def _missing_in_mlflow() -> str:
     )
 
 
+def wait_for_stages() -> None:
+    """Wait until the stages of a run that was killed have ended, as they do by themselves.
+
+    Raises:
+        InputError: they go on.
+    """
+    lock = FileLock(STAGES_LOCK)
+    try:
+        with lock.acquire(timeout=0):
+            return
+    except Timeout:
+        print("an earlier run was killed; this one waits until its stage has ended", flush=True)
+    try:
+        with lock.acquire(timeout=_ENDING):
+            return
+    except Timeout:
+        raise InputError(
+            "stages go on that an earlier run has begun. Wait until they end, or stop them: `pgrep -f"
+            " pipeline.tools.stages` finds them"
+        ) from None
+
+
 def _written() -> int:
     """Tell when the report was written, in nanoseconds; 0 where there is none."""
     report = RESULTS / REPORT
@@ -198,15 +223,17 @@ def run_stages(*words: str) -> int:
     """Run stages, as `stages.main` reads it, in a group of processes that a signal to stop reaches as a whole.
 
     Ctrl-C and `kill` end the stage at once, and DVC after it has written what it is writing: otherwise it would leave
-    locks, or half a dvc.lock. Ctrl-Z halts all of them.
+    locks, or half a dvc.lock. Ctrl-Z halts all of them. Where this process or DVC is killed for good, the others end:
+    the standard input of DVC ends with this process, and what DVC leaves of its group is told to stop.
 
     Returns:
         The exit code.
     """
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # who is not in front may write to the terminal
-    command = [sys.executable, "-m", "pipeline.tools.stages", *words]
+    command = [sys.executable, "-m", "pipeline.tools.stages", "--tied", *words]
     # The stages start `python3`: it has to be this one.
-    group = subprocess.Popen(command, env={**os.environ, "PATH": search_path()}, process_group=0)
+    environment = {**os.environ, "PATH": search_path()}
+    group = subprocess.Popen(command, env=environment, process_group=0, stdin=subprocess.PIPE)
     stopped = False
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -225,6 +252,8 @@ def run_stages(*words: str) -> int:
     former = {number: signal.signal(number, act) for number, act in heard.items()}
     try:
         code = group.wait()
+        with suppress(ProcessLookupError):  # DVC waits for its stages: there is one only where DVC was killed
+            os.killpg(group.pid, signal.SIGTERM)
     finally:
         for number, act in former.items():
             signal.signal(number, act)
@@ -262,6 +291,7 @@ def main(words: tuple[str, ...]) -> None:
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(LOCK, timeout=0):
+            wait_for_stages()
             sys.exit(reproduce(given))
     except Timeout:
         raise InputError("a pipeline runs in this folder already. Wait until it ends, or use another clone") from None

@@ -33,6 +33,7 @@ import yaml
 from filelock import FileLock
 
 from pipeline.core.command import INTERRUPTED, run, waiting
+from pipeline.core.folders import STAGES_LOCK
 from pipeline.core.params import read_params
 from pipeline.tools.side_by_side import NUMBERED, SideBySide, default_jobs
 
@@ -308,23 +309,41 @@ def _put_in_order(names: Sequence[str]) -> None:
             stages[name] = stages.pop(name)
 
 
+def _stop_with_input() -> None:
+    """Stop this group of processes when the standard input ends: nobody is left who would tell how it came out."""
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGTERM)
+
+
 @click.command()
 @click.argument("stages", metavar="[STAGE]...", nargs=-1)
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="How many at once. Default: what is fastest.")
 @click.option("--force", is_flag=True, help="Run the stages up to date or not.")
+@click.option("--tied", is_flag=True, help="Stop when the standard input ends, as it does with who has begun this.")
 @click.option("--of", type=int, hidden=True)
 @click.option("--before", type=int, hidden=True)
 @click.option("--rest", default="", hidden=True)
-def main(stages: tuple[str, ...], jobs: int | None, force: bool, of: int | None, before: int | None, rest: str) -> None:
+def main(
+    stages: tuple[str, ...],
+    jobs: int | None,
+    force: bool,
+    tied: bool,
+    of: int | None,
+    before: int | None,
+    rest: str,
+) -> None:
     """Run the stages that are not up to date, or some stages alone."""
+    if tied:
+        threading.Thread(target=_stop_with_input, daemon=True).start()
     log = logging.getLogger("dvc")
     for handler in [handler for handler in log.handlers if handler.level < logging.WARNING]:
         log.removeHandler(handler)
     try:
-        if stages:
-            place = None if force else Place(of or len(stages), before, rest)
-            sys.exit(reproduce_only(stages, place))
-        sys.exit(reproduce(jobs or default_jobs()))
+        if of is not None:  # side_by_side.py has begun this one, and whoever has begun that has the lock
+            sys.exit(reproduce_only(stages, Place(of, before, rest)))
+        with FileLock(STAGES_LOCK):
+            sys.exit(reproduce_only(stages, None) if force else reproduce(jobs or default_jobs()))
     except KeyboardInterrupt:  # which `gatewise run` tells
         sys.exit(INTERRUPTED)
     except DvcException:
