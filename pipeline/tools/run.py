@@ -160,7 +160,7 @@ def _complete_mlflow(evaluated: bool) -> int:
     known = comparisons(dataset, results)
     if known == [] and not evaluated:
         print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
-        return run_stages("--force", "evaluate")
+        return run_stages("evaluate")
     if known and not any(known):
         with waiting("have MLflow's views show these results again"):
             from pipeline.tracking.tracker import Tracker  # slow, and seldom needed

@@ -6,7 +6,7 @@ This is `dvc repro` in other words: DVC decides what runs, and what it says of l
 warnings and errors stay. `gatewise run` starts it as a process of its own:
 
     python -m pipeline.tools.stages --jobs 2         so many at once of those that do not wait for each other
-    python -m pipeline.tools.stages --force STAGE    STAGE alone runs, up to date or not
+    python -m pipeline.tools.stages STAGE...         these alone run, up to date or not
 
 Where several run at once, side_by_side.py starts it once more for each of them:
 
@@ -319,7 +319,6 @@ def _stop_with_input() -> None:
 @click.command()
 @click.argument("stages", metavar="[STAGE]...", nargs=-1)
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="How many at once. Default: what is fastest.")
-@click.option("--force", is_flag=True, help="Run the stages up to date or not.")
 @click.option("--tied", is_flag=True, help="Stop when the standard input ends, as it does with who has begun this.")
 @click.option("--of", type=int, hidden=True)
 @click.option("--before", type=int, hidden=True)
@@ -327,7 +326,6 @@ def _stop_with_input() -> None:
 def main(
     stages: tuple[str, ...],
     jobs: int | None,
-    force: bool,
     tied: bool,
     of: int | None,
     before: int | None,
@@ -343,7 +341,7 @@ def main(
         if of is not None:  # side_by_side.py has begun this one, and whoever has begun that has the lock
             sys.exit(reproduce_only(stages, Place(of, before, rest)))
         with FileLock(STAGES_LOCK):
-            sys.exit(reproduce_only(stages, None) if force else reproduce(jobs or default_jobs()))
+            sys.exit(reproduce_only(stages, None) if stages else reproduce(jobs or default_jobs()))
     except KeyboardInterrupt:  # which `gatewise run` tells
         sys.exit(INTERRUPTED)
     except DvcException:
