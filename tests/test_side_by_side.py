@@ -35,7 +35,7 @@ class Noted(SideBySide):
 
     def _alone(self, stages: Sequence[str]) -> int:
         assert self._now == 0
-        return self._end(["alone", *stages])
+        return self._end([*stages])
 
     def _beside(self, stages: Sequence[str]) -> int:
         with self._lock:
@@ -58,19 +58,18 @@ class Noted(SideBySide):
 def test_what_does_not_wait_for_each_other_runs_together_and_what_follows_one_alone_shares_its_process() -> None:
     stages = Noted(2)
     assert stages.run() == 0
-    assert stages.noted[0] == ["alone", "download", "preprocess"]
+    assert stages.noted[0] == ["download", "preprocess"]
     assert sorted(stages.noted[1:-1]) == [
         ["baseline"], ["train gru", "memory gru"], ["train lstm", "memory lstm"], ["train rnn", "memory rnn"],
     ]  # fmt: skip
-    assert stages.noted[-1] == ["alone", "evaluate"]
+    assert stages.noted[-1] == ["evaluate"]
     assert stages.most == 2
 
 
 def test_what_fails_stops_what_needs_it_and_no_other() -> None:
     stages = Noted(2, {"train lstm": 1})
     assert stages.run() == 1
-    assert sum(map(len, stages.noted)) == 1 + len(NEEDS) - 1  # all, and the mark "alone", but for evaluate
-    assert ["alone", "evaluate"] not in stages.noted
+    assert {name for names in stages.noted for name in names} == NEEDS.keys() - {"evaluate"}
 
 
 def test_after_a_signal_nothing_more_begins() -> None:
