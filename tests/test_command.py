@@ -47,6 +47,13 @@ def test_a_subclass_of_input_error_is_bad_input_too() -> None:
     assert (result.returncode, result.stderr) == (1, "error: nobody there\n")
 
 
+def test_a_text_in_the_place_of_a_file_is_bad_input() -> None:
+    result = run_main("open('a text ' * 1000)")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: this is too long for the name of a file. Received: 'a text a text")
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     result = run_main("raise ValueError('a bug')")
     assert result.returncode == 1

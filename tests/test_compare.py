@@ -195,6 +195,8 @@ def test_what_cannot_be_compared_is_said(fresh_copy: Callable[[], Project]) -> N
     result = project.run(*COMPARE, "nowhere", check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("error: 'nowhere' is no commit, branch, tag or experiment")
+    result = project.run(*COMPARE, "HEAD:params.yaml", check=False)
+    assert result.stderr == "error: 'HEAD:params.yaml' is no commit, branch, tag or experiment\n"
     other = ("--preprocess.seed", "2", "--seeds", "1", "--models", "gru")
     project.run("python", "-m", "pipeline", "run", *other)
     commit_all(project, "another split")

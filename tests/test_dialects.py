@@ -40,6 +40,12 @@ def read(folder: Path, source: FilesSource, keep: list[Problem] | None = None) -
     return [(text.rstrip("\r"), label) for text, label in rows]
 
 
+def test_one_character_is_no_delimiter_and_quote_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\na,good\nb,bad\n")
+    with pytest.raises(InputError, match="between fields or around them"):
+        read(tmp_path, FilesSource(format="files", quote=","))
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_damaged_byte_costs_no_row_in_silence(tmp_path: Path, seed: int) -> None:
     chance, found = random.Random(seed), 0

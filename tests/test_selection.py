@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -44,6 +45,16 @@ def test_make_serve_takes_the_names_that_make_promote_takes(trained_project: Pro
         served_uri(None, "tiny")
     with pytest.raises(InputError, match=r"no model 'baselin'.*did you mean baseline"):
         served_uri("baselin", "tiny")
+
+
+@pytest.mark.parametrize("name", ["baseline", "gru-1"])
+def test_damaged_weights_are_named(trained_project: Project, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(Path("data/models") / name, tmp_path / name)
+    weights = Trained.load(folder).weights
+    for content in (b"", weights.read_bytes()[:-3]):
+        weights.write_bytes(content)
+        with pytest.raises(InputError, match=f"{weights.name} is damaged"):
+            choose(str(folder), "tiny")
 
 
 def test_the_champion_is_served_and_opened_as_the_version_that_it_is_now(

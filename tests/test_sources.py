@@ -193,6 +193,10 @@ def test_a_folder_of_texts_has_its_labels_and_splits_in_the_names_of_folders(tmp
         ("format: files\nlabels: [good]\n", "labels: .*at least 2.*Received"),
         ("format: files\nlabels: {a: [x], b: [x]}\n", "labels: 'x' stands for two labels"),
         (
+            "format: files\nencoding: punycode\n",
+            "encoding: must be an encoding .*Received: 'punycode'",
+        ),
+        (
             "format: files\nencoding: latin-99\n",
             "encoding: must be an encoding .*Received: 'latin-99'",
         ),

@@ -82,6 +82,15 @@ def test_a_folder_that_is_not_complete_says_so(tmp_path: Path, missing: str) -> 
         Trained.load(tmp_path / "gru-2")
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"PK\x03\x04", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("name", ["card.json", "predictions.npz", "history.csv"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    network(tmp_path / "gru-2")
+    (tmp_path / "gru-2" / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"gru-2/{name} is damaged \(\w+: .*make repro"):
+        Trained.load(tmp_path / "gru-2")
+
+
 def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lstm-9 holds no trained model"):
         Trained.load(tmp_path / "lstm-9")

@@ -1,11 +1,14 @@
 """How every stage and tool starts and fails: one clear line and exit code 1, never a traceback, on bad input."""
 
 import difflib
+import errno
 import io
 import os
 import shutil
 import signal
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +29,22 @@ class InputError(Exception):
     """
 
     in_lines = False  # the message is a report of several lines
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Tell of a file that the pipeline wrote, and that cannot be read back: a loss of power or a full disk cut it.
+
+    Raises:
+        InputError: the block ends in what damaged bytes end in.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as e:
+        told = f"{type(e).__name__}: {e}".partition("\n")[0]
+        raise InputError(f"{path} is damaged ({told}). Remove it, and make it anew: make repro") from None
 
 
 def run(main: click.Command) -> None:
@@ -62,6 +81,10 @@ def clear_errors() -> Iterator[None]:
     except BrokenPipeError:  # who reads our output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # a text, say, where the name of a file or a model was meant
+            raise
+        sys.exit(f"error: this is too long for the name of a file. Received: {str(error.filename)[:60]!r} …")
     except (KeyboardInterrupt, click.Abort):
         if "DVC_STAGE" not in os.environ:  # where DVC says so, or `gatewise run`
             print("error: interrupted", file=sys.stderr)

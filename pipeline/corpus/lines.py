@@ -43,13 +43,15 @@ def ending_of(path: Path) -> str:
 
 
 def check_encoding(name: str) -> None:
-    """Check that Python knows this encoding of text.
+    """Check that Python knows this encoding of text, and can say which bytes are bad.
 
     Raises:
         ValueError: it does not.
     """
     try:
         "a".encode(name)
+        codecs.register_error(_MARK, _marked)
+        codecs.getincrementaldecoder(name)(_MARK).decode(b"a")  # those of domain names stop at the first bad byte
     except (LookupError, UnicodeError):
         raise ValueError("must be an encoding that Python knows, such as utf-8, cp1252 or utf-16") from None
 

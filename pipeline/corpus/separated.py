@@ -77,6 +77,8 @@ class Separated:
     def __post_init__(self) -> None:
         self._delimiter = self.dialect.delimiter or ("\t" if ending_of(self.path) == ".tsv" else ",")
         quote = self.dialect.quote
+        if quote == self._delimiter:
+            raise ValueError(f"{quote!r} can stand between fields or around them, and not both")
         self._format: dict[str, Any] = {"delimiter": self._delimiter, "quotechar": quote}
         self._format["quoting"] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
         self._quote = quote or "\0"

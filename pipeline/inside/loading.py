@@ -1,17 +1,16 @@
 """Trained networks opened for a look inside: the ones that were asked for, and nothing that they are not."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.core.command import InputError, did_you_mean
+from pipeline.core.command import InputError, did_you_mean, whole
 from pipeline.core.hashes import md5
 from pipeline.core.params import Params
 from pipeline.inside.numpy_network import BACKWARD, Network, turned
-from pipeline.trained.trained import CARD, NETWORK
+from pipeline.trained.trained import CARD, NETWORK, read_card
 
 # Between our float64 and the float32 of Keras, on states, which lie between -1 and 1.
 _TOLERANCE = 1e-5
@@ -56,7 +55,7 @@ def _card(folder: Path, name: str, tokenizer: Path) -> dict[str, Any]:
         raise InputError(f"{folder} holds no trained model {name!r}; {hint}")
     if not (folder / name / NETWORK).exists():
         raise InputError(f"{name} is no network: it has no gates")
-    card: dict[str, Any] = json.loads((folder / name / CARD).read_text(encoding="utf-8"))
+    card = read_card(folder / name)
     if not tokenizer.exists() or md5(tokenizer) not in card["inputs"].values():
         raise InputError(f"{name} was not trained with the tokenizer that is in {tokenizer}: run `dvc repro`")
     return card
@@ -78,7 +77,8 @@ def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -
     """
     from pipeline.networks import networks  # slow: not before all else has been found in order
 
-    model = networks.load(weights)
+    with whole(weights):
+        model = networks.load(weights)
     network = Network.from_weights(networks.weights(model), settings["pooling"])
     theirs = networks.inside(model, text)
     for name, values in _computed(network, text).items():

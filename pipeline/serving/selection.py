@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from pipeline.core.command import InputError, did_you_mean
+from pipeline.core.command import InputError, did_you_mean, whole
 from pipeline.core.params import Metric
 from pipeline.packaging.classifier import Classifier
 from pipeline.packaging.training_data import changed_inputs, input_path, is_file
@@ -148,14 +148,16 @@ def open_trained(trained: Trained) -> Classifier:
     """
     card = trained.folder / CARD
     if trained.model == BASELINE:
-        return Classifier(trained.weights, card)
+        with whole(trained.weights):
+            return Classifier(trained.weights, card)
     name = next(name for name in trained.card["inputs"] if Path(name).name == _TOKENIZER)
     tokenizer = input_path(trained, name)
     if not is_file(tokenizer, trained.card["inputs"][name]):
         raise InputError(
             f"{tokenizer} is not the tokenizer of {trained.folder}: run `dvc repro`, or use its model in MLflow"
         )
-    return Classifier(trained.weights, card, tokenizer)
+    with whole(trained.weights):
+        return Classifier(trained.weights, card, tokenizer)
 
 
 def _is_mlflows(wanted: str) -> bool:

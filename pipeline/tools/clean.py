@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from filelock import FileLock, Timeout
 from tabulate import tabulate
@@ -92,8 +93,12 @@ def unused_cache() -> list[Path]:
         if not Path(cache.path).is_relative_to(repo.root_dir):
             return []
         commits = subprocess.run(changed, capture_output=True, text=True, check=True).stdout.split()
-        with repo.lock:
-            used = repo.used_objs(revs=commits, force=True)
+        try:
+            with repo.lock:
+                used = repo.used_objs(revs=commits, force=True)
+        except DvcException as error:
+            told = error.__cause__ or error
+            raise InputError(f"what of DVC's cache is needed cannot be told: {told}. `gatewise run` mends it") from None
         needed = {str(item.value) for items in used.values() for item in items}
         return [Path(cache.oid_to_path(name)) for name in cache.all() if name not in needed]
 

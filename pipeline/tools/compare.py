@@ -131,6 +131,8 @@ def _fetch(revision: str, folder: Path, *paths: Path) -> None:
             files.get(path.as_posix(), str(folder / path), recursive=files.isdir(path.as_posix()))
     except (SCMError, DvcException) as error:
         raise InputError(f"{revision!r} is no commit, branch, tag or experiment: {error}") from None
+    except AttributeError:  # git knows it, and it is a file or a folder: DVC wants a commit
+        raise InputError(f"{revision!r} is no commit, branch, tag or experiment") from None
     except (FileNotFoundError, DataIndexError):
         raise FilesMissingError(path, revision) from None
 

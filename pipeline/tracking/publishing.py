@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline.comparison.costs import costs
 from pipeline.comparison.times import tell_times, training_times
-from pipeline.core.command import InputError
+from pipeline.core.command import InputError, whole
 from pipeline.core.hashes import md5
 from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import STATISTICS, SUMMARY
@@ -185,7 +185,8 @@ def check_results(dataset: str, trained: Sequence[Trained], data: Path, results:
     for name in (STATISTICS, VERDICT):
         if not (results / name).exists():
             raise InputError(f"{results / name} does not exist: there are no results yet; run `make repro`")
-    statistics = json.loads((results / STATISTICS).read_text(encoding="utf-8"))
+    with whole(results / STATISTICS):
+        statistics = dict(json.loads((results / STATISTICS).read_text(encoding="utf-8")))
     if not {"over_seeds", "classes"} <= statistics.keys():
         raise InputError(f"{results / STATISTICS} was written by an older version: run `make repro`")
     here = {model.name: model.fingerprint for model in trained}

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.core.command import InputError
 from pipeline.core.params import PARAMS_FILE
 from pipeline.reporting.stamp import VERDICT
 from pipeline.tracking.git import content
@@ -43,7 +44,10 @@ class Recorded:
         """Read what git has of a revision, or, for None, what lies on disk. Return None where there are no results."""
         lock, metrics, machine = (_read(revision, path) for path in (_LOCK, METRICS, RESULTS / MACHINE))
         # As in locked.py: every value as the string that stands there.
-        stages = yaml.load(lock, Loader=yaml.CBaseLoader)["stages"] if lock else {}
+        try:
+            stages = dict(yaml.load(lock, Loader=yaml.CBaseLoader)["stages"]) if lock else {}
+        except (yaml.YAMLError, TypeError, ValueError, KeyError):
+            raise InputError(f"{_LOCK} of {revision or 'the folder'} is damaged: `gatewise run` can mend it") from None
         if "evaluate" not in stages or metrics is None:
             return None
         asked = stages["evaluate"]["params"][PARAMS_FILE.name]

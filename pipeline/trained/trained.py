@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.arrays import save_arrays
-from pipeline.core.command import InputError
+from pipeline.core.command import InputError, whole
 from pipeline.core.hashes import sha256
 
 BASELINE = "baseline"  # the one model that is no network
@@ -79,15 +79,29 @@ class Trained:
             InputError: the folder is missing or is not complete.
         """
         _must_have(folder, CARD)
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = read_card(folder)
         _must_have(folder, PREDICTIONS)
-        with np.load(folder / PREDICTIONS, allow_pickle=False) as arrays:
+        with whole(folder / PREDICTIONS), np.load(folder / PREDICTIONS, allow_pickle=False) as arrays:
             predictions = {split: arrays[split] for split in arrays.files}
-        history = folder / HISTORY
-        table = pd.read_csv(history, index_col="epoch") if history.exists() else pd.DataFrame()
+        history, table = folder / HISTORY, pd.DataFrame()
+        if history.exists():
+            with whole(history):
+                table = pd.read_csv(history, index_col="epoch")
         trained = cls(folder, card, predictions, table)
         _must_have(folder, trained.weights.name)
         return trained
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read the card in the folder of a model.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    with whole(folder / CARD):
+        card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card["model"]
+    return card
 
 
 def without_defaults(settings: dict[str, Any]) -> dict[str, Any]:
