@@ -96,6 +96,16 @@ def test_locks_of_a_process_whose_number_another_one_has_are_released() -> None:
     assert not file.exists()
 
 
+def test_locks_of_a_process_that_has_just_been_killed_are_released() -> None:
+    with subprocess.Popen(["sleep", "60"]) as killed:
+        Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {"data/raw": {"pid": killed.pid, "cmd": "dvc repro"}}}))
+        assert mend() == []
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and keeps its number
+        assert str(killed.pid) in mend()[0]
+    assert not Path(".dvc/tmp/rwlock").exists()
+
+
 def test_a_process_is_known_by_its_number_and_its_beginning() -> None:
     me = f"{platform.node()}/{os.getpid()}"
     assert is_alive(me)

@@ -87,6 +87,7 @@ def has_header(rows: pd.DataFrame) -> tuple[bool, str]:
     """
     first = [str(field or "").strip() for field in rows.iloc[0]]
     below = rows.iloc[1:]
+    below = below[~(below == rows.iloc[0]).all(axis=1)]  # where files were put together, it stands again as it is
     for place, field in enumerate(first):
         times = int((below.iloc[:, place].fillna("").str.strip() == field).sum()) if field else 0
         if times > max(1, len(below) // 200):

@@ -20,6 +20,7 @@ from pipeline.core.command import InputError
 
 TOO_FEW = "too few fields"
 TOO_MANY = "too many fields"
+HEADER_AGAIN = "the first line again"
 QUOTE = "broken quote"
 BEHIND = "behind a broken quote"
 JOINED = "rows joined by a quote"
@@ -42,6 +43,7 @@ _UNQUOTED = "if quotes mean nothing in this file, say {}"
 _REMEDIES = {
     TOO_FEW: "a line break in a field without quotes, or another delimiter",
     TOO_MANY: "a delimiter in a field without quotes",
+    HEADER_AGAIN: "as where files were put together",
     QUOTE: _UNQUOTED,
     JOINED: _UNQUOTED,
     NO_OBJECT: "an object in braces, each name once",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.corpus.lines import LONGEST, Dialect, bom_hint, ending_of, fault, open_text, read_lines
-from pipeline.corpus.problems import BEHIND, BESIDE, CARRIAGE_RETURN, JOINED, QUOTE, TOO_FEW, TOO_MANY
+from pipeline.corpus.problems import BEHIND, BESIDE, CARRIAGE_RETURN, HEADER_AGAIN, JOINED, QUOTE, TOO_FEW, TOO_MANY
 
 _MOST_LABELS = 10_000  # to keep in mind
 _MOST_DOUBTS = 1000
@@ -153,6 +153,7 @@ class Separated:
         if self.dialect.header:
             next(reader)
         width, label, known = len(self.names), self._label, self._known
+        again = self.names if self.dialect.header and width > 1 else None
         while True:
             taken = feed.begin()
             line = feed.number + 1
@@ -174,6 +175,8 @@ class Separated:
                     continue
             else:
                 kind = None
+            if fields == again:
+                kind = HEADER_AGAIN
             if kind is None and label is not None and fields[label] and len(known) < _MOST_LABELS:
                 known.add(fields[label])
             yield Row(line, fields or [""], raw, kind)

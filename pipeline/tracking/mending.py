@@ -70,7 +70,10 @@ def is_alive(process: str, began: int | None = None) -> bool:
     if machine != platform.node() or not number.isdigit():
         return True
     try:
-        created = psutil.Process(int(number)).create_time()
+        found = psutil.Process(int(number))
+        created = found.create_time()
+        if found.status() == psutil.STATUS_ZOMBIE:  # it has ended, and its parent has not asked how
+            return False
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:  # somebody else's
@@ -136,7 +139,10 @@ def _locks() -> dict[str, dict[str, Any]] | None:
 
 
 def _release_locks() -> str:
-    """Release the locks of a process whose number another one has now: DVC itself knows of those that are just gone."""
+    """Release the locks of processes that are gone: DVC takes one whose number is still there for alive.
+
+    Another process may have it now, or the killed one has it until its parent has asked how it ended.
+    """
     locks, written = _locks() or {}, _RWLOCK.stat().st_mtime if _RWLOCK.is_file() else 0.0
     holders = {int(info["pid"]) for info in _holders(locks) if isinstance(info, dict) and "pid" in info}
     mine = partial(is_alive, began=int(written * 1000))
