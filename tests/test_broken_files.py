@@ -84,6 +84,7 @@ BROKEN = {
     "half a letter at the end": Broken("a.csv", "text,label\na,good\nbad,é".encode()[:-1], "a", [(3, kinds.ENCODING)]),
     "an empty text": Broken("a.csv", HEAD + "a,good\n,bad\n", "a", [(3, kinds.EMPTY)]),
     "a text of blanks": Broken("a.csv", HEAD + "a,good\n  ,bad\n", "a", [(3, kinds.EMPTY)]),
+    "files put together": Broken("a.csv", HEAD + "a,good\n" + HEAD + "b,bad\n", "ab", [(3, kinds.HEADER_AGAIN)]),
     "a split that is none": Broken("a.csv", "text,label,split\na,good,test\nb,bad,fold\n", "a",
                                    [(3, kinds.UNKNOWN_SPLIT)], keys=SPLIT),
     "an empty file": Broken("a.csv", "", refused="first line, which names the columns, is empty"),
@@ -138,7 +139,7 @@ BROKEN = {
     "a text with NUL": Broken("good/1.txt", "b\0", "", [(1, kinds.NUL)]),
     "a text of nothing": Broken("good/1.txt", " \n", "", [(1, kinds.EMPTY)]),
     "a text of 17 MiB": Broken("good/1.txt", "x" * (17 << 20), "", [(1, kinds.TOO_LONG)]),
-    "no data": Broken("table.xls", "hello", refused="holds no data: .* It has: source.yaml, table.xls"),
+    "no data": Broken("table.xls", "hello", refused="holds no data: .* It has: table.xls"),
 }  # fmt: skip
 
 

@@ -304,6 +304,25 @@ def test_a_split_in_a_column_is_understood_in_any_case_or_mixed_where_that_is_as
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "splits", "unsure"),
+    [
+        (("TrainData.csv", "testset.csv"), ["train", "test"], ""),
+        (("train.csv", "eval.csv"), [None, None], "eval.csv"),
+        (("train/a.csv", "holdout/b.csv"), [None, None], "holdout/b.csv"),
+        (("eval.csv", "more.csv"), [None, None], ""),  # nobody speaks of training
+    ],
+)
+def test_what_may_have_been_held_out_is_told(
+    tmp_path: Path, names: tuple[str, str], splits: list[str | None], unsure: str
+) -> None:
+    put(tmp_path, dict(zip(names, ("text,label\na,x\n", "text,label\nb,y\n"), strict=True)))
+    reviews = Reviews(described(tmp_path, ""), tmp_path)
+    found = {row.text: row.split for part in reviews for row in part.itertuples()}
+    assert [None if pd.isna(found[text]) else found[text] for text in "ab"] == splits
+    assert [warning.split()[0] for warning in reviews.warnings] == ([unsure] if unsure else [])
+
+
 def test_names_of_files_in_another_encoding_are_names(tmp_path: Path) -> None:
     for label, text in (("b\udce9", "un"), ("a", "deux"), ("a", " ")):  # as a folder made on Latin-1 reads here
         (tmp_path / label).mkdir(exist_ok=True)

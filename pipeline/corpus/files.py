@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.core.command import InputError
 from pipeline.corpus.lines import ending_of
-from pipeline.corpus.names import is_unlabelled, split_named, without_split
+from pipeline.corpus.names import is_unlabelled, is_unsure_split, split_named, without_split
 from pipeline.corpus.tables import TABLE_ENDINGS
 
 SOURCE_FILE = "source.yaml"
@@ -39,6 +39,7 @@ class Found:
         lines: .txt files named after a label, one text a line.
         texts: files of one text each, in a folder named after a label.
         splits: what names of files and folders say; missing where they say nothing, or the same of all.
+        unsure: a file that may have been held out, by its name, where others are named train; empty: none.
         passed_over: names of files that are not read.
     """
 
@@ -46,6 +47,7 @@ class Found:
     lines: list[Path] = field(default_factory=list)
     texts: list[Path] = field(default_factory=list)
     splits: dict[Path, str] = field(default_factory=dict)
+    unsure: str = ""
     passed_over: list[str] = field(default_factory=list)
 
     @property
@@ -80,6 +82,7 @@ def find_data(folder: Path, patterns: Sequence[str] | None = None) -> Found:
     taken = set(found.files)
     found.passed_over = [names[path] for path in files if path not in taken]
     found.splits = _splits(found, folder)
+    found.unsure = _unsure(found, folder)
     return found
 
 
@@ -138,14 +141,28 @@ def _find_texts(found: Found, folder: Path, files: list[Path]) -> None:
         found.lines = [path for path in [*top, *leaves] if ending_of(path) == ".txt"]
 
 
+def _unsure(found: Found, folder: Path) -> str:
+    """Name a file that may have been held out, for a test or for validation, beside files that are to be learnt."""
+    parts = _parts(found, folder)
+    if not any(split_named(part) == "train" for of_file in parts.values() for part in of_file):
+        return ""
+    unsure = (path for path, of_file in parts.items() if any(map(is_unsure_split, of_file)))
+    return next((path.relative_to(folder).as_posix() for path in unsure), "")
+
+
+def _parts(found: Found, folder: Path) -> dict[Path, list[str]]:
+    """List the names that may speak of a split: of a file and its folders; the folder of a text is its label."""
+    texts = set(found.texts)
+    parts = {path: [*path.relative_to(folder).parts] for path in found.files}
+    return {path: names[:-2] if path in texts else names for path, names in parts.items()}
+
+
 def _splits(found: Found, folder: Path) -> dict[Path, str]:
     """Read the splits from names, the file's first, then its folders'. One split for all of the data is none."""
-    texts = set(found.texts)
-    splits = {}
-    for path in found.files:
-        *folders, name = path.relative_to(folder).parts
-        parts = folders[:-1] if path in texts else [*folders, name]  # the folder of a text is its label
-        splits[path] = next(filter(None, map(split_named, reversed(parts))), None)
+    splits = {
+        path: next(filter(None, map(split_named, reversed(names))), None)
+        for path, names in _parts(found, folder).items()
+    }
     named = {split or "train" for split in splits.values()} - {"unlabelled"}
     if len(named) < 2:
         return {path: split for path, split in splits.items() if split == "unlabelled"}

@@ -504,10 +504,10 @@ def _warnings(source: FilesSource, found: Found) -> list[str]:
         return [f"the split in the column {source.split!r} is mixed, {why}"]
     if source.ignore_splits and (named := _named_splits(found)):
         return [f"the splits that names of files and folders state ({', '.join(named)}) are mixed, {why}"]
-    if unsure := [name for name in found.names if is_unsure_split(name)]:
+    if found.unsure and not source.ignore_splits:
         return [
-            f"{unsure[0]} may have been held out, for a test or for validation, and is mixed with the rest: call it test"
-            f" or validation, or say `ignore_splits: true` in {SOURCE_FILE}"
+            f"{found.unsure} may have been held out, and is not kept apart: name it test or validation, or say"
+            f" `ignore_splits: true` in {SOURCE_FILE}"
         ]
     if source.split is None and found.tables:
         columns = column_names(found.tables[0], source.dialect)
