@@ -201,7 +201,7 @@ def gatewise_fits(words: list[str]) -> None:
     if "--help" not in rest:
         command.make_context(name, [*rest], parent=context)
     if name == "run":
-        known = {*parameter_names(ROOT / "params.yaml"), "preset"}
+        known = {*parameter_names(ROOT / "params.yaml"), "preset", "jobs"}
         known |= {known_name.rpartition(".")[2] for known_name in known}
         assert set(parse(rest)) <= known, rest
 
