@@ -117,7 +117,8 @@ class Interrupting(Listener):
 @pytest.mark.parametrize(
     ("changes", "metric"),
     [
-        ({"averaging": 0.9, "patience": 3, "dropout": 0.1, "learning_rate": 0.2}, "accuracy"),
+        pytest.param({"averaging": 0.9, "patience": 3, "dropout": 0.1, "learning_rate": 0.2}, "accuracy",
+                     marks=pytest.mark.slow),
         pytest.param({"layers": 2, "dropout": 0.2, "word_dropout": 0.1, "output_dropout": 0.3, "decay": 0.9},
                      "accuracy", marks=pytest.mark.slow),
         pytest.param({"adversarial": 0.5, "averaging": 0.9, "clip_norm": 1.0, "decay": 0.9, "bidirectional": True,

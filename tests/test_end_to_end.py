@@ -179,6 +179,7 @@ def test_a_parameter_there_and_back_leaves_mlflow_complete(fresh_copy: Callable[
     assert machine["version.numpy"] == np.__version__
 
 
+@pytest.mark.slow
 def test_a_lost_store_is_written_again_from_the_files(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     before = runs_of(project)

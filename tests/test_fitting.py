@@ -102,6 +102,7 @@ def test_what_is_reported_is_the_loss_on_the_texts_as_they_are() -> None:
     assert epoch["train_loss"] == pytest.approx(epoch["validation_loss"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_adversarial_texts_go_with_averages_and_all_the_rest() -> None:
     train, validation = praising_texts(12), random_texts(17, 12)
     chosen = settings(

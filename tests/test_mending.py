@@ -164,6 +164,7 @@ def test_a_store_that_is_no_database_is_named_with_what_to_type() -> None:
     assert Path("mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_store_is_made_leaves_no_half_of_it(clone: Path) -> None:
     code = "from pipeline.tracking.tracker import Tracker\nprint(Tracker('tiny').problem)"
     environment = clean_environment() | {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}

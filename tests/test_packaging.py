@@ -68,6 +68,7 @@ def test_a_network_of_another_backend_says_so(own_project: Project, monkeypatch:
     assert "keras_backend" not in (before / "MLmodel").read_text()
 
 
+@pytest.mark.slow
 def test_the_first_answer_is_as_fast_as_the_next(trained_project: Project) -> None:
     """What is imported and built for it, is so when the model is loaded."""
     code = (
