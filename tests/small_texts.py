@@ -1,5 +1,7 @@
 """Texts of a few words, what they can be trained with, and how well that went."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 from conftest import train_params
@@ -7,6 +9,9 @@ from conftest import train_params
 from pipeline.core.params import TrainParams
 from pipeline.networks import networks
 from pipeline.tokens.ragged import Tokens, from_lists
+from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tokens.tokenizer import train_tokenizer
+from pipeline.tokens.wordvectors import WordVectors
 
 VOCABULARY = 10
 
@@ -34,3 +39,13 @@ def praising_texts(longest: int) -> tuple[Tokens, np.ndarray]:
 
 def log_loss(model: keras.Model, tokens: Tokens, labels: np.ndarray) -> float:
     return float(-np.log(networks.predict(model, tokens)[np.arange(len(labels)), labels]).mean())
+
+
+def write_stage_inputs() -> None:
+    """What `train` reads, in the working folder: 90 texts of three classes, which their last word tells."""
+    train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
+    tokens = from_lists([[4] * (i % 9) + [1 + i % 3] for i in range(90)])
+    labels = {split: np.array([i % 3 for i in range(90)], np.int32) for split in ("train", "validation")}
+    splits = dict.fromkeys(("train", "validation", "test"), tokens)
+    TokenizedSplits(splits, labels, ["bad", "fair", "good"], 5).save(Path("tokens.npz"))
+    WordVectors.none(5).save(Path("embeddings.npz"))

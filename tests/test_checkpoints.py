@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT, TINY_PARAMS, Listener, clean_environment
-from small_texts import VOCABULARY, praising_texts, random_texts, settings
+from small_texts import VOCABULARY, praising_texts, random_texts, settings, write_stage_inputs
 
 from pipeline import train as stage
 from pipeline.core.command import run
@@ -23,10 +23,6 @@ from pipeline.core.params import Metric
 from pipeline.networks import building, networks
 from pipeline.networks.checkpoints import Checkpoint, State
 from pipeline.networks.fitting import fit
-from pipeline.tokens.ragged import from_lists
-from pipeline.tokens.tokenized import TokenizedSplits
-from pipeline.tokens.tokenizer import train_tokenizer
-from pipeline.tokens.wordvectors import WordVectors
 from pipeline.tracking.watching import watching
 from pipeline.trained.watching import Watcher
 
@@ -63,12 +59,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     Path("params.yaml").write_text(TINY_PARAMS.replace("averaging: 0.0", "averaging: 0.8"))
-    train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
-    tokens = from_lists([[4] * (i % 9) + [1 + i % 3] for i in range(90)])
-    labels = {split: np.array([i % 3 for i in range(90)], np.int32) for split in ("train", "validation")}
-    splits = dict.fromkeys(("train", "validation", "test"), tokens)
-    TokenizedSplits(splits, labels, ["bad", "fair", "good"], 5).save(Path("tokens.npz"))
-    WordVectors.none(5).save(Path("embeddings.npz"))
+    write_stage_inputs()
     return tmp_path
 
 

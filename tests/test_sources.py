@@ -318,8 +318,8 @@ def test_what_may_have_been_held_out_is_told(
 ) -> None:
     put(tmp_path, dict(zip(names, ("text,label\na,x\n", "text,label\nb,y\n"), strict=True)))
     reviews = Reviews(described(tmp_path, ""), tmp_path)
-    found = {row.text: row.split for part in reviews for row in part.itertuples()}
-    assert [None if pd.isna(found[text]) else found[text] for text in "ab"] == splits
+    found = pd.concat(list(reviews)).set_index("text")["split"]
+    assert found.fillna("").loc[["a", "b"]].tolist() == [split or "" for split in splits]
     assert [warning.split()[0] for warning in reviews.warnings] == ([unsure] if unsure else [])
 
 

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import ROOT, TINY_PARAMS, Project, clean_environment, train_params
+from small_texts import write_stage_inputs
 
 from pipeline import train as stage
 from pipeline.core.command import run
@@ -24,9 +25,6 @@ from pipeline.core.hashes import folder_md5
 from pipeline.networks import building, networks
 from pipeline.networks.fitting import fit
 from pipeline.tokens.ragged import from_lists
-from pipeline.tokens.tokenized import TokenizedSplits
-from pipeline.tokens.tokenizer import train_tokenizer
-from pipeline.tokens.wordvectors import WordVectors
 from pipeline.trained.watching import Harmless, Watcher
 
 EVENTS = ["started", "resumed", "batch", "epoch", "finished"]
@@ -85,12 +83,7 @@ def train_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Wa
     """Train the tiny LSTM with the command of the stage, watched as told, and give the hash of its whole folder."""
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(TINY_PARAMS)
-    train_tokenizer(iter(["good bad film"]), "word", 10).save("tokenizer.json")
-    tokens = from_lists([[4] * (i % 9) + [1 + i % 3] for i in range(90)])
-    labels = {split: np.array([i % 3 for i in range(90)], np.int32) for split in ("train", "validation")}
-    splits = dict.fromkeys(("train", "validation", "test"), tokens)
-    TokenizedSplits(splits, labels, ["bad", "fair", "good"], 5).save(Path("tokens.npz"))
-    WordVectors.none(5).save(Path("embeddings.npz"))
+    write_stage_inputs()
     words = ["train", "--model", "lstm", "--seed", "1", "--output", "lstm-1"]
     words += ["--tokens", "tokens.npz", "--tokenizer", "tokenizer.json", "--embeddings", "embeddings.npz"]
     monkeypatch.setattr("sys.argv", words)
