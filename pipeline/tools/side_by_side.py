@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from importlib import metadata
+from pathlib import Path
 from threading import Thread
 from types import FrameType
 from typing import IO
@@ -30,13 +31,18 @@ def default_jobs() -> int:
 
     JAX takes all cores whatever it is told, so its networks run one after the other.
     """
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow" or _has_gpu_build():
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow" or _trains_on_gpu():
         return 1
     return max(1, min(_cores(), free_memory() // _NEEDED))
 
 
-def _has_gpu_build() -> bool:
-    return any((name := part.metadata["Name"]) and name.startswith("nvidia-") for part in metadata.distributions())
+def _trains_on_gpu() -> bool:
+    """Tell, without TensorFlow, which takes seconds, if it may find a GPU: its CPU build does not look for one."""
+    try:
+        metadata.version("tensorflow-cpu")
+    except metadata.PackageNotFoundError:
+        return Path("/dev/nvidia0").exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != "-1"
+    return False
 
 
 def _cores() -> int:
