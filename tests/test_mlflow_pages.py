@@ -50,7 +50,7 @@ def page(trained_project: Project) -> Iterator[str]:
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
-    yield process.stdout.readline().split()[-1]
+    yield next(line for line in process.stdout if line.startswith("MLflow UI")).split()[-1]  # MLflow has lines, too
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()
 
