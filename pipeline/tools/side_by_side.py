@@ -93,6 +93,8 @@ class SideBySide:
                     self._stopping = self._stopping or code == INTERRUPTED
         if self._stopping:
             return INTERRUPTED
+        if failed and self._left:
+            print(f"error: not run, because they need what failed: {', '.join(self._left)}", file=sys.stderr)
         return int(failed)
 
     def _begin(self, pool: ThreadPoolExecutor) -> None:

@@ -266,7 +266,8 @@ def reproduce_only(names: Sequence[str], place: Place | None) -> int:
     """
     dataset = read_params().dataset
     with Repo(_wait_for_lock=True) as repo:
-        plan = {name: Step.of(repo.stage.load_one(name=name), dataset) for name in names}
+        with repo.lock:  # another stage may be writing dvc.lock at this moment
+            plan = {name: Step.of(repo.stage.load_one(name=name), dataset) for name in names}
         teller = Teller(plan, Path(repo.tmp_dir) / TIMES, place)
         return _run(repo, teller, targets=[*names], single_item=True, force=place is None)
 

@@ -60,6 +60,7 @@ def main(port: int, host: str) -> None:
     with waiting("find the page of this data set"):
         page = f"{address(host, port)}{Tracker(read_params().dataset).page}"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
+    command += ["--uvicorn-opts", "--log-level warning"]  # not another address, nor a line for each request
     command += ["--artifacts-destination", (project_root() / "mlartifacts").as_uri()]
     if "MLFLOW_SERVER_ALLOWED_HOSTS" not in os.environ:
         command += ["--allowed-hosts", ",".join(allowed_hosts(host))]
