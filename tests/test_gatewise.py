@@ -24,7 +24,7 @@ def test_the_page_has_every_help_text() -> None:
 
 def test_every_tool_is_a_command() -> None:
     tools = {file.stem for file in (ROOT / "pipeline" / "tools").glob("[a-z]*.py")}
-    assert set(COMMANDS) == tools - {"arguments", "side_by_side", "stages"} | {"rollback"}
+    assert set(COMMANDS) == tools - {"arguments", "reproduce", "side_by_side", "stages"} | {"rollback"}
 
 
 def test_help_imports_no_tool_and_takes_no_time() -> None:
