@@ -311,7 +311,7 @@ def test_a_file_need_not_fit_into_memory(tmp_path: Path) -> None:
         "        return pd.DataFrame({'label': ['a'] * len(texts), 'p_a': [1.0] * len(texts)})\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "tables = predict.read_texts(sys.argv[1], 'text', [])\n"
-        "print(predict._answer(Model(), tables, 'text', Path(sys.argv[1]).with_suffix('.parquet'), None))\n"
+        "print(predict._answer(Model(), tables, 'text', Path(sys.argv[1]).with_suffix('.parquet'), True, None))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     number, grown = map(int, output_of(code, str(path)).split())
