@@ -60,6 +60,7 @@ def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:
     assert speed.ratio([2.0, 6.0, 9.0], [1.0, 2.0, 1.0]) == {"median": 3.0, "low": 2.0, "high": 9.0}
 
 
+@pytest.mark.slow
 def test_steps_on_other_texts_do_not_mix(trained_project: Project) -> None:
     result = trained_project.run("python", "-m", "benchmarks.ladder", "--steps", "fast", check=False)
     assert result.returncode == 1

@@ -107,13 +107,19 @@ ODD = {
     "Chinese": "这部电影很好看",
     "HTML": "<br /><b>superb</b>&nbsp;",
     "NUL": "a\0b",
-    "10 MB": "superb " * 1_430_000,
-    "10 MB without a space": "x" * 10_000_000,
     "a special token": "[PAD] [UNK]",
 }
 
 
-@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *ODD.values(),
+        "superb " * 1_430_000,
+        pytest.param("x" * 10_000_000, marks=pytest.mark.slow),
+    ],
+    ids=[*ODD, "10 MB", "10 MB without a space"],
+)
 def test_every_string_gets_an_answer(classifier: Classifier, text: str) -> None:
     table = classifier.predict([text])
     assert table["label"][0] in ("negative", "positive")

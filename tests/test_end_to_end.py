@@ -81,6 +81,7 @@ def test_metrics_agree_with_the_predictions_on_disk(trained_project: Project) ->
             (np.load(data / f"models/{model}-{seed}/predictions.npz")["test"].argmax(axis=1) == labels).mean()
             for seed in (1, 2)
         ]
+        assert len({md5(data / f"models/{model}-{seed}/model.keras") for seed in (1, 2)}) == 2
         assert metrics[model]["accuracy"]["mean"] == pytest.approx(np.mean(hits))
         assert metrics[model]["accuracy"]["std"] == pytest.approx(np.std(hits, ddof=1))
     assert metrics["baseline"]["accuracy"]["std"] is None

@@ -14,7 +14,10 @@ from pipeline.tokens.ragged import from_lists
 from pipeline.trained.scores import score
 
 
-@pytest.mark.parametrize(("epochs", "patience"), [(40, 2), (6, 20)], ids=["stopped early", "out of epochs"])
+@pytest.mark.parametrize(
+    ("epochs", "patience"),
+    [pytest.param(40, 2, id="stopped early"), pytest.param(6, 20, id="out of epochs", marks=pytest.mark.slow)],
+)
 def test_the_weights_of_the_best_epoch_are_kept(epochs: int, patience: int) -> None:
     train, validation = random_texts(16, 8), random_texts(17, 8)  # noise: the validation loss has to rise
     chosen = settings(epochs=epochs, patience=patience, learning_rate=0.1)
@@ -63,6 +66,7 @@ def test_the_learning_rate_decays_from_epoch_to_epoch_and_long_gradients_are_cut
     assert model.optimizer.global_clipnorm == 1e-9
 
 
+@pytest.mark.slow
 def test_texts_moved_by_nothing_train_as_if_there_were_none(plain: tuple[keras.Model, list[dict[str, float]]]) -> None:
     moved, _ = trained(adversarial=1e-9, pooling="mean")
     for expected, weights in zip(plain[0].get_weights(), moved.get_weights(), strict=True):
@@ -93,6 +97,7 @@ def test_a_network_trained_on_moved_texts_withstands_them() -> None:
     assert losses[1] < 0.5 * losses[0], losses
 
 
+@pytest.mark.slow
 def test_what_is_reported_is_the_loss_on_the_texts_as_they_are() -> None:
     chosen = settings(adversarial=5.0, epochs=1, learning_rate=1e-9)
     networks.seed_everything(1)
@@ -135,7 +140,7 @@ def test_macro_f1_chooses_the_epoch_where_that_decides() -> None:
 def test_balanced_classes_count_the_same(adversarial: float) -> None:
     """One text comes three times with one label and once with the other: weighed, neither is more probable."""
     tokens, labels = from_lists([[2, 3]] * 4), np.array([0, 0, 0, 1], np.int32)
-    chosen = settings(epochs=20, learning_rate=0.1, class_weight="balanced", adversarial=adversarial)
+    chosen = settings(epochs=8, learning_rate=0.2, class_weight="balanced", adversarial=adversarial)
     networks.seed_everything(1)
     model = building.build("gru", VOCABULARY, 2, chosen)
     model.layers[-1].bias.assign([-1.0])  # as if one of four texts had the second label, which is so without weights
@@ -147,7 +152,9 @@ def test_balanced_classes_count_the_same(adversarial: float) -> None:
     ("rate", "patience", "said"),
     [
         (1e38, 0, ["in epoch 1: the mean loss is nan after", "train.learning_rate 1e+38", "train.clip_norm 0"]),
-        (1e38, 1, ["in epoch 1: the mean loss is nan after", "Try train.learning_rate 1e+37"]),
+        pytest.param(
+            1e38, 1, ["in epoch 1: the mean loss is nan after", "Try train.learning_rate 1e+37"], marks=pytest.mark.slow
+        ),
         (
             10.0,
             0,

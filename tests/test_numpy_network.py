@@ -18,15 +18,16 @@ from pipeline.tokens.tokenized import TokenizedSplits
 
 # Every cell, number of layers, direction, pooling and number of classes meets every other one.
 BUILDS = [
-    (cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2)
+    pytest.param(cell, layers, bidirectional, pooling, 2 + (number + layers + bidirectional) % 2, marks=marks)
     for number, pooling in enumerate(gates.POOLINGS)
-    for cell, layers, bidirectional in [
-        ("lstm", 1, False),
-        ("gru", 1, True),
-        ("lstm", 2, True),
-        ("gru", 2, False),
-        *[(cell, 1, True) for cell in CELLS if cell not in ("lstm", "gru")],
-        *([("gru", 1, False), ("lstm", 1, True)] if pooling in ("last", "attention") else []),
+    for cell, layers, bidirectional, marks in [
+        ("lstm", 2, True, []),
+        ("gru", 2, False, []),
+        *[(cell, 1, True, []) for cell in CELLS if cell not in ("lstm", "gru")],
+        ("lstm", 1, False, [pytest.mark.slow]),
+        ("gru", 1, True, [pytest.mark.slow]),
+        ("gru", 1, False, [pytest.mark.slow]),
+        ("lstm", 1, True, [pytest.mark.slow]),
     ]
 ]
 

@@ -96,6 +96,7 @@ def test_without_a_champion_the_best_on_validation_answers(trained_project: Proj
     assert f"the best on validation ({best:.1%}); no champion: make promote" in result.stderr
 
 
+@pytest.mark.slow
 def test_standard_input_is_one_text_per_line(project: Project) -> None:
     result = subprocess.run(
         [*COMMAND, "--file", "-", "--model", "baseline"],

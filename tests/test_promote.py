@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -484,22 +485,22 @@ def test_a_model_without_a_run_says_what_writes_one(root: Path, registry: Regist
         decide(registry, tracker, one)
 
 
-def test_two_promotions_at_once_leave_one_truth(own_project: Project) -> None:
+@pytest.mark.slow
+def test_two_promotions_at_once_leave_one_truth(fresh_copy: Callable[[], Project]) -> None:
     """In processes of their own, on one store: whoever comes second is compared with the first."""
+    project = fresh_copy()
     command = ["python", "-m", "pipeline", "promote", "--model"]
     started = [
-        subprocess.Popen(
-            [*command, name], cwd=own_project.root, env=clean_environment(), stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([*command, name], cwd=project.root, env=clean_environment(), stdout=subprocess.PIPE, text=True)
         for name in ("gru-1", "baseline")
     ]
     said = [process.communicate()[0] for process in started]
-    model = mlflow.MlflowClient(own_project.store).get_registered_model("gatewise-tiny")
+    model = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny")
     assert sum("there was no champion before" in words for words in said) == 1, said
     promoted = [words.split()[2] for words in said if "is the champion;" in words]
     former = model.tags.get("gatewise.champions", "").split()
     assert sorted([*former, str(model.aliases["champion"])]) == sorted(promoted)
-    assert len(mlflow.MlflowClient(own_project.store).search_model_versions("name = 'gatewise-tiny'")) == 2
+    assert len(mlflow.MlflowClient(project.store).search_model_versions("name = 'gatewise-tiny'")) == 2
 
 
 def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(
@@ -512,6 +513,7 @@ def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(
     replace(model, weights=-model.weights, intercepts=-model.intercepts).save(folder / "model.npz")
     monkeypatch.setenv("DVC_ROOT", str(project.root))
     restore(Tracker("tiny"), Trained.load(folder), Path())
+    assert "no champion before" in project.run("python", "-m", "pipeline", "promote", "--model", "baseline").stdout
     before = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"]
     result = project.run("python", "-m", "pipeline", "promote", "--model", "contrary", check=False)
     assert result.returncode == REFUSED == 3

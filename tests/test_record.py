@@ -98,6 +98,7 @@ def test_runs_are_written_again_with_what_the_old_ones_know(
     assert "champion" in project.call("python", "-m", "pipeline", "promote", "--model", "gru-1").stdout
 
 
+@pytest.mark.slow
 def test_a_model_without_a_run_gets_one(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     client = mlflow.MlflowClient(project.store)

@@ -211,8 +211,8 @@ def test_runs_on_other_texts_are_refused_by_mcnemar() -> None:
     [
         Case((2, 2), 1000, (3, 3)),
         Case((5, 5), 500, (0.1, 0.1)),
-        Case((5, 5), 1000, (0.1, 0.1), films=200),
-        Case((3, 1), 1000, (1, 0)),
+        pytest.param(Case((5, 5), 1000, (0.1, 0.1), films=200), marks=pytest.mark.slow),
+        pytest.param(Case((3, 1), 1000, (1, 0)), marks=pytest.mark.slow),
         Case((3, 3), 600, (0.1, 0.1), films=10),
     ],
     ids=["seeds", "texts", "films", "single run", "few films"],

@@ -463,6 +463,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return trained
 
 
+@pytest.mark.slow
 def test_a_baseline_is_restored_with_a_model_that_opens_without_keras(baseline: Trained, tmp_path: Path) -> None:
     tracker = Tracker("tiny")
     restore(tracker, baseline, Path())
@@ -770,6 +771,7 @@ def test_what_is_no_text_is_a_bad_request(restored: tuple[Tracker, Run], text: o
     assert "row 1 must be a string" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_two_processes_can_open_a_fresh_store_at_once(tmp_path: Path) -> None:
     code = "from pipeline.tracking.tracker import Tracker\nprint(Tracker('tiny').problem)"
     environment = clean_environment() | {"DVC_ROOT": str(tmp_path / "fresh"), "PYTHONPATH": str(REPOSITORY)}
