@@ -97,15 +97,10 @@ def preprocess(
         size, encoded = _write(reviews, codes, label_names, staging, (kind, vocabulary, min_occurrences), folder)
         splits = {split: _described(split, reviews, label_names, encoded) for split in SPLITS}
         unknown = unknown_warning(splits["validation"].get("unknown", 0), kind)
+        shares = {"test": test, "validation": validation}
         report = {
             "labels": label_names,
-            "settings": {
-                "test": test,
-                "validation": validation,
-                "seed": seed,
-                "tokenizer": kind,
-                "min_occurrences": min_occurrences,
-            },
+            "settings": {**shares, "seed": seed, "tokenizer": kind, "min_occurrences": min_occurrences},
             "vocabulary": size,
             "rows": rows,
             "splits": splits,

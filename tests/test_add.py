@@ -41,6 +41,7 @@ def reviews(number: int = 60, labels: tuple[str, str] = ("good", "bad"), seed: i
 
 
 def write_table(path: Path, rows: Rows, encoding: str = "utf-8", header: bool = True, **dialect: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.writer(file, lineterminator="\n", **dialect)  # type: ignore[arg-type]
         writer.writerows([("text", "label"), *rows] if header else rows)
@@ -227,6 +228,21 @@ def test_a_file_per_label_has_a_text_a_line(home: Path) -> None:
         (home / f"{label}.txt").write_text("".join(f"{text}\n" for text, other in reviews() if other == label))
     add(home / "good.txt", home / "bad.txt", "--name", "films")
     assert sorted(learnt("films")) == sorted(reviews())
+
+
+def test_a_label_that_sounds_like_a_split_can_be_one(home: Path) -> None:
+    for label, rows in (("valid", reviews(40)), ("invalid", reviews(40, seed=2))):
+        (home / f"{label}.txt").write_text("".join(f"{text}\n" for text, _ in rows))
+    files = (home / "valid.txt", home / "invalid.txt", "--name", "forms")
+    assert "'valid' is a label and no split, say --ignore-splits" in add(*files, "--dry-run")
+    assert "too few" not in add(*files, "--ignore-splits")
+
+
+def test_a_table_of_a_split_that_has_other_columns_is_not_passed_over_in_silence(home: Path) -> None:
+    write_table(home / "films" / "train.csv", reviews(50))
+    pd.DataFrame(reviews(20, seed=2), columns=["review", "kind"]).to_csv(home / "films" / "test.csv", index=False)
+    told = " ".join(add(home / "films").split())
+    assert "test.csv. Its name speaks of the test split, and the texts are split without it" in told
 
 
 def test_files_to_train_and_to_test_with_stay_apart_whatever_their_names(home: Path) -> None:

@@ -176,7 +176,7 @@ def test_a_large_difference_that_is_a_tie_has_its_reason() -> None:
     }
     _, said = told(labels, two, ["bad", "good"])
     assert "cannot be told apart" in said.sentences[0]
-    assert said.sentences[0].endswith("; only 2 seeds; only 2 seeds are too few to tell).")
+    assert said.sentences[0].endswith(" 69.3; only 2 seeds are too few to tell).")
     few = {"lstm": mostly_right(labels[:40], 1, 0.9, 2, 1), "baseline": mostly_right(labels[:40], 1, 0.8, 2, 2)}
     _, said = told(labels[:40], few, ["bad", "good"])
     assert said.sentences[0].endswith("; only 1 seed; 40 independent texts are too few to tell).")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.comparison.comparison import Comparison, compare
+from pipeline.comparison.comparison import Comparison, Unfinished, compare
 from pipeline.core.command import InputError
 from pipeline.trained.scores import METRICS, roc
 from pipeline.trained.trained import Trained
@@ -46,6 +46,16 @@ def test_metrics_are_means_and_deviations_over_the_seeds_of_a_model(comparison: 
 def test_every_seed_has_a_confusion_matrix(comparison: Comparison) -> None:
     matrices = {model: counts.tolist() for model, counts in comparison.confusion_matrices().items()}
     assert matrices == {"lstm": [[[2, 0], [0, 2]], [[0, 2], [0, 2]]], "baseline": [[[2, 0], [1, 1]]]}
+
+
+@pytest.mark.parametrize(("epochs", "losses", "runs"), [(2, [0.7, 0.6], 2), (3, [0.7, 0.6], 0), (2, [0.6, 0.7], 0)])
+def test_a_loss_that_falls_until_the_last_epoch_is_found(
+    comparison: Comparison, epochs: int, losses: list[float], runs: int
+) -> None:
+    for run in comparison.runs[:2]:
+        run.card["settings"] = {"epochs": epochs}
+        run.history["validation_loss"] = losses
+    assert comparison.unfinished() == ([Unfinished("lstm", 2, 2, 2)] if runs else [])
 
 
 def test_learning_curves_are_those_of_the_networks(comparison: Comparison) -> None:

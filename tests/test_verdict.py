@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.comparison.comparison import Findings
+from pipeline.comparison.comparison import Findings, Unfinished
 from pipeline.comparison.statistics import Difference
 from pipeline.comparison.verdict import seed_warning, tell, verdict
 
@@ -277,6 +277,14 @@ def test_a_network_with_one_seed_comes_last() -> None:
         " and is 1.0 points ahead of LSTM (95 % interval over texts alone 0.2 to 1.8; only 1 to 5 seeds),"
         " but one seed decides nothing."
     )
+
+
+def test_networks_that_more_epochs_could_make_better_are_named() -> None:
+    seen = {("gru", "lstm"): difference(1, (0, 2), 0.1)}
+    unfinished = [Unfinished("lstm", 2, 3, 4), Unfinished("gru", 1, 1, 4)]
+    (said,) = tell("imdb", Findings("accuracy", seen, seen, None, {}, unfinished)).warnings
+    assert "of LSTM (2 of 3 runs) and GRU (1 of 1 run) was lowest in the last of 4 epochs" in said
+    assert "`train.epochs`" in said
 
 
 def test_few_texts_give_a_warning() -> None:

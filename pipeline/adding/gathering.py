@@ -119,7 +119,8 @@ def _places(paths: Sequence[Path], split: str) -> list[tuple[str, Path]]:
         paths = [path for path in sorted(inside[0].iterdir()) if not _is_ours(path)]
         places = [(path.name, path) for path in paths]
     else:
-        places = [(_name_of_table(path, len(paths)), path) for path in paths]
+        are_tables = len(paths) == 1 or all(split_named(path.name) for path in paths)
+        places = [(_name_of_table(path, are_tables), path) for path in paths]
     if not split:
         return places
     result = []
@@ -133,13 +134,14 @@ def _is_ours(path: Path) -> bool:
     return path.name.startswith(".") or path.name == SOURCE_FILE or path.suffix == ".dvc"
 
 
-def _name_of_table(path: Path, number: int) -> str:
-    """Keep the name of a file; but a file alone, such as data.txt, or train.txt, is a table: it needs the ending."""
+def _name_of_table(path: Path, is_table: bool) -> str:
+    """Keep the name of a file; but data.txt alone is a table, and so are train.txt and test.txt: they need the ending.
+    Of other .txt files, each has the texts of one label.
+    """
     if path.is_dir() or path.name.lower().endswith(TABLE_ENDINGS):
         return path.name
     compressed = ".gz" if path.suffix.lower() == ".gz" else ""
     plain = path.name[: len(path.name) - len(compressed)]
-    is_table = number == 1 or split_named(plain) is not None or ending_of(path) not in (".txt",)
-    if is_table and ending_of(path) in _TABLE_AS_TEXT:
+    if (is_table or ending_of(path) != ".txt") and ending_of(path) in _TABLE_AS_TEXT:
         return f"{plain}.csv{compressed}"
     return path.name

@@ -22,7 +22,7 @@ from pipeline.core.text import counted
 from pipeline.corpus.files import Found, find_data
 from pipeline.corpus.labels import alike
 from pipeline.corpus.lines import Dialect, ending_of
-from pipeline.corpus.names import without_split
+from pipeline.corpus.names import split_named, without_split
 from pipeline.corpus.problems import EMPTY, BadRowsError, Problem, Problems
 from pipeline.corpus.sheets import SHEET_ENDINGS, sheet_names
 from pipeline.corpus.sources import FilesSource, Reviews, checked_source
@@ -236,7 +236,10 @@ def _leave_out_others(seen: Look, dialect: Dialect, used: set[str]) -> None:
     for path, missing in others.items():
         if path.relative_to(seen.files.view).as_posix() in seen.files.listed:
             raise InputError(f"{path} has no column {sorted(missing)[0]!r}, which the other files have")
-        seen.notes.append(f"not read, because it has no column {sorted(missing)[0]!r}: {seen.files.original(path)}")
+        note = f"not read, because it has no column {sorted(missing)[0]!r}: {seen.files.original(path)}"
+        if split := split_named(path.stem):
+            note += f". Its name speaks of the {split} split, and the texts are split without it"
+        seen.notes.append(note)
     kept = [path for path in seen.found.files if path not in others]
     seen.source["files"] = [escape(path.relative_to(seen.files.view).as_posix()) for path in kept]
     seen.found = find_data(seen.files.view, seen.source["files"])

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError
 from pipeline.core.params import PARAMS_FILE, Params, read_params
+from pipeline.corpus.names import split_named
 from pipeline.tokens.ragged import UNKNOWN, Tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
 
@@ -108,15 +109,17 @@ def too_small(portrait: Portrait, values: Mapping[str, Any]) -> str | None:
     if not small:
         return None
     told = [f"{label!r} ({number})" for label, number in small.items()]
+    like_splits = [label for label in small if split_named(label)] if sum(portrait.splits.values()) else []
+    hint = f". If {like_splits[0]!r} is a label and no split, say --ignore-splits" if like_splits else ""
     return (
         f"too few texts of {', '.join(told[:5])}{', …' if len(told) > 5 else ''} to stand in every split: at least"
         f" {next(filter(is_enough, count(1)))} are needed. A run will stop there: add texts, take these away, or join"
-        " labels in source.yaml"
+        f" labels in source.yaml{hint}"
     )
 
 
-def minutes(portrait: Portrait, fitted: Fitted, params: Params) -> float:
-    """Estimate how many minutes a run takes on two cores, to the order."""
+def minutes(portrait: Portrait, fitted: Fitted, params: Params, jobs: int) -> float:
+    """Estimate how many minutes a run takes that trains so many networks at once, to the order."""
     train = params.train
     directions = 1 + train.bidirectional
     speed = _TOKENS_PER_SECOND / (train.layers * directions * max(train.units / 64, 0.25))
@@ -124,7 +127,7 @@ def minutes(portrait: Portrait, fitted: Fitted, params: Params) -> float:
     tokens = texts * fitted.tokens
     epochs = min(train.epochs, 4 + train.patience)
     network = _SECONDS_OF_NETWORK + epochs * tokens / speed
-    return (_SECONDS_OF_REST + len(params.networks) * network) / 60
+    return (_SECONDS_OF_REST + math.ceil(len(params.networks) / jobs) * network) / 60
 
 
 def known_settings(name: str, path: Path = PARAMS_FILE) -> dict[str, Any]:

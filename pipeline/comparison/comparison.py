@@ -1,9 +1,9 @@
 """All trained models on one test split: scores, and the tables behind the plots."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -164,6 +164,31 @@ class Comparison:
         """Score every class for every model, over its seeds."""
         return {model: class_scores(of, self.names) for model, of in self.confusion_matrices().items()}
 
+    def unfinished(self) -> list["Unfinished"]:
+        """Find the networks whose validation loss may still have been falling when their epochs were over."""
+        found = []
+        for model, runs in self.by_model().items():
+            if epochs := runs[0].card["settings"].get("epochs"):
+                falling = [len(run.history) == epochs == run.history["validation_loss"].idxmin() for run in runs]
+                found.append(Unfinished(model, sum(falling), len(runs), epochs))
+        return [one for one in found if one.runs]
+
+
+class Unfinished(NamedTuple):
+    """Count the runs of a network whose validation loss was lowest in the last epoch that they were allowed.
+
+    Attributes:
+        model: the network.
+        runs: how many such runs it has.
+        of: all its runs.
+        epochs: that they were allowed.
+    """
+
+    model: str
+    runs: int
+    of: int
+    epochs: int
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -175,6 +200,7 @@ class Findings:
         other_differences: the same in the other metric.
         majority: how the models stand against the constant answer; None where that is not known.
         classes: model to its scores by class.
+        unfinished: the networks that more epochs could have made better.
     """
 
     metric: Metric
@@ -182,6 +208,7 @@ class Findings:
     other_differences: dict[tuple[str, str], Difference]
     majority: Majority | None
     classes: dict[str, list[ClassScores]]
+    unfinished: list[Unfinished] = field(default_factory=list)
 
     @property
     def nothing(self) -> list[str]:
@@ -193,7 +220,14 @@ class Findings:
         """Compute them for some pairs of models; without that argument, for every pair."""
         differences = comparison.differences(pairs)
         others = comparison.other_differences(differences)
-        return cls(comparison.metric, differences, others, comparison.against_majority(), comparison.classes())
+        return cls(
+            comparison.metric,
+            differences,
+            others,
+            comparison.against_majority(),
+            comparison.classes(),
+            comparison.unfinished(),
+        )
 
 
 def compare(

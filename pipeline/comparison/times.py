@@ -12,7 +12,7 @@ from pipeline.comparison.titles import listed, title_of
 from pipeline.trained.names import ModelName
 from pipeline.trained.trained import Trained
 
-_FEWEST = 2  # times of a network: a single one may be chance
+_FEWEST = 3  # times of a network: of two each, a third of all pairs of equal networks would look apart by chance
 _AS_FAST = "1.0"  # a ratio of times that reads so is none
 
 
@@ -57,7 +57,7 @@ def tell_times(times: Mapping[str, Times]) -> str:
     means does not round to 1.0.
 
     Returns:
-        One sentence or two; empty where fewer than two networks have two times each.
+        One sentence or two; empty where fewer than two networks have three times each.
     """
     known = {model: of for model, of in times.items() if len(of.seconds) >= _FEWEST}
     if len(known) < 2:

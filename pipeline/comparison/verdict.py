@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from pipeline.comparison.classes import never_given
-from pipeline.comparison.comparison import Findings
+from pipeline.comparison.comparison import Findings, Unfinished
 from pipeline.comparison.majority import Majority
 from pipeline.comparison.statistics import FEW_GROUPS, FEW_SEEDS, SIGNIFICANCE, Difference, better_first, holm
 from pipeline.comparison.titles import listed, title_of
@@ -40,7 +40,8 @@ from pipeline.trained.scores import TITLES
 # The five things that may be said of a model against others.
 _BEATS = "beats {others} by {points}"
 _LOSES = "loses to {others} by {points}"
-_TIES = "cannot be told apart from {others}"
+_EQUAL = "cannot be told apart"
+_TIES = f"{_EQUAL} from {{others}}"
 _AHEAD = "is {points} ahead of {others}"
 _BEHIND = "is {points} behind {others}"
 _ORDER = (_BEATS, _LOSES, _TIES, _AHEAD, _BEHIND)
@@ -95,7 +96,7 @@ def tell(dataset: str, findings: Findings, sizes: Mapping[str, int] | None = Non
     differences, nothing = findings.differences, findings.nothing
     told = verdict(dataset, differences, sizes, nothing=nothing, metric=findings.metric)
     sentences = [*without_learning(dataset, findings.majority), *[told] * bool(told)]
-    return Verdict(sentences, [*warnings(differences), *class_warnings(findings)])
+    return Verdict(sentences, [*warnings(differences), *class_warnings(findings), *epoch_warnings(findings.unfinished)])
 
 
 def without_learning(dataset: str, majority: Majority | None) -> list[str]:
@@ -213,6 +214,19 @@ def class_warnings(findings: Findings) -> list[str]:
     return [*sentences, *_unseen_by_accuracy(findings.differences, findings.other_differences)]
 
 
+def epoch_warnings(unfinished: Sequence[Unfinished]) -> list[str]:
+    """Name the networks that more epochs could have made better, if there are any."""
+    said: dict[int, list[str]] = {}
+    for one in unfinished:
+        runs = f"{one.runs} of {one.of} run{'s' * (one.of != 1)}"
+        said.setdefault(one.epochs, []).append(f"{title_of(ModelName.parse(one.model))} ({runs})")
+    return [
+        f"The validation loss of {listed(names)} was lowest in the last of {epochs} epochs: with more of them"
+        " (`train.epochs`), it may fall further."
+        for epochs, names in said.items()
+    ]
+
+
 def _unseen_by_accuracy(differences: Pairs, other: Pairs) -> list[str]:
     """Say who is ahead in macro F1, not by chance and by two points more than in accuracy, where accuracy hides one."""
     decided, adjusted = (holm([difference.p_value for difference in of.values()]) for of in (differences, other))
@@ -284,7 +298,7 @@ def _best(
     best, *others = [_with_article(model) for model in (first, *rivals)]
     against = [relations[model] for model in rivals]
     if number == 2 and against[0].words == _TIES:
-        return f"{best} and {others[0]} cannot be told apart on {dataset} {_figures(against)}"
+        return f"{best} and {others[0]} {_EQUAL} on {dataset} {_figures(against)}"
     subject = f"{best}, the {superlative} of {number} networks on {dataset}," if number > 2 else best
     where = f" on {dataset}" if number == 2 else ""
     parts = []
@@ -351,8 +365,9 @@ def _figures(group: Sequence[_Relation]) -> str:
     if intervals != ["0"] * len(group):
         alone = " over texts alone" if 1 in seeds else ""
         numbers.append(f"95 % interval{'s' if len(group) > 1 else ''}{alone} {listed(intervals)}")
-    resting = [_seeds(seeds)] if seeds else []
-    return f"({'; '.join([', '.join(numbers), *resting, *_reasons(group)])})"
+    reasons = _reasons(group)
+    resting = [_seeds(seeds)] if seeds and not any(reason.startswith(_seeds(seeds)) for reason in reasons) else []
+    return f"({'; '.join([', '.join(numbers), *resting, *reasons])})"
 
 
 def _differences(group: Sequence[_Relation]) -> str:

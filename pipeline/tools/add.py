@@ -17,6 +17,7 @@ from pipeline.core.folders import SOURCES
 from pipeline.core.params import move_blocks, read_params
 from pipeline.corpus.sources import SOURCE_FILE, FilesSource, read_source
 from pipeline.tools.arguments import Tool
+from pipeline.tools.side_by_side import default_jobs
 
 _TAB = ("tab", "\\t")
 
@@ -63,8 +64,10 @@ def add(
             told += move_blocks()
             _write(seen, target, exists, keys, changes)
         told.append(_what_was_written(seen, target, exists, keys, changes, dry))
-    time = duration(minutes(seen.portrait, fitted, params))
-    return [*told, f"a run takes {time} on 2 cores: make repro DATASET={target.name}"]
+    jobs = default_jobs()
+    time = duration(minutes(seen.portrait, fitted, params, jobs))
+    side_by_side = f", {jobs} networks at once" if jobs > 1 else ""
+    return [*told, f"a run takes {time}{side_by_side}: make repro DATASET={target.name}"]
 
 
 def _folder_of_known(name: str | None) -> Path:

@@ -31,7 +31,7 @@ from pipeline.comparison.comparison import Findings, compare
 from pipeline.comparison.costs import recurrent_sizes
 from pipeline.comparison.majority import majority_of
 from pipeline.comparison.titles import listed, title_of
-from pipeline.comparison.verdict import Verdict, class_warnings, verdict, warnings, without_learning
+from pipeline.comparison.verdict import Verdict, class_warnings, epoch_warnings, verdict, warnings, without_learning
 from pipeline.core.command import InputError, run
 from pipeline.core.folders import project_root
 from pipeline.core.hashes import md5
@@ -41,12 +41,12 @@ from pipeline.reporting.report import Provenance, write_page
 from pipeline.reporting.results import write_results
 from pipeline.reporting.stamp import REPORT
 from pipeline.tools.arguments import Tool
+from pipeline.tracking.committed import Recorded
 from pipeline.tracking.git import state, state_of
 from pipeline.tracking.machine import environment
 from pipeline.tracking.paths import DESCRIPTION, METRICS, MODELS, PROCESSED, REVIEWS, TEST_LABELS, TOKENS
 from pipeline.tracking.publishing import known_costs, origin_of, summary_with_times
 from pipeline.tracking.record import run_of
-from pipeline.tracking.recorded import Recorded
 from pipeline.tracking.revisions import RecordedParams
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.names import SIDES, ModelName, kind_of
@@ -248,7 +248,8 @@ def told_of(sides: str, dataset: str, findings: Findings, sizes: Mapping[str, in
         verdict(dataset, {pair: of_pair}, sizes, differences, nothing, metric) for pair, of_pair in differences.items()
     ]
     sentences = [sides, *without_learning(dataset, findings.majority), *filter(None, verdicts)]
-    return Verdict(sentences, [*notes, *warnings(differences), *class_warnings(findings)])
+    weak = [*warnings(differences), *class_warnings(findings), *epoch_warnings(findings.unfinished)]
+    return Verdict(sentences, [*notes, *weak])
 
 
 def read_data(side: Side) -> dict[str, Any]:

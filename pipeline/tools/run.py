@@ -31,11 +31,11 @@ from pipeline.core.params import (
 from pipeline.reporting.stamp import REPORT, VERDICT, fingerprint, is_current
 from pipeline.tokens.wordvectors import find
 from pipeline.tracking.address import without_login
+from pipeline.tracking.committed import compared_with_head
 from pipeline.tracking.git import is_committed
 from pipeline.tracking.mending import left_running, mend
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
 from pipeline.tracking.patience import tell_back
-from pipeline.tracking.recorded import compared_with_head
 from pipeline.tracking.store import comparisons, store_uri
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one

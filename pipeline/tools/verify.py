@@ -38,9 +38,9 @@ from pipeline.core.folders import SOURCES, project_root
 from pipeline.core.params import PARAMS_FILE, read_yaml
 from pipeline.corpus.fetching import MIRROR_VARIABLE
 from pipeline.tools.arguments import Tool
+from pipeline.tracking.committed import ROUNDING_STAGES
 from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.paths import METRICS, RAW, RESULTS, STATISTICS
-from pipeline.tracking.recorded import ROUNDING_STAGES
 from pipeline.tracking.revisions import RecordedParams, value_of
 from pipeline.trained.trained import CARD
 

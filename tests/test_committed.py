@@ -11,8 +11,8 @@ from conftest import Project, commit_all
 from dvc.utils.serialize import dumps_yaml
 
 from pipeline.core.hashes import md5
+from pipeline.tracking.committed import ROUNDING_STAGES, _machines, _verdicts, headline_of
 from pipeline.tracking.paths import METRICS, RESULTS
-from pipeline.tracking.recorded import ROUNDING_STAGES, _machines, _verdicts, headline_of
 
 COMPUTED = ("data/models", "data/memory")
 
