@@ -294,7 +294,21 @@ def test_a_small_class_gets_shares_in_which_it_stands_in_all_splits(home: Path) 
     report = preprocess(raw, settings.test, settings.validation, 1, "word", settings.vocabulary, output)
     assert all(report["splits"][split]["labels"]["fair"] > 0 for split in ("train", "validation"))
     told = add(write_table(home / "more.csv", [*reviews(60), ("so so", "fair")]))
-    assert "'fair' (1) to stand in every split: at least 4" in told
+    assert "'fair' (1) to stand in every split: at least" in told
+    assert "a run takes" not in told
+    settings = read_params().datasets["more"]
+    assert (settings.test, settings.validation) == (0.2, 0.1)  # no share is large enough
+
+
+def test_texts_with_html_s_names_of_characters_are_warned_of(home: Path) -> None:
+    rows = [(text.replace("they", "I&#039;ve"), label) for text, label in reviews()]
+    told = " ".join(add(write_table(home / "films.csv", rows)).split())
+    assert "100% of the texts hold HTML entities such as &#039;" in told
+    output = Path("data/processed")
+    download(Path("data/sources/films"), Path("data/downloads"), None, Path("data/raw"))
+    report = preprocess(Path("data/raw"), 0.2, 0.1, 1, "word", 100, output)
+    assert any("HTML entities" in warning for warning in report["warnings"])
+    assert "HTML" not in add(write_table(home / "plain.csv", [(f"R&D; {text}", label) for text, label in reviews()]))
 
 
 def test_a_second_run_changes_only_what_is_asked(home: Path) -> None:
@@ -336,6 +350,8 @@ def test_a_dry_run_and_a_refusal_write_nothing(home: Path) -> None:
     assert "bad 36 (60 %)" in told
     (home / "noise.csv").write_bytes(bytes(range(256)) * 20)
     (home / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"good film,good\n" * 500)[:-9])
+    packed = gzip.compress("".join(f"{text},{label}\n" for text, label in reviews()).encode())
+    (home / "damaged.csv.gz").write_bytes(packed[:40] + bytes(40) + packed[80:])
     (home / "films.xlsx").write_bytes(b"PK")
     (home / "empty.csv").write_text("")
     (home / "header.csv").write_text("text,label\n")
@@ -344,6 +360,7 @@ def test_a_dry_run_and_a_refusal_write_nothing(home: Path) -> None:
     for path in (
         "noise.csv",
         "cut.csv.gz",
+        "damaged.csv.gz",
         "films.xlsx",
         "missing.csv",
         "empty.csv",

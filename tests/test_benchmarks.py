@@ -1,11 +1,12 @@
 """What the benchmarks compute from their measurements, and that their steps are steps of this project."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, Project
 
-from benchmarks import ladder, speed
+from benchmarks import fuzz, ladder, speed
 from pipeline.core.command import InputError
 from pipeline.core.params import TrainParams, read_yaml
 
@@ -54,6 +55,16 @@ def test_the_table_of_steps_has_a_row_per_step_that_was_measured() -> None:
     assert [cell.strip() for cell in lines[3].split("|")[1:7]] == [
         "two", "one", "`units` 9", "87.5, 87.5", "0.300, 0.300", "1.5, 1.5",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [name for name, reader in fuzz.READERS.items() if not reader.needs_models])
+def test_spoilt_bytes_are_read_or_refused(reader: str, tmp_path: Path) -> None:
+    """Other ones than those of the benchmark."""
+    came = fuzz.came_of(reader, 100, range(200), tmp_path)
+    assert came.counts.total() == 200
+    assert came.counts["read"] > 0
+    assert came.counts.keys() <= {"read", "refused"}, [path.read_text() for path in tmp_path.iterdir()]
 
 
 def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:

@@ -41,13 +41,17 @@ def test_models_that_agree_and_are_right_leave_nothing_to_show() -> None:
     assert errors({"lstm": right}, {"lstm": np.ones((1, 5), bool)}, LABELS).tolist() == []
 
 
-def test_every_pair_has_its_texts_with_what_each_model_makes_of_them(tmp_path: Path) -> None:
-    texts = [f"text {place}" for place in range(5)]
+def write_test_split(folder: Path, texts: list[str]) -> Path:
     rows = pd.DataFrame({"name": "x", "text": texts, "label": None, "split": None, "group": None})
-    table = rows.assign(split="test", label=pd.array([None] * 5, "Int32"))
-    with Staging(tmp_path) as staging:
+    table = rows.assign(split="test", label=pd.array([None] * len(texts), "Int32"))
+    with Staging(folder) as staging:
         staging.write([rows.astype("str").where(rows.notna())])
-        write_reviews(tmp_path / "reviews.parquet", table, staging, ["bad", "good"], "5" * 64)
+        write_reviews(folder / "reviews.parquet", table, staging, ["bad", "good"], "5" * 64)
+    return folder / "reviews.parquet"
+
+
+def test_every_pair_has_its_texts_with_what_each_model_makes_of_them(tmp_path: Path) -> None:
+    reviews = write_test_split(tmp_path, [f"text {place}" for place in range(5)])
     # The baseline hangs in the balance on every text: the first class is predicted.
     probabilities = PROBABILITIES | {"baseline": np.full((5, 2), 0.5)}
     correct = {
@@ -56,7 +60,7 @@ def test_every_pair_has_its_texts_with_what_each_model_makes_of_them(tmp_path: P
         "baseline": (LABELS == 0)[np.newaxis],
     }
     pairs = [("lstm", "gru"), ("gru", "baseline")]
-    found = find_examples(probabilities, correct, LABELS, ["bad", "good"], pairs, tmp_path / "reviews.parquet")
+    found = find_examples(probabilities, correct, LABELS, ["bad", "good"], pairs, reviews)
     shown = {pair.models: [(one.place, one.text, one.label) for one in pair.texts] for pair in found.disagreements}
     assert shown == {
         ("lstm", "gru"): [(1, "text 1", "bad"), (3, "text 3", "good")],
@@ -68,3 +72,12 @@ def test_every_pair_has_its_texts_with_what_each_model_makes_of_them(tmp_path: P
         "gru": Answer("bad", 1 - 0.1, 1 - 0.1, 1, 1),
         "baseline": Answer("bad", 0.5, 0.5, 1, 1),
     }
+
+
+def test_equal_texts_are_shown_once(tmp_path: Path) -> None:
+    reviews = write_test_split(tmp_path, ["the same"] * 8 + [f"text {place}" for place in range(4)])
+    sure, other = (np.tile([1 - p, p], (12, 1)) for p in (0.9, 0.1))
+    correct = {"lstm": np.zeros((1, 12), bool), "gru": np.ones((1, 12), bool)}
+    labels, pairs = np.zeros(12, np.int32), [("lstm", "gru")]
+    found = find_examples({"lstm": sure, "gru": other}, correct, labels, ["bad", "good"], pairs, reviews)
+    assert [one.place for one in found.disagreements[0].texts] == [0, 8, 9, 10, 11]

@@ -26,7 +26,7 @@ from pipeline.linear.ngrams import NgramModel
 from pipeline.serving.registry import Registry, Version, model_of
 from pipeline.serving.selection import choose
 from pipeline.tokens.tokenizer import train_tokenizer, with_words
-from pipeline.tools.promote import REFUSED, HeldOut, candidate, promote, read_test_split
+from pipeline.tools.promote import REFUSED, HeldOut, beside_baseline, candidate, promote, read_test_split
 from pipeline.tracking.record import restore
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.trained import Trained
@@ -521,6 +521,13 @@ def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(
     assert result.stderr == ""
     assert mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"] == before
     shutil.rmtree(folder)
+
+
+def test_a_network_that_is_not_better_than_the_baseline_is_told_of(trained_project: Project) -> None:
+    split = read_test_split(trained_project.root / "data/processed", "accuracy")
+    network, baseline = (Trained.load(trained_project.root / "data/models" / name) for name in ("gru-1", "baseline"))
+    assert "not better than the n-gram baseline in accuracy: +0.0 points" in str(beside_baseline(network, split))
+    assert beside_baseline(baseline, split) is None
 
 
 def test_the_digest_is_of_the_test_texts_and_of_nothing_else(trained_project: Project, tmp_path: Path) -> None:

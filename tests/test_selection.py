@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project, copy_project
@@ -55,6 +56,20 @@ def test_damaged_weights_are_named(trained_project: Project, tmp_path: Path, nam
         weights.write_bytes(content)
         with pytest.raises(InputError, match=f"{weights.name} is damaged"):
             choose(str(folder), "tiny")
+
+
+def test_a_damaged_tokenizer_or_card_is_found_before_the_first_answer(trained_project: Project, tmp_path: Path) -> None:
+    folder = shutil.copytree(Path("data/models/baseline"), tmp_path / "baseline")
+    with np.load(folder / "model.npz") as arrays:
+        content = {name: arrays[name] for name in arrays.files}
+    words = content["tokenizer"].tobytes()
+    for spoilt in (words.replace(b'"[UNK]"', b'"[UNX]"', 1), words[:-1]):  # no token for an unknown word; no JSON
+        np.savez(folder / "model.npz", **content | {"tokenizer": np.frombuffer(spoilt, np.uint8)})
+        with pytest.raises(InputError, match=r"model.npz is damaged"):
+            choose(str(folder), "tiny")
+    (folder / "card.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"card.json is damaged \(RecursionError"):
+        choose(str(folder), "tiny")
 
 
 def test_the_champion_is_served_and_opened_as_the_version_that_it_is_now(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.times import Times, tell_times, training_times
+from pipeline.comparison.times import SIDE_BY_SIDE, Times, tell_times, training_times
 from pipeline.trained.trained import Trained
 
 
@@ -64,6 +64,14 @@ def test_the_fastest_network_is_set_against_every_other(times: dict[str, Times],
 )
 def test_little_is_no_reason_for_a_sentence(times: dict[str, Times]) -> None:
     assert tell_times(times) == ""
+
+
+def test_times_of_networks_that_ran_beside_each_other_are_told_and_not_compared() -> None:
+    runs = [run(f"{model}-{seed}") for model in ("lstm", "gru") for seed in (1, 2, 3)]
+    timings = {one.name: {"time/training_seconds": 9.0 if one.model == "gru" else 20.0} for one in runs}
+    told = tell_times(training_times(runs, timings, {one.name: {SIDE_BY_SIDE: "2"} for one in runs}))
+    assert told.startswith("Training took 20 s for the LSTM and 9 s for the GRU")
+    assert "does not tell which network is faster" in told
 
 
 @pytest.mark.parametrize("gru", [about(10, "there"), Times((9, 10, 11), frozenset({"here", "there"}))])

@@ -291,7 +291,7 @@ def _read(seen: Look, keys: Mapping[str, Any]) -> _Reading:
             portrait.add(table)
     except InputError as error:
         return _Reading(portrait, problems, [], error)
-    return _Reading(portrait, problems, reviews.notes, None)
+    return _Reading(portrait, problems, [*reviews.notes, *reviews.warnings], None)
 
 
 def _checked(keys: Mapping[str, Any]) -> FilesSource:

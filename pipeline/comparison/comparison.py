@@ -255,7 +255,8 @@ def compare(
     if independent < 2:
         raise InputError(
             f"the test split has {len(labels)} text{'s' * (len(labels) != 1)} in {independent} group"
-            f"{'s' * (independent != 1)}; a comparison needs texts of two groups or more: raise `test` in params.yaml"
+            f"{'s' * (independent != 1)}; a comparison needs texts of two groups or more: raise `test` in"
+            " data/sources/<name>.yaml"
         )
     for run in runs:
         came, expected = run.predictions["test"].shape, (len(labels), len(names))

@@ -10,6 +10,7 @@ from pipeline.corpus.reviews import read_split
 
 SHOWN = 5  # texts on which two models disagree
 ERRORS_SHOWN = 10  # texts that all get wrong
+_REPEATED = 4  # times as many texts are looked at, of which some may be equal
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,10 @@ def find_examples(
         reviews: reviews.parquet, which has the texts.
     """
     differ = {
-        (first, second): disagreements(probabilities[first], probabilities[second]).tolist() for first, second in pairs
+        (first, second): disagreements(probabilities[first], probabilities[second], SHOWN * _REPEATED).tolist()
+        for first, second in pairs
     }
-    wrong = errors(probabilities, correct, labels).tolist()
+    wrong = errors(probabilities, correct, labels, ERRORS_SHOWN * _REPEATED).tolist()
     texts = _texts(reviews, {*wrong, *(place for places in differ.values() for place in places)})
 
     def answer(model: str, place: int) -> Answer:
@@ -142,8 +144,12 @@ def find_examples(
         answers = {model: answer(model, place) for model in probabilities}
         return Example(texts[place], names[labels[place]], place, answers)
 
-    differing = [Disagreement(pair, list(map(example, places))) for pair, places in differ.items()]
-    return Examples(differing, list(map(example, wrong)))
+    def shown(places: list[int], number: int) -> list[Example]:
+        first = {texts[place]: place for place in reversed(places)}  # equal texts say nothing new
+        return [example(place) for place in places if first[texts[place]] == place][:number]
+
+    differing = [Disagreement(pair, shown(places, SHOWN)) for pair, places in differ.items()]
+    return Examples(differing, shown(wrong, ERRORS_SHOWN))
 
 
 def _texts(reviews: Path, places: set[int]) -> dict[int, str]:

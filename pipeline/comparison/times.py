@@ -13,6 +13,7 @@ from pipeline.trained.names import ModelName
 from pipeline.trained.trained import Trained
 
 _FEWEST = 3  # times of a network: of two each, a third of all pairs of equal networks would look apart by chance
+SIDE_BY_SIDE = "side by side"  # among the versions and the processor: how many stages ran at once
 _AS_FAST = "1.0"  # a ratio of times that reads so is none
 
 
@@ -23,10 +24,12 @@ class Times:
     Attributes:
         seconds: of its runs; above 0.
         environments: the versions and processors with which they were measured.
+        is_side_by_side: another stage ran beside at least one of them.
     """
 
     seconds: tuple[float, ...]
     environments: frozenset[str] = frozenset()
+    is_side_by_side: bool = False
 
 
 def training_times(
@@ -46,7 +49,8 @@ def training_times(
         names = [run.name for run in runs if run.model == model]
         seconds = {name: timings[name][TRAINING_SECONDS] for name in names if TRAINING_SECONDS in timings.get(name, {})}
         machines = {", ".join(f"{k} {v}" for k, v in sorted(environments.get(name, {}).items())) for name in seconds}
-        times[model] = Times(tuple(seconds.values()), frozenset(machines))
+        beside = any(environments.get(name, {}).get(SIDE_BY_SIDE, "1") != "1" for name in seconds)
+        times[model] = Times(tuple(seconds.values()), frozenset(machines), beside)
     return times
 
 
@@ -66,6 +70,12 @@ def tell_times(times: Mapping[str, Times]) -> str:
         return (
             "Training times are not compared: they were not all measured with the same versions on the same processor,"
             " as many at once."
+        )
+    if any(of.is_side_by_side for of in known.values()):
+        means = listed([f"{mean(of.seconds):.0f} s for the {title_of(model)}" for model, of in known.items()])
+        return (
+            f"Training took {means} (means). Other stages ran beside it, so this does not tell which network is faster;"
+            " training with JOBS=1 does."
         )
     fastest, *others = sorted(known, key=lambda model: mean(known[model].seconds))
     slower = {other: ratio for other in others if (ratio := _ratio(known[fastest], known[other]))}

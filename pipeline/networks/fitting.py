@@ -42,8 +42,7 @@ def fit(
 
     Args:
         model: what `build` made.
-        train: clipped tokens and int32 labels, (texts,).
-        validation: the same.
+        train, validation: clipped tokens and int32 labels, (texts,).
         settings: the `train` block of params.yaml.
         batch_size: B.
         seed: decides the order of the batches.

@@ -23,6 +23,7 @@ from pipeline.tracking.tracker import Tracker
 from pipeline.trained.scores import SCORE_OF, rank
 from pipeline.trained.trained import BASELINE, CARD, Trained
 
+_ODD = ["\ufffd", "zyzzyva", "电影 😀", ""]  # texts that a damaged tokenizer may fail on
 _TOKENIZER = "tokenizer.json"  # among the inputs of a network
 _MLFLOW_MODEL = "MLmodel"  # the file that makes a folder a model of MLflow
 
@@ -144,20 +145,27 @@ def open_trained(trained: Trained) -> Classifier:
     """Open a model from its folder, a network with the tokenizer that its card names.
 
     Raises:
-        InputError: that tokenizer is gone, or another one now.
+        InputError: that tokenizer is gone, or another one now; or a file is damaged.
     """
     card = trained.folder / CARD
     if trained.model == BASELINE:
-        with whole(trained.weights):
-            return Classifier(trained.weights, card)
-    name = next(name for name in trained.card["inputs"] if Path(name).name == _TOKENIZER)
-    tokenizer = input_path(trained, name)
-    if not is_file(tokenizer, trained.card["inputs"][name]):
+        return _answering(trained.weights, card)
+    with whole(card):
+        name = next((name for name in trained.card["inputs"] if Path(name).name == _TOKENIZER), "")
+        tokenizer, digest = input_path(trained, name), trained.card["inputs"][name]
+    if not is_file(tokenizer, digest):
         raise InputError(
             f"{tokenizer} is not the tokenizer of {trained.folder}: run `dvc repro`, or use its model in MLflow"
         )
-    with whole(trained.weights):
-        return Classifier(trained.weights, card, tokenizer)
+    return _answering(trained.weights, card, tokenizer)
+
+
+def _answering(weights: Path, card: Path, tokenizer: Path | None = None) -> Classifier:
+    """Open a model and let it answer: some damage shows only then, and no user's file shall be half done."""
+    with whole(weights):
+        classifier = Classifier(weights, card, tokenizer)
+        classifier.predict(_ODD)
+    return classifier
 
 
 def _is_mlflows(wanted: str) -> bool:

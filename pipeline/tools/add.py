@@ -64,6 +64,8 @@ def add(
             told += move_blocks()
             _write(seen, target, exists, keys, changes)
         told.append(_what_was_written(seen, target, exists, keys, changes, dry))
+    if too_small(seen.portrait, values):
+        return [*told, f"then, when the warning is mended: make repro DATASET={target.name}"]
     jobs = default_jobs()
     time = duration(minutes(seen.portrait, fitted, params, jobs))
     side_by_side = f", {jobs} networks at once" if jobs > 1 else ""

@@ -150,6 +150,21 @@ def baseline_objection(answers: np.ndarray, trained: Trained, split: HeldOut) ->
     return None if difference.low > 0 else f"it is not better than the baseline: {_points(difference)}"
 
 
+def beside_baseline(trained: Trained, split: HeldOut) -> str | None:
+    """Tell of the baseline beside a network, by what both answered in `evaluate`; None if the network is better."""
+    folder = trained.folder.parent / BASELINE
+    if trained.name == BASELINE or not folder.is_dir():
+        return None
+    baseline = Trained.load(folder)
+    if baseline.card["dataset"] != trained.card["dataset"] or changed_inputs(baseline):
+        return None
+    difference = split.compare(trained.predictions["test"], baseline.predictions["test"])
+    if difference.low > 0:
+        return None
+    name = TITLES[split.metric]
+    return f"not better than the n-gram baseline in {name}: {_points(difference)}; --better-than-baseline asks for that"
+
+
 def majority_objection(answers: np.ndarray, split: HeldOut) -> str | None:
     """Say why a candidate is not better than the constant answer by rule 4; None if it is better."""
     majority = split.against_majority(answers)
@@ -305,6 +320,8 @@ def main(
     with waiting(f"ask {trained.name}, and the champion where there is one"):
         promoted, words = promote(registry, Tracker(dataset), trained, split, better_than_baseline, compared, learnt)
     print(f"{registry.model}: {words}")
+    if promoted and (note := beside_baseline(trained, split)):
+        print(f"note: {trained.name} is {note}")
     sys.exit(0 if promoted else REFUSED)
 
 

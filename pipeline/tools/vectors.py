@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from tokenizers import Tokenizer
 
-from pipeline.core.command import PATH, InputError, run
+from pipeline.core.command import PATH, InputError, run, whole
 from pipeline.core.folders import check_files
 from pipeline.tokens.wordvectors import WordVectors
 from pipeline.tools.arguments import Tool
@@ -53,7 +53,8 @@ def main(output: Path) -> None:
     vectors = WordVectors.load(EMBEDDINGS)
     if not vectors.known.any():
         raise InputError(f"{EMBEDDINGS} holds no vectors: embeddings.vectors is none in params.yaml")
-    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    with whole(TOKENIZER):
+        tokenizer = Tokenizer.from_file(str(TOKENIZER))
     words = [str(tokenizer.id_to_token(row)) for row in range(len(vectors.known))]
     try:
         count = write(vectors, words, output)

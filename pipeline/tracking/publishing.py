@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.comparison.costs import costs
-from pipeline.comparison.times import tell_times, training_times
+from pipeline.comparison.times import SIDE_BY_SIDE, tell_times, training_times
 from pipeline.core.command import InputError, whole
 from pipeline.core.hashes import md5
 from pipeline.reporting.report import Provenance, write_page
@@ -68,7 +68,7 @@ def known_costs(trained: Sequence[Trained], runs: Mapping[str, Any]) -> tuple[pd
     timings = {name: run.data.metrics for name, run in runs.items()}
     # Beside others, a network takes longer.
     environments = {
-        name: environment_of(run) | {"side by side": run.data.tags.get("gatewise.side_by_side", "1")}
+        name: environment_of(run) | {SIDE_BY_SIDE: run.data.tags.get("gatewise.side_by_side", "1")}
         for name, run in runs.items()
     }
     return costs(trained, timings), tell_times(training_times(trained, timings, environments))
