@@ -271,14 +271,14 @@ def commit_all(project: Project, message: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One file that needs the trained project first: while its process makes it, the other one does half of those
-    that do without. The project's other files follow, and short ones end the run, so that no process is left alone.
+    """One file that needs the trained project first: while its process makes it, the others do what needs none. Then
+    come the project's other files, the longest first, so that the short ones at the end leave no process alone.
     """
     needed = {item.path for item in items if "trained_project" in getattr(item, "fixturenames", ())}
-    files = list(dict.fromkeys(item.path for item in items))
-    with_project, without = ([file for file in files if (file in needed) == wanted] for wanted in (True, False))
-    half = len(without) // 2
-    order = [*with_project[:1], *without[:half], *with_project[1:], *without[half:]]
+    files = sorted({item.path for item in items}, key=lambda path: (path.stat().st_size, path))
+    with_project = [file for file in files if file in needed]
+    without = [file for file in files if file not in needed]
+    order = [*with_project[:1], *without[::-1], *with_project[:0:-1]]
     items.sort(key=lambda item: order.index(item.path))
 
 

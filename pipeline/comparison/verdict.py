@@ -221,8 +221,8 @@ def epoch_warnings(unfinished: Sequence[Unfinished]) -> list[str]:
         runs = f"{one.runs} of {one.of} run{'s' * (one.of != 1)}"
         said.setdefault(one.epochs, []).append(f"{title_of(ModelName.parse(one.model))} ({runs})")
     return [
-        f"The validation loss of {listed(names)} was lowest in the last of {epochs} epochs: with more of them"
-        " (`train.epochs`), it may fall further."
+        f"The validation loss of {listed(names)} was lowest in the last epoch that `train.epochs` ({epochs}) allows:"
+        " with more of them, it may fall further."
         for epochs, names in said.items()
     ]
 
