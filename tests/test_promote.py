@@ -513,7 +513,9 @@ def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(
     replace(model, weights=-model.weights, intercepts=-model.intercepts).save(folder / "model.npz")
     monkeypatch.setenv("DVC_ROOT", str(project.root))
     restore(Tracker("tiny"), Trained.load(folder), Path())
-    assert "no champion before" in project.run("python", "-m", "pipeline", "promote", "--model", "baseline").stdout
+    tracker, split = Tracker("tiny"), read_test_split(project.root / "data/processed", "accuracy")
+    baseline = Trained.load(project.root / "data/models/baseline")
+    assert promote(Registry("tiny"), tracker, baseline, split, beat_baseline=False, compared=True)[0]
     before = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"]
     result = project.run("python", "-m", "pipeline", "promote", "--model", "contrary", check=False)
     assert result.returncode == REFUSED == 3

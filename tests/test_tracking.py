@@ -1002,6 +1002,7 @@ def test_a_server_takes_the_run_the_model_and_the_scores(
     assert tracker.where_to_look().startswith(f"runs: {server}/#/experiments/")
 
 
+@pytest.mark.slow
 def test_a_server_takes_promotions_and_the_way_back(
     server: str, trained: Trained, baseline: Trained, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

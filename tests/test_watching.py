@@ -110,14 +110,10 @@ class _context:  # noqa: N801 (a context manager of a given value, as contextlib
 
 
 def test_the_model_folder_has_the_same_bytes_whoever_watches(
-    train_again: Callable[[Watcher | None], str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    train_again: Callable[[Watcher | None], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """One who does all harm that a watcher can do; MLflow and a dead server are in the slow test below."""
     nobody = train_again(Watcher())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    assert train_again(None) == nobody  # MLflow
     hostile = Hostile()
     assert train_again(hostile) == nobody
     assert hostile.heard == {*EVENTS} - {"resumed"}
@@ -125,10 +121,12 @@ def test_the_model_folder_has_the_same_bytes_whoever_watches(
 
 
 @pytest.mark.slow
-def test_a_dead_server_changes_no_byte_and_whoever_holds_the_network_does(
-    train_again: Callable[[Watcher | None], str], monkeypatch: pytest.MonkeyPatch
+def test_mlflow_and_a_dead_server_change_no_byte_and_whoever_holds_the_network_does(
+    train_again: Callable[[Watcher | None], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobody = train_again(Watcher())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert train_again(None) == nobody
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed.getsockname()[1]}")
