@@ -1,6 +1,6 @@
 """Give damaged and hostile bytes to all that reads what others wrote, and count what comes.
 
-    python -m benchmarks.fuzz                    # 100,000 inputs: 15 minutes on two cores
+    python -m benchmarks.fuzz                    # 100,000 inputs: 10 to 15 minutes on two cores
     python -m benchmarks.fuzz --inputs 2000      # so many
     python -m benchmarks.fuzz --only server      # one reader
     python -m benchmarks.fuzz --seed 2           # other inputs

@@ -136,7 +136,7 @@ def read_table(
             values = zip(*(row.values for row in batch), strict=True)  # by columns, which takes pandas half the time
             lines = [row.line for row in batch]
             yield pd.DataFrame(dict(zip(columns.names, map(list, values), strict=True)), lines, dtype="object")
-    except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
+    except (ValueError, OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as {ending[1:].upper()}: {error}") from None
     if problems is None:
         found.check()
@@ -164,7 +164,7 @@ def read_text_lines(path: Path, column: str, encoding: str, found: Problems, lea
         with open_text(path, encoding) as file:
             for batch in in_batches(good(enumerate(read_lines(file), start=1)), lambda line: len(line[1])):
                 yield pd.DataFrame([text for _, text in batch], [n for n, _ in batch], [column], dtype="object")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as lines of text: {error}") from None
 
 
@@ -177,7 +177,7 @@ def column_names(path: Path, dialect: Dialect) -> list[str]:
     """List the columns of a file; of JSON, those of its first rows. What cannot be read has none."""
     try:
         return _open(path, ending_of(path), Columns(""), dialect, False, set())[0]
-    except (InputError, ValueError, OSError):
+    except (InputError, ValueError, OSError, pa.ArrowException):
         return []
 
 
@@ -203,7 +203,7 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
                 rows.append(row)
                 if len(rows) == most:  # from here on, every other row is enough
                     rows, step = rows[::2], 2 * step
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as {ending[1:].upper()}: {error}") from None
     return pd.DataFrame([row.values for row in rows], [row.line for row in rows], columns.names, dtype="object")
 
