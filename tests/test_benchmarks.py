@@ -1,5 +1,6 @@
 """What the benchmarks compute from their measurements, and that their steps are steps of this project."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,22 @@ def test_spoilt_bytes_are_read_or_refused(reader: str, tmp_path: Path) -> None:
     assert came.counts.total() == 200
     assert came.counts["read"] > 0
     assert came.counts.keys() <= {"read", "refused"}, [path.read_text() for path in tmp_path.iterdir()]
+
+
+def test_a_reader_that_hangs_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: object) -> None:
+        try:
+            signal.pause()
+        except (ValueError, OSError) as error:  # as readers do
+            raise InputError(str(error)) from None
+
+    monkeypatch.setitem(fuzz.READERS, "add", fuzz.Reader(hang, InputError, 1))
+    monkeypatch.setattr(fuzz, "SECONDS", 0.1)
+    before = signal.signal(signal.SIGALRM, fuzz.late)
+    try:
+        assert fuzz.read_one("add", 1, 0, tmp_path) == "TooLateError"
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:

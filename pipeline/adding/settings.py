@@ -178,4 +178,4 @@ def _shares(portrait: Portrait) -> tuple[Any, float]:
 
 def _share(name: str, texts: int) -> float:
     fitting = [share for share in _SHARES[name] if round(1 / share) <= texts]
-    return round([*fitting, _SHARES[name][0]][0], 2)  # where none is enough, none is better
+    return round(fitting[0] if fitting else _SHARES[name][0], 2)  # where none is enough, none is better
