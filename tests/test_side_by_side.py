@@ -23,12 +23,17 @@ NEEDS: dict[str, list[str]] = {
 
 
 class Noted(SideBySide):
-    """Notes which stages one process gets, and waits for a second process where two may run."""
+    """Notes which stages one process gets, and waits for a second process where two may run.
 
-    def __init__(self, jobs: int, codes: dict[str, int] | None = None) -> None:
+    The stage named by `until_baseline` ends after the baseline has ended: which stages are left when, does not hang on
+    the speed of the threads.
+    """
+
+    def __init__(self, jobs: int, codes: dict[str, int] | None = None, until_baseline: str = "") -> None:
         super().__init__(NEEDS, jobs, lambda names: f", {len(names)} to go")
         self.noted: list[list[str]] = []
-        self._codes = codes or {}
+        self._codes, self._until_baseline = codes or {}, until_baseline
+        self._baseline_ended = threading.Event()
         self._now, self.most = 0, 0
         self._lock = threading.Lock()
         self._together = threading.Event()
@@ -44,7 +49,11 @@ class Noted(SideBySide):
             if self._now == 2:
                 self._together.set()
         assert self._together.wait(20)
+        if self._until_baseline in stages:
+            assert self._baseline_ended.wait(20)
         code = self._end([*stages])
+        if "baseline" in stages:
+            self._baseline_ended.set()
         with self._lock:
             self._now -= 1
         return code
@@ -56,7 +65,7 @@ class Noted(SideBySide):
 
 
 def test_what_does_not_wait_for_each_other_runs_together_and_what_follows_one_alone_shares_its_process() -> None:
-    stages = Noted(2)
+    stages = Noted(2, until_baseline="train gru")
     assert stages.run() == 0
     assert stages.noted[0] == ["download", "preprocess"]
     assert sorted(stages.noted[1:-1]) == [
