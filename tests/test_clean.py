@@ -4,6 +4,7 @@ import re
 import shutil
 
 import mlflow
+import pytest
 from conftest import Project
 from runs import runs_of
 
@@ -48,6 +49,7 @@ def test_what_commits_need_and_what_cannot_be_made_again_stays(own_project: Proj
     assert there == {"lstm-1", "lstm-2", "gru-1", "gru-2", "baseline"}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_made_again_goes_when_it_is_named(own_project: Project) -> None:
     first, *others = runs_of(own_project)
     mlflow.MlflowClient(own_project.store).delete_run(first.info.run_id)

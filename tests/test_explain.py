@@ -22,7 +22,7 @@ def project(trained_project: Project, monkeypatch: pytest.MonkeyPatch) -> Projec
 
 
 def test_one_command_shows_and_writes_everything(trained_project: Project, tmp_path: Path) -> None:
-    shown = trained_project.run("python", "-m", "pipeline", "explain", "--output", str(tmp_path / "out"), TEXT)
+    shown = trained_project.call("python", "-m", "pipeline", "explain", "--output", str(tmp_path / "out"), TEXT)
     assert shown.stderr == ""
     assert "LSTM (lstm-1)" in shown.stdout
     assert "GRU (gru-1)" in shown.stdout

@@ -155,10 +155,11 @@ def test_balanced_classes_count_the_same(adversarial: float) -> None:
         pytest.param(
             1e38, 1, ["in epoch 1: the mean loss is nan after", "Try train.learning_rate 1e+37"], marks=pytest.mark.slow
         ),
-        (
+        pytest.param(
             10.0,
             0,
             ["after all of its steps", "equal probability for each class has 0.69", "Try train.learning_rate 1,"],
+            marks=pytest.mark.slow,
         ),
     ],
 )

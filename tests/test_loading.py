@@ -72,7 +72,10 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-@pytest.mark.parametrize("pooling", ["last", "max", "mean", "max+mean", "attention"])
+SLOW = [pytest.param(pooling, marks=pytest.mark.slow) for pooling in ("last", "max", "mean")]
+
+
+@pytest.mark.parametrize("pooling", [*SLOW, "max+mean", "attention"])
 def test_every_build_is_checked_in_every_layer(saved: Callable[..., Path], pooling: str) -> None:
     path = saved(lambda weight: 3 * weight, pooling=pooling, layers=2, bidirectional=True)
     network = opening.checked_network(path, {"pooling": pooling}, TEXT)

@@ -81,7 +81,7 @@ def test_the_seed_alone_decides_the_bytes_of_a_trained_network(learnt: Learnt, t
         pytest.param("lstm", {"pooling": "last"}, marks=pytest.mark.slow),
         pytest.param("gru", {"pooling": "max"}, marks=pytest.mark.slow),
         ("lstm", {"pooling": "max+mean", "bidirectional": True, "layers": 2}),
-        ("gru", {"pooling": "last", "bidirectional": True, "layers": 2}),
+        pytest.param("gru", {"pooling": "last", "bidirectional": True, "layers": 2}, marks=pytest.mark.slow),
         ("gru", {"pooling": "attention", "bidirectional": True}),
     ],
 )

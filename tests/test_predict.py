@@ -59,7 +59,7 @@ def test_every_door_gives_the_probabilities_that_evaluate_measured(
 
 
 def test_texts_on_the_command_line_are_answered_line_by_line(project: Project) -> None:
-    result = project.run(*COMMAND, *TEXTS, "two\nlines\tand a tab")
+    result = project.call(*COMMAND, *TEXTS, "two\nlines\tand a tab")
     rows = [line.split("\t") for line in result.stdout.splitlines()]
     assert [row[2] for row in rows] == [*TEXTS, "two lines and a tab"]
     assert [row[0] for row in rows[:2]] == ["positive", "negative"]

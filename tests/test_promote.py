@@ -517,7 +517,7 @@ def test_a_worse_model_is_refused_with_exit_code_3_and_the_champion_serves_on(
     baseline = Trained.load(project.root / "data/models/baseline")
     assert promote(Registry("tiny"), tracker, baseline, split, beat_baseline=False, compared=True)[0]
     before = mlflow.MlflowClient(project.store).get_registered_model("gatewise-tiny").aliases["champion"]
-    result = project.run("python", "-m", "pipeline", "promote", "--model", "contrary", check=False)
+    result = project.call("python", "-m", "pipeline", "promote", "--model", "contrary", check=False)
     assert result.returncode == REFUSED == 3
     assert "is not promoted because it is worse than the champion" in result.stdout
     assert result.stderr == ""

@@ -210,7 +210,7 @@ def test_runs_on_other_texts_are_refused_by_mcnemar() -> None:
     "case",
     [
         Case((2, 2), 1000, (3, 3)),
-        Case((5, 5), 500, (0.1, 0.1)),
+        pytest.param(Case((5, 5), 500, (0.1, 0.1)), marks=pytest.mark.slow),
         pytest.param(Case((5, 5), 1000, (0.1, 0.1), films=200), marks=pytest.mark.slow),
         pytest.param(Case((3, 1), 1000, (1, 0)), marks=pytest.mark.slow),
         Case((3, 3), 600, (0.1, 0.1), films=10),

@@ -251,6 +251,7 @@ def test_a_run_is_named_by_its_whole_id_from_any_data_set_and_by_the_beginning_o
             other.named(unknown)
 
 
+@pytest.mark.slow
 def test_the_run_of_a_killed_process_ends_as_failed() -> None:
     code = (
         "import os, signal\nfrom pipeline.tracking.tracker import Tracker\n"
@@ -813,7 +814,16 @@ def test_an_unreachable_server_is_told_once_and_then_left_alone(
     assert "record of these results is not complete (http://127.0.0.1:" in tracker.where_to_look()
 
 
-@pytest.mark.parametrize("place", ["experiments/get-by-name", "runs/create", "runs/log-batch", "logged-models", "PUT"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("experiments/get-by-name", marks=pytest.mark.slow),
+        "runs/create",
+        "runs/log-batch",
+        pytest.param("logged-models", marks=pytest.mark.slow),
+        "PUT",
+    ],
+)
 def test_a_server_that_hangs_gets_no_second_chance_whenever_that_happens(
     place: str,
     server: str,

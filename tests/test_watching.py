@@ -221,4 +221,7 @@ def test_only_what_can_change_a_model_trains_it_anew(
             file.unlink()
         else:
             file.write_text(text)
+
+
+def test_what_was_changed_back_trains_nothing(own_project: Project) -> None:
     assert stale(own_project) == set()
