@@ -40,6 +40,9 @@ def _without_home() -> Iterator[None]:
 
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+if os.environ["KERAS_BACKEND"] == "jax" and "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
+    # On a GPU, sums come in any order without it: each training gives another network.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
 # TensorFlow's advice to programmers, as on texts of many lengths ("retracing"), says nothing to who runs the pipeline.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 with _without_notices(), _without_home():

@@ -367,9 +367,10 @@ class Epochs(keras.utils.PyDataset):  # type: ignore[misc]
     """
 
     def __init__(self, tokens: Tokens, labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
-        # With one worker, Keras leaves prefetching to tf.data, whose autotuning is asked to stop at the end of an epoch
-        # and goes on until its next look, at 10, 30, 70, … ms: an epoch of 1.7 s may take 2.55 s.
-        super().__init__(workers=2)
+        # On TensorFlow, with one worker, Keras leaves prefetching to tf.data, whose autotuning is asked to stop at the
+        # end of an epoch and goes on until its next look, at 10, 30, 70, … ms: an epoch of 1.7 s may take 2.55 s. On
+        # JAX, several workers put the first batches together before `begin` has given them their order.
+        super().__init__(workers=2 if keras.backend.backend() == "tensorflow" else 1)
         self._tokens, self._labels, self._batch_size, self._rng = tokens, labels, batch_size, rng
         self._generator = random.Random()
         self._begun = False
