@@ -120,7 +120,7 @@ def summary(report: dict[str, Any]) -> str:
     rows = [
         {
             "split": split,
-            "reviews": content["reviews"],
+            "texts": content["reviews"],
             **content["labels"],
             "groups": content["groups"],
             **{f"tokens {name}": value for name, value in content.get("tokens", {}).items()},

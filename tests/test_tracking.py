@@ -30,6 +30,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 from proxies import proxy_before
+from sqlalchemy import make_url
 
 from pipeline.core.command import InputError
 from pipeline.networks import building, networks
@@ -49,7 +50,7 @@ from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.metric_names import curve
 from pipeline.tracking.record import finish, record_comparison, record_machine, restore, run_of, run_params
 from pipeline.tracking.run_record import COMPARISON, name_of
-from pipeline.tracking.store import comparisons, store_uri
+from pipeline.tracking.store import comparisons, sqlite_file, sqlite_uri, store_uri
 from pipeline.tracking.tracked_run import TrackedRun
 from pipeline.tracking.tracker import DEPENDENCIES, Tracker
 from pipeline.trained.trained import CARD, HISTORY, Trained
@@ -196,6 +197,17 @@ def test_the_store_is_a_file_in_the_repository_unless_the_environment_names_anot
     assert store_uri() == f"sqlite:///{root}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.invalid")
     assert store_uri() == "http://tracking.invalid"
+
+
+@pytest.mark.parametrize("name", ["my clone", "100%20 #1? ü"])
+def test_the_folder_of_a_store_may_have_any_name(name: str) -> None:
+    file = Path("/") / name / "mlflow.db"
+    assert make_url(sqlite_uri(file)).database == str(file)  # this is how MLflow reads it
+    assert sqlite_file(sqlite_uri(file)) == file
+
+
+def test_a_store_is_found_where_mlflow_run_names_it() -> None:
+    assert sqlite_file("sqlite:////new%20project/mlflow.db") == Path("/new project/mlflow.db")
 
 
 def test_a_run_is_found_by_its_fingerprint_once_it_is_finished() -> None:
@@ -628,6 +640,9 @@ def test_runs_that_no_longer_stand_are_marked(root: Path, monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError, match="stop"), tracker.run("gru-3", "train") as tracked:
         raise RuntimeError("stop")
     ids["failed"] = tracked.run_id
+    mlflow.MlflowClient(store_uri()).create_run(
+        mlflow.get_run(tracked.run_id).info.experiment_id
+    )  # as `mlflow run` has
     for links in (["old", "other"], ["new"]):
         with tracker.run("-", "evaluate", {f"run.{name}": ids[name] for name in links}) as comparison:
             comparison.params({"runs": len(links)})
@@ -641,6 +656,7 @@ def test_runs_that_no_longer_stand_are_marked(root: Path, monkeypatch: pytest.Mo
         "alone": ["not compared", None],
         "failed": ["not finished", None],
     }
+    assert tracker.problem is None
     # An experiment in a copy of the project does not displace what lies in the project.
     (copy := root / ".dvc/tmp/exps/x").mkdir(parents=True)
     monkeypatch.chdir(copy)

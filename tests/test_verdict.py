@@ -274,7 +274,7 @@ def test_a_network_with_one_seed_comes_last() -> None:
     seen = three(0.001, 0.001, 0.001) | {("lstm", "gru"): -difference(1, (0.2, 1.8), 0.01, (5, 1))}
     assert verdict("imdb", seen) == (
         "GRU, the most accurate of 3 networks on imdb, beats qrnn by 3.0 points (95 % interval 2.0 to 4.0; 5 seeds)"
-        " and is 1.0 points ahead of LSTM (95 % interval over texts alone 0.2 to 1.8; only 1 to 5 seeds),"
+        " and is 1.0 points ahead of LSTM (95 % interval 0.2 to 1.8; only 1 to 5 seeds),"
         " but one seed decides nothing."
     )
 

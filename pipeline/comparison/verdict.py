@@ -184,7 +184,11 @@ def seed_warning(differences: Pairs) -> list[str]:
     if not few:
         return []
     have = f"{listed([title_of(model) for model in few])} {'has' if len(few) == 1 else 'have'}"
-    weak = f"With fewer than {FEW_SEEDS} seeds, the effect of the seed is not well known."
+    more = ",".join(map(str, range(1, FEW_SEEDS + 1)))
+    weak = (
+        f"With fewer than {FEW_SEEDS} seeds, the effect of the seed is not well known."
+        f" `gatewise run seeds={more}` trains {FEW_SEEDS}."
+    )
     return [f"{have} {_seeds(list(few.values()))}. {weak}"]
 
 
@@ -363,10 +367,11 @@ def _figures(group: Sequence[_Relation]) -> str:
     numbers = [_differences(group)] if group[0].words == _TIES else []
     intervals = [_interval(relation.size) for relation in group]
     if intervals != ["0"] * len(group):
-        alone = " over texts alone" if 1 in seeds else ""
+        alone = " over texts alone" if {*seeds} == {1} else ""
         numbers.append(f"95 % interval{'s' if len(group) > 1 else ''}{alone} {listed(intervals)}")
     reasons = _reasons(group)
-    resting = [_seeds(seeds)] if seeds and not any(reason.startswith(_seeds(seeds)) for reason in reasons) else []
+    told = any(reason.startswith((_seeds(seeds), "only ")) for reason in reasons) if seeds else True
+    resting = [] if told else [_seeds(seeds)]
     return f"({'; '.join([', '.join(numbers), *resting, *reasons])})"
 
 
@@ -409,7 +414,8 @@ def _reason(tie: _Relation) -> str:
         return ""
     if size.texts_p_value is not None and size.texts_p_value < SIGNIFICANCE and tie.seeds:
         few = min(tie.seeds) < FEW_SEEDS
-        return f"{_seeds([min(tie.seeds)])} {'are too few to tell' if few else 'differ too much to tell'}{{against}}"
+        too = f"{'is' if min(tie.seeds) == 1 else 'are'} too few" if few else "differ too much"
+        return f"{_seeds([min(tie.seeds)])} {too} to tell{{against}}"
     return f"{size.groups:,} independent texts are too few to tell{{against}}"
 
 

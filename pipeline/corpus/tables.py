@@ -211,15 +211,17 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
 def _must_have(columns: list[str], header: list[str], path: Path, see: str) -> None:
     for name in columns:
         if name not in header:
-            raise InputError(f"{path} has no column {name!r} (see {see}); {did_you_mean(name, header)}.{_hint(header)}")
+            nearest = did_you_mean(name, header)
+            raise InputError(f"{path} has no column {name!r} (see {see}); {nearest}.{_hint(header, see)}")
         if header.count(name) > 1:
             raise InputError(f"{path} must have one column {name!r}. Received: {header.count(name)} of that name")
 
 
-def _hint(header: list[str]) -> str:
+def _hint(header: list[str], see: str) -> str:
     """Say what may stand between the fields of a file that seems to have one column."""
     others = [mark for mark in ";\t|," if len(header) == 1 and mark in header[0]]
-    return f" Or does {others[0]!r} stand between its fields? Say so with `delimiter`" if others else ""
+    option = "--delimiter" if see.startswith("--") else "`delimiter`"
+    return f" Or does {others[0]!r} stand between its fields? Say so with {option}" if others else ""
 
 
 def _open(path: Path, ending: str, columns: Columns, dialect: Dialect, set_aside: bool, known: set[str]) -> _Rows:

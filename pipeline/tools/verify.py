@@ -42,6 +42,7 @@ from pipeline.tracking.committed import ROUNDING_STAGES
 from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.paths import METRICS, RAW, RESULTS, STATISTICS
 from pipeline.tracking.revisions import RecordedParams, value_of
+from pipeline.tracking.store import sqlite_uri
 from pipeline.trained.trained import CARD
 
 IDENTICAL, EQUAL, DIFFERENT, UNKNOWN = "identical bytes", "equal numbers", "different", "nothing recorded"
@@ -171,7 +172,7 @@ def _reproduce(root: Path, clone: Path, stage: str | None) -> None:
 
 def environment_for(root: Path, clone: Path) -> dict[str, str]:
     """Make the environment for a pipeline in a clone: nothing of it gets into the store that is used here."""
-    settings = {"PATH": search_path(), "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}"}
+    settings = {"PATH": search_path(), "MLFLOW_TRACKING_URI": sqlite_uri(clone / "mlflow.db")}
     # The archive at hand saves a download; it is checked as any other.
     mirror = _mirror(root)
     settings |= {MIRROR_VARIABLE: mirror} if mirror else {}

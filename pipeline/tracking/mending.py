@@ -22,7 +22,7 @@ import yaml
 
 from pipeline.core.command import InputError
 from pipeline.tracking.git import content
-from pipeline.tracking.store import sqlite_file, store_uri
+from pipeline.tracking.store import sqlite_file, sqlite_uri, store_uri
 
 _LOCK, _RWLOCK = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 _MOMENT = 0.5  # seconds after which another process has written what it is just writing
@@ -181,7 +181,7 @@ def _mend_store(file: Path) -> str:
     if runs:
         return (
             f"warning: {file.name} has {runs} runs, and tables of another version of MLflow."
-            f" `cp {file} {file}.before && mlflow db upgrade sqlite:///{file}` brings it to this one"
+            f" `cp {file} {file}.before && mlflow db upgrade {sqlite_uri(file)}` brings it to this one"
         )
     aside = _set_aside(file)
     return f"mended: {file.name} was half made by a process that was killed; it has no run, and is {aside} now"

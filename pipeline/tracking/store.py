@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import sqlite3
 import urllib.error
 import urllib.parse
@@ -48,13 +49,21 @@ def store_uri() -> str:
     Raises:
         InputError: it is no address.
     """
-    uri, found = split_login(os.environ.get(VARIABLE) or f"{_SQLITE}{project_root() / 'mlflow.db'}")
+    uri, found = split_login(os.environ.get(VARIABLE) or sqlite_uri(project_root() / "mlflow.db"))
     return uri if all(found) or not any(found) else os.environ[VARIABLE]  # MLflow's variables take no user alone
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """Return the file of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+    """Return the file of a SQLite store; None for any other.
+
+    `mlflow run` names it as an address: with %20 for a blank.
+    """
+    return Path(urllib.parse.unquote(uri.removeprefix(_SQLITE))) if uri.startswith(_SQLITE) else None
+
+
+def sqlite_uri(file: Path) -> str:
+    """Name a SQLite store. Of what a file name may have, only what would mean something else is written as %xx."""
+    return _SQLITE + re.sub("[%?#]", lambda mark: urllib.parse.quote(mark[0]), str(file))
 
 
 def store_exists() -> bool:

@@ -40,7 +40,7 @@ from pipeline.tracking.mending import is_alive
 from pipeline.tracking.metric_names import TIMES
 from pipeline.tracking.run_record import SUPERSEDED, RunRecord, name_of
 from pipeline.tracking.standing import counting, differing, standing
-from pipeline.tracking.store import EARLIER, EXPERIMENT, FINGERPRINT, OUTDATED, sqlite_file, store_uri
+from pipeline.tracking.store import EARLIER, EXPERIMENT, FINGERPRINT, OUTDATED, sqlite_file, sqlite_uri, store_uri
 from pipeline.tracking.tracked_run import COLOUR, TrackedRun
 from pipeline.tracking.views import tags_to_set
 
@@ -368,7 +368,8 @@ class Tracker:
                     self._try(partial(self._client.set_tag, run.info.run_id, tag, value))
                 elif value is None and tag in run.data.tags:
                     self._try(partial(self._client.delete_tag, run.info.run_id, tag))
-        self._try(lambda: self._offer_views(differing([run for run in runs if OUTDATED not in stand[run.info.run_id]])))
+        ours = [run for run in runs if run.info.run_id in stand]  # that of `mlflow run` may be among the others
+        self._try(lambda: self._offer_views(differing([run for run in ours if OUTDATED not in stand[run.info.run_id]])))
 
     def arrange_found(self, fingerprint: str) -> None:
         """Make the latest comparison with this fingerprint the one that counts, if there is one."""
@@ -506,7 +507,7 @@ def _make_store(file: Path) -> None:
         left.unlink(missing_ok=True)
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
-        store = mlflow.MlflowClient(f"sqlite:///{part.absolute()}")._tracking_client.store
+        store = mlflow.MlflowClient(sqlite_uri(part.absolute()))._tracking_client.store
         store.engine.dispose()
         part.replace(file)
     finally:
