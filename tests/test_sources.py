@@ -257,6 +257,20 @@ def read(folder: Path, description: str = "") -> dict[str, tuple[Any, Any]]:
             {"rec.autos/102994": "fine", "sci.space/a.md": "bad", "notes.txt": "x", "rec.autos/x.pdf": "x"},
             {"fine": ("rec.autos", None), "bad": ("sci.space", None)},
         ),
+        (  # label and split in the name of one folder
+            {"good-train/1.txt": "fine", "bad-train/1.txt": "bad", "bad-train/2.txt": "poor", "good-test/1.txt": "ok"},
+            {"fine": ("good", "train"), "bad": ("bad", "train"), "poor": ("bad", "train"), "ok": ("good", "test")},
+        ),
+        (  # the same few files in each are the labels
+            {
+                "books-train/pos.txt": "fine\n", "books-train/neg.txt": "bad\n", "films-train/pos.txt": "good\n",
+                "films-train/neg.txt": "poor\n", "books-test/pos.txt": "ok\n", "books-test/neg.txt": "dull\n",
+            },
+            {
+                "fine": ("pos", "train"), "bad": ("neg", "train"), "good": ("pos", "train"), "poor": ("neg", "train"),
+                "ok": ("pos", "test"), "dull": ("neg", "test"),
+            },
+        ),
         (  # IMDB's layout
             {
                 "aclImdb/train/pos/0_9.txt": "fine", "aclImdb/train/neg/0_1.txt": "bad",

@@ -117,7 +117,8 @@ def _because(why: str | None) -> str:
 
 def _columns(seen: Look) -> list[tuple[str, str]]:
     if not seen.found.tables:
-        return [("label", "the names of the folders" if seen.found.texts else "the names of the files")]
+        less = ", less the split" if seen.found.with_splits else ""
+        return [("label", f"the names of the folders{less}" if seen.found.texts else "the names of the files")]
     told: list[tuple[str, str]] = []
     for key in ("text", "label", "group", "split"):
         if seen.source.get(key) and key in seen.why:

@@ -24,6 +24,7 @@ _DOCUMENT = re.compile(
     r"|(state|dataset_infos?|dataset_dict|dataset-metadata|datapackage|metadata|config|package)\.json",
     re.IGNORECASE,
 )
+_MANY_LABELS = 50  # more files in a folder are texts, whatever they are called
 _NO_TEXT_ENDINGS = (
     "|.xls|.ods|.doc|.docx|.pdf|.zip|.tar|.tgz|.bz2|.xz|.7z|.rar|.pkl|.pickle|.npy|.npz|.h5|.db|.sqlite|.feather"
     "|.avro|.orc|.rds|.rdata|.mat|.png|.jpg|.jpeg|.gif|.svg|.mp3|.wav|.exe|.so|.pyc|"
@@ -38,6 +39,7 @@ class Found:
         tables: files of rows.
         lines: .txt files named after a label, one text a line.
         texts: files of one text each, in a folder named after a label.
+        with_splits: the folders of texts are named after label and split: good-train.
         splits: what names of files and folders say; missing where they say nothing, or the same of all.
         unsure: a file that may have been held out, by its name, where others are named train; empty: none.
         passed_over: names of files that are not read.
@@ -46,6 +48,7 @@ class Found:
     tables: list[Path] = field(default_factory=list)
     lines: list[Path] = field(default_factory=list)
     texts: list[Path] = field(default_factory=list)
+    with_splits: bool = False
     splits: dict[Path, str] = field(default_factory=dict)
     unsure: str = ""
     passed_over: list[str] = field(default_factory=list)
@@ -92,6 +95,11 @@ def label_of_lines(found: Found, path: Path) -> str:
     return without_split(label) if all(split_named(file.name) for file in found.lines) else label
 
 
+def label_of_text(found: Found, path: Path) -> str:
+    """Get the label of a file of one text: the name of its folder, less the split if all of these folders name one."""
+    return without_split(path.parent.name) if found.with_splits else path.parent.name
+
+
 def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     real = folder.resolve()
     if real in above:  # a link that leads back
@@ -134,11 +142,28 @@ def _find_texts(found: Found, folder: Path, files: list[Path]) -> None:
         return
     names = {path.parent.name for path in leaves if not is_unlabelled(path.parent.name)}
     per_split = bool(names) and all(split_named(name) for name in names)  # train/pos.txt: no folder is a label
-    if leaves and not per_split:
+    found.with_splits = per_split and _name_labels_too(leaves)
+    if leaves and (not per_split or found.with_splits):
         found.texts = leaves
     else:
         top = [path for path in files if path.parent == folder and path.parent not in above]
         found.lines = [path for path in [*top, *leaves] if ending_of(path) == ".txt"]
+
+
+def _name_labels_too(texts: list[Path]) -> bool:
+    """Tell if folders that all name a split name labels, too: good-train, good-test, bad-train, bad-test.
+
+    Where all of them hold the same few files, these are the labels: books-train/pos.txt.
+    """
+    splits: dict[str, set[str | None]] = {}
+    files: dict[Path, set[str]] = {}
+    for path in texts:
+        if not is_unlabelled(path.parent.name):
+            splits.setdefault(without_split(path.parent.name), set()).add(split_named(path.parent.name))
+            files.setdefault(path.parent, set()).add(path.name)
+    names = [*files.values()]
+    same_few = len(names[0]) <= _MANY_LABELS and all(one == names[0] for one in names)
+    return len(splits) > 1 and max(map(len, splits.values())) > 1 and not same_few
 
 
 def _unsure(found: Found, folder: Path) -> str:
@@ -152,9 +177,9 @@ def _unsure(found: Found, folder: Path) -> str:
 
 def _parts(found: Found, folder: Path) -> dict[Path, list[str]]:
     """List the names that may speak of a split: of a file and its folders; the folder of a text is its label."""
-    texts = set(found.texts)
+    texts, less = set(found.texts), -1 if found.with_splits else -2
     parts = {path: [*path.relative_to(folder).parts] for path in found.files}
-    return {path: names[:-2] if path in texts else names for path, names in parts.items()}
+    return {path: names[:less] if path in texts else names for path, names in parts.items()}
 
 
 def _splits(found: Found, folder: Path) -> dict[Path, str]:

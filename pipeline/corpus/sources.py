@@ -34,7 +34,7 @@ from pydantic import (
 from pipeline.core.command import InputError, did_you_mean, progress
 from pipeline.core.params import read_yaml
 from pipeline.core.text import LINE_BREAK, valid_unicode
-from pipeline.corpus.files import SOURCE_FILE, Found, find_data, label_of_lines
+from pipeline.corpus.files import SOURCE_FILE, Found, find_data, label_of_lines, label_of_text
 from pipeline.corpus.labels import Labels
 from pipeline.corpus.lines import LONGEST, Dialect, check_encoding, fault, open_text
 from pipeline.corpus.names import SPLITS, is_unlabelled, split_named
@@ -458,7 +458,7 @@ class _Files:
         for path in self._found.texts:
             text = self._text_of(path)
             if text is not None:
-                folder = valid_unicode(path.parent.name)
+                folder = valid_unicode(label_of_text(self._found, path))
                 split = self._found.splits.get(path)
                 if is_unlabelled(folder):
                     yield self._name(path), text, None, "unlabelled", None
