@@ -18,6 +18,7 @@ from pipeline.adding.encodings import find_encoding
 from pipeline.adding.gathering import name_of
 from pipeline.core.command import InputError
 from pipeline.core.params import read_params
+from pipeline.corpus.labels import alike
 from pipeline.corpus.sources import Reviews, read_source
 from pipeline.download import download
 from pipeline.preprocess import preprocess
@@ -173,6 +174,55 @@ def test_quotes_that_mean_nothing_are_letters(home: Path) -> None:
     add(path)
     assert stated("films")["quote"] == "none"
     assert learnt("films") == rows
+
+
+@pytest.mark.parametrize("lines", ["\n", " "], ids=["of two lines", "of one line"])
+def test_a_quote_that_never_closes_costs_no_other_row(home: Path, lines: str) -> None:
+    rows = [(f"{text},{lines}{i}", label) for i, (text, label) in enumerate(reviews(300))]
+    written = [f'"{text}",{label}\n' if i != 150 else f'"oops,{label}\n' for i, (text, label) in enumerate(rows)]
+    path = home / "films.csv"
+    path.write_text("text,label\n" + "".join(written))
+    line = 2 + 150 * (1 + lines.count("\n"))
+    assert f'{path}, line {line}: "oops' in add(path)
+    assert set(learnt("films")) == {*rows[:150], *rows[152 if lines == "\n" else 151 :]}
+
+
+def test_what_is_named_is_read_or_refused(home: Path) -> None:
+    table = write_table(home / "test.csv", reviews())
+    (home / "films").mkdir()
+    for label in ("good", "bad"):
+        texts = [text for text, other in reviews() if other == label]
+        (home / "films" / f"{label}.txt").write_text("\n".join(texts))
+    assert f"{home / 'films'} gives no texts" in refusal("--train", home / "films", "--test", table)
+    assert sources() == []
+
+
+def test_folders_in_folders_lose_no_label(home: Path) -> None:
+    for number, (text, label) in enumerate(reviews()):
+        for folder in (home / "films" / label, home / "shelves" / label / "new", home / "shelves" / label / "old"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.txt").write_text(text)
+    assert "texts below bad and below good have the label" in add(home / "shelves")
+    (home / "films" / "bad" / "replies").mkdir()
+    (home / "films" / "bad" / "replies" / "1.txt").write_text("No, it was fine")
+    assert f"{home / 'films' / 'bad'} holds 36 files beside the folder replies" in refusal(home / "films")
+
+
+def test_a_file_in_several_encodings_is_refused(home: Path) -> None:
+    path = home / "films.csv"
+    path.write_bytes(b"".join(f"déjà vu {i},good\n".encode("utf-8" if i % 3 else "cp1252") for i in range(60)))
+    assert "40 of its lines beyond ASCII are UTF-8, and 20 are not" in refusal(path)
+
+
+def test_settings_that_were_removed_are_written_again(home: Path) -> None:
+    path = write_table(home / "films.csv", reviews())
+    add(path)
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("dataset: rotten_tomatoes", "dataset: films"))
+    before = Path("data/sources/films.yaml").read_text()
+    Path("data/sources/films.yaml").unlink()
+    add(path)
+    assert Path("data/sources/films.yaml").read_text() == before
 
 
 def test_a_table_called_txt_is_a_table(home: Path) -> None:
@@ -430,6 +480,14 @@ def test_few_bad_rows_are_set_aside_and_many_refused_by_the_users_name_of_the_fi
     assert f"{few}, line 3: but it is a joy" in told
     assert "--bad-rows set_aside" in told
     assert sources() == ["films", "films.yaml"]
+
+
+def test_numbers_of_any_length_are_different_labels_and_what_is_not_seen_makes_none() -> None:
+    labels = ["1234567890123456789", "1234567890123456790", "007", "7.0", "neg", "neg\u200b", "NEG ", "a\u00adb"]
+    assert {frozenset(ways) for ways in alike(labels)} == {
+        frozenset(["1234567890123456789"]), frozenset(["1234567890123456790"]), frozenset(["007", "7.0"]),
+        frozenset(["neg", "neg\u200b", "NEG "]), frozenset(["a\u00adb"]),
+    }  # fmt: skip
 
 
 def test_labels_written_in_several_ways_are_joined_and_said(home: Path) -> None:

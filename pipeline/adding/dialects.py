@@ -50,7 +50,10 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
                 if delimiter != quote:
                     dialect = Dialect(encoding, delimiter, None if quote == "none" else quote, header=False)
                     tried[dialect] = _fit(tables, dialect)
-        best = max(tried, key=tried.__getitem__)  # the first of those that are as good
+        best = max(tried, key=lambda one: tried[one][:2])  # the first of those that are as good
+        quoted = replace(best, quote='"')
+        if tried[best].spanning and quoted in tried and tried[quoted].whole >= _ENOUGH:
+            best = quoted  # a few rows are bad, which are to be told; else all would be cut at their line breaks
         if tried[best].whole >= _ENOUGH:
             return best
     if not tried[best].whole:
@@ -129,15 +132,17 @@ class _Fit(NamedTuple):
         is_table: most rows are whole, a column holds what could be labels, and fields do not begin with a blank, as
             they do where a comma belongs to the text.
         whole: share of the rows that have as many fields as the first one, two or more.
+        spanning: many fields begin with a quotation mark that closes in a later row.
     """
 
     is_table: int
     whole: float
+    spanning: bool = False
 
 
 def _fit(tables: Sequence[Path], dialect: Dialect) -> _Fit:
     """Try a dialect. Quotes around whole fields are meant, and no letters."""
-    whole = total = quoted = wrapped = 0
+    whole = total = quoted = wrapped = opened = closed = 0
     fields: list[list[str]] = []
     for path in tables[:_FILES]:
         try:
@@ -147,9 +152,11 @@ def _fit(tables: Sequence[Path], dialect: Dialect) -> _Fit:
                 if row.kind is None and len(file.names) > 1:
                     whole += 1
                     fields.append(row.fields)
-                if dialect.quote is None and '"' in row.raw:
+                if dialect.quote != '"' and '"' in row.raw:
                     quoted += 1
                     wrapped += any(len(field) > 1 and field[0] == field[-1] == '"' for field in row.fields)
+                    opened += any(field.startswith('"') and field.count('"') % 2 for field in row.fields)
+                    closed += any(field.endswith('"') and field.count('"') % 2 for field in row.fields)
         except ValueError:
             total += 1
     if not total or wrapped > quoted / 2:
@@ -159,7 +166,8 @@ def _fit(tables: Sequence[Path], dialect: Dialect) -> _Fit:
     labels = any(could_be_labels(column) for _, column in columns.items())
     behind = [field for row in fields for field in row[1:]]
     blanks = 2 * sum(field.startswith(" ") for field in behind) > len(behind)
-    return _Fit((share >= _ENOUGH) * (2 * labels + (not blanks)), share)
+    spanning = min(opened, closed) > quoted / 4
+    return _Fit((share >= _ENOUGH) * (2 * labels + (not blanks)), share, spanning)
 
 
 def _is_number(field: str) -> bool:

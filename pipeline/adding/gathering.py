@@ -32,6 +32,7 @@ class Gathered:
         view: a temporary folder with a link for each entry.
         told: what the user calls all of it.
         listed: the entries that are files and were named one by one.
+        given: the files and folders that the user named.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Gathered:
     view: Path
     told: str
     listed: set[str] = field(default_factory=set)
+    given: list[Path] = field(default_factory=list)
 
     def original(self, path: Path) -> Path:
         """Find the user's file behind one below `view`."""
@@ -81,7 +83,9 @@ def gathered(paths: Sequence[Path], splits: dict[str, Sequence[Path]], name: str
             (view / place).parent.mkdir(parents=True, exist_ok=True)
             (view / place).symlink_to(path.absolute())
         listed = {place for place, path in entries.items() if path in everything and path.is_file()}
-        yield Gathered(name or name_of(everything), entries, view, ", ".join(map(str, everything[:5])), listed)
+        yield Gathered(
+            name or name_of(everything), entries, view, ", ".join(map(str, everything[:5])), listed, everything
+        )
 
 
 def name_of(paths: Sequence[Path]) -> str:

@@ -30,6 +30,7 @@ from pipeline.corpus.tables import SEPARATED_ENDINGS, column_names, sample_rows
 
 _SAMPLE_ROWS = 4000
 _FEW_BAD = 0.02  # of the rows: these are set aside; with more, the file is probably written in another way
+_MOSTLY_FINE = 0.2  # of the rows may be bad in a file whose quotes are quotes; of a small one, a few
 _WITHOUT_ENCODING = (".parquet", ".arrow", *SHEET_ENDINGS)
 _MOST_STATED = 20  # labels; more would make source.yaml long
 
@@ -107,6 +108,7 @@ def _look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) 
             _find_columns(seen, dialect, asked, is_new=not stated)
     except InputError as error:
         raise InputError(f"{error}{_of_a_table_per_label(seen)}") from None
+    _check_that_all_is_read(seen)
     reading = _with_the_quote_that_fits(seen, dialect, "quote" in stated or "quote" in asked)
     reading = _with_labels_joined(seen, reading)
     _decide(seen, reading)
@@ -245,6 +247,21 @@ def _leave_out_others(seen: Look, dialect: Dialect, used: set[str]) -> None:
     seen.found = find_data(seen.files.view, seen.source["files"])
 
 
+def _check_that_all_is_read(seen: Look) -> None:
+    """Check that every file or folder that the user named gives texts.
+
+    Raises:
+        InputError: one gives none.
+    """
+    read = [seen.files.original(path) for path in seen.found.files]
+    for given in seen.files.given:
+        if not any(given == path or given in path.parents for path in read):
+            raise InputError(
+                f"{given} gives no texts beside {read[0]}: all files must be of one kind, tables or texts."
+                " Leave it out, or write both in one way"
+            )
+
+
 def _with_the_quote_that_fits(seen: Look, dialect: Dialect, is_stated: bool) -> _Reading:
     """Read everything; where rows are bad, see whether quotes are meant otherwise than the first rows look."""
     reading = _read(seen, seen.source)
@@ -256,10 +273,27 @@ def _with_the_quote_that_fits(seen: Look, dialect: Dialect, is_stated: bool) -> 
         return reading
     changed = seen.source | {"quote": other.quote or "none"}
     again = _read(seen, changed)
+    if _is_broken_by(reading, again):
+        return reading
     if again.error is None and (reading.error is not None or again.bad < reading.bad):
         seen.source["quote"], seen.why["quote"] = changed["quote"], "so more rows can be read"
         return again
     return reading
+
+
+def _is_broken_by(quoted: _Reading, plain: _Reading) -> bool:
+    """Tell if quotes that are read as letters stand around most texts, or cut rows so that other labels come.
+
+    Then one quote that never closes, in a file that is fine otherwise, has made the rows bad: they are to be told.
+    """
+    rows = quoted.portrait.rows
+    if quoted.error is not None or quoted.bad > _MOSTLY_FINE * (rows + quoted.bad):
+        return False
+    texts = [text for text, _ in plain.portrait.texts.values()]
+    around = sum(text.startswith('"') for text in texts)
+    classes = plain.portrait.classes
+    others = sum(number for label, number in classes.items() if label not in quoted.portrait.classes)
+    return around > len(texts) / 2 or others > _FEW_BAD * sum(classes.values())
 
 
 def _with_labels_joined(seen: Look, reading: _Reading) -> _Reading:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError
-from pipeline.core.params import PARAMS_FILE, Params, read_params
+from pipeline.core.params import PARAMS_FILE, Params, read_params, settings_files
 from pipeline.corpus.names import split_named
 from pipeline.tokens.ragged import UNKNOWN, Tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
@@ -132,7 +132,12 @@ def minutes(portrait: Portrait, fitted: Fitted, params: Params, jobs: int) -> fl
 
 def known_settings(name: str, path: Path = PARAMS_FILE) -> dict[str, Any]:
     """Read the settings that a data set has; none, if it has no file of them."""
-    settings = read_params(path).datasets.get(name)
+    try:
+        settings = read_params(path).datasets.get(name)
+    except InputError:
+        if name in settings_files(path):
+            raise
+        return {}  # that they are missing may be what is wrong
     return settings.model_dump() if settings else {}
 
 

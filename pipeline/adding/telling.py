@@ -131,10 +131,11 @@ def _columns(seen: Look) -> list[tuple[str, str]]:
 
 def _classes(seen: Look) -> str:
     classes = seen.portrait.classes
-    told = [f"{label} {number:,} ({_percent(share)})" for label, number, share in shares(classes)]
+    told = [f"{shortened(label)} {number:,} ({_percent(share)})" for label, number, share in shares(classes)]
     more = f", and {len(told) - _CLASSES} more, down to {told[-1]}" if len(told) > _CLASSES else ""
     most, _, share = next(iter(shares(classes)))
-    text = f"{len(told)}: {', '.join(told[:_CLASSES])}{more}. Always saying {most} is right for {_percent(share)}"
+    text = f"{len(told)}: {', '.join(told[:_CLASSES])}{more}."
+    text += f" Always saying {shortened(most)} is right for {_percent(share)}"
     if seen.portrait.unlabelled:
         text += f". {seen.portrait.unlabelled:,} more texts have no label"
     return text
@@ -142,7 +143,7 @@ def _classes(seen: Look) -> str:
 
 def _first(seen: Look) -> str:
     text, label = seen.portrait.first or ("", "")
-    return f"{label}: {shortened(text)}"
+    return f"{shortened(label)}: {shortened(text)}"
 
 
 def _lengths(fitted: Fitted) -> str:

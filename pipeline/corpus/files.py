@@ -5,6 +5,7 @@ What is hidden, and what systems and editors leave, is no data. README and LICEN
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -24,6 +25,7 @@ _DOCUMENT = re.compile(
     r"|(state|dataset_infos?|dataset_dict|dataset-metadata|datapackage|metadata|config|package)\.json",
     re.IGNORECASE,
 )
+_FEW_NOTES = 4  # files beside folders of texts may be about them
 _MANY_LABELS = 50  # more files in a folder are texts, whatever they are called
 _NO_TEXT_ENDINGS = (
     "|.xls|.ods|.doc|.docx|.pdf|.zip|.tar|.tgz|.bz2|.xz|.7z|.rar|.pkl|.pickle|.npy|.npz|.h5|.db|.sqlite|.feather"
@@ -143,11 +145,30 @@ def _find_texts(found: Found, folder: Path, files: list[Path]) -> None:
     names = {path.parent.name for path in leaves if not is_unlabelled(path.parent.name)}
     per_split = bool(names) and all(split_named(name) for name in names)  # train/pos.txt: no folder is a label
     found.with_splits = per_split and _name_labels_too(leaves)
+    if leaves and not per_split:
+        _check_that_no_label_is_passed_over(folder, files, leaves)
     if leaves and (not per_split or found.with_splits):
         found.texts = leaves
     else:
         top = [path for path in files if path.parent == folder and path.parent not in above]
         found.lines = [path for path in [*top, *leaves] if ending_of(path) == ".txt"]
+
+
+def _check_that_no_label_is_passed_over(folder: Path, files: list[Path], leaves: list[Path]) -> None:
+    """Check that no folder holds many texts beside folders of texts, which alone would be read.
+
+    Raises:
+        InputError: one does.
+    """
+    taken = set(leaves)
+    beside = Counter(path.parent for path in files if path not in taken and path.parent != folder)
+    for parent, number in beside.items():
+        below = sorted({path.parent for path in leaves if parent in path.parents})
+        if below and number > max(_FEW_NOTES, len(below)) and not split_named(parent.name):
+            raise InputError(
+                f"{parent} holds {number:,} files beside the folder {below[0].name}, and a folder of texts is a label."
+                " Move the files into a folder of their own, or the folder elsewhere"
+            )
 
 
 def _name_labels_too(texts: list[Path]) -> bool:

@@ -1,5 +1,6 @@
 """Know the labels of a data set: which are written in several ways, and where each stands first."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -65,7 +66,7 @@ class Labels:
         ]
         if not unclear:
             return None
-        lines = ["labels that differ only by blanks, case, or the way in which a number is written:"]
+        lines = ["labels that differ only by blanks, letters that are not seen, case, or how a number is written:"]
         for written in unclear[:_SHOWN]:
             told = [f"{label!r} ({self._counts[label]:,}, first in {self._first[label]})" for label in written]
             lines.append(f"  {'; '.join(told)}")
@@ -78,7 +79,7 @@ class Labels:
 
 
 def alike(labels: Iterable[str]) -> list[list[str]]:
-    """Put labels together that differ only by blanks, case, or the way in which a number is written."""
+    """Put labels together that differ only by blanks, what is not seen, case, or how a number is written."""
     ways: dict[str, list[str]] = {}
     for label in sorted(labels):
         ways.setdefault(_core(label), []).append(label)
@@ -86,7 +87,10 @@ def alike(labels: Iterable[str]) -> list[list[str]]:
 
 
 def _core(label: str) -> str:
-    core = " ".join(unicodedata.normalize("NFC", label).casefold().split())
+    seen = "".join(letter for letter in unicodedata.normalize("NFC", label) if unicodedata.category(letter) != "Cf")
+    core = " ".join(seen.casefold().split())
+    if re.fullmatch(r"[+-]?[0-9]+", core):
+        return core.removeprefix("+").lstrip("0") or "0"  # of any length: floats would join neighbours
     try:
         number = float(core.replace("_", "x"))
         if number.is_integer():

@@ -491,10 +491,22 @@ class _Files:
 
 
 def _notes(found: Found) -> list[str]:
-    if not found.passed_over:
-        return []
-    more = f" and {len(found.passed_over) - 5:,} more" if len(found.passed_over) > 5 else ""
-    return [f"not read: {', '.join(found.passed_over[:5])}{more}"]
+    notes = []
+    if found.passed_over:
+        more = f" and {len(found.passed_over) - 5:,} more" if len(found.passed_over) > 5 else ""
+        notes.append(f"not read: {', '.join(found.passed_over[:5])}{more}")
+    above: dict[str, set[str]] = {}
+    for path in found.texts:
+        if path not in found.splits:
+            above.setdefault(label_of_text(found, path), set()).add(path.parent.parent.name)
+    for label, names in above.items():
+        if len(names) > 1:
+            first, second, *_ = sorted(names)
+            notes.append(
+                f"the innermost folder is the label: texts below {first} and below {second} have the label {label!r}"
+            )
+            break
+    return notes
 
 
 @dataclass

@@ -40,7 +40,6 @@ def add(
     Raises:
         InputError: the files cannot be used. Nothing is written then.
     """
-    params = read_params()
     if not paths and not any(splits.values()):
         paths = [_folder_of_known(name)]
     held_out = [option for option in ("test", "validation") if splits.get(option)]
@@ -66,6 +65,10 @@ def add(
         told.append(_what_was_written(seen, target, exists, keys, changes, dry))
     if too_small(seen.portrait, values):
         return [*told, f"then, when the warning is mended: make repro DATASET={target.name}"]
+    try:
+        params = read_params()
+    except InputError as error:  # of another data set, perhaps; this one is looked at and written
+        return [*told, f"before a run, mend this: {error}", f"then: make repro DATASET={target.name}"]
     jobs = default_jobs()
     time = duration(minutes(seen.portrait, fitted, params, jobs))
     side_by_side = f", {jobs} networks at once" if jobs > 1 else ""
