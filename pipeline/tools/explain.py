@@ -13,7 +13,7 @@ from unicodedata import combining, east_asian_width
 import click
 import numpy as np
 
-from pipeline.core.command import PATH, InputError, run
+from pipeline.core.command import PATH, InputError, run, waiting
 from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import MODELS, TOKENIZER
 
@@ -210,7 +210,10 @@ def main(text: str, models: str | None, output: Path) -> None:
     from pipeline.core.params import read_params
     from pipeline.inside.loading import names
 
-    print(explain(text, names(models, read_params()), output))
+    asked = names(models, read_params())
+    with waiting(f"read the text with {' and '.join(asked)}"):
+        shown = explain(text, asked, output)
+    print(shown)
     print(f"\nthe gates: {output}/explanation.html (in a browser), explanation.png")
 
 

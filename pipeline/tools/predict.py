@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.command import PATH, InputError, progress, run
+from pipeline.core.command import PATH, InputError, progress, run, waiting
 from pipeline.core.params import read_params
 from pipeline.core.text import counted, valid_unicode
 from pipeline.corpus.lines import Dialect, check_encoding, ending_of
@@ -301,7 +301,8 @@ def main(
     if first is None or first.empty:
         raise InputError(f"{file} holds no texts")
     params = read_params()
-    chosen, which = choose(model, params.dataset, MODELS, params.metric)
+    with waiting("open the model"):
+        chosen, which = choose(model, params.dataset, MODELS, params.metric)
     print(f"model: {which}", file=sys.stderr)
     total = row_count(Path(file)) if file else len(first)
     number = _answer(chosen, chain([first], tables), column, output, not no_formulas, total)
