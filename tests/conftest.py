@@ -193,6 +193,7 @@ class Project:
 def as_process_of_its_own(words: list[str], environment: dict[str, str]) -> Iterator[None]:
     """Give a command its own arguments, environment, generators and MLflow store, and take them away afterwards."""
     argv, before, stop = sys.argv, dict(os.environ), signal.getsignal(signal.SIGTERM)
+    path = [*sys.path]  # MLflow puts the code of a model there, which is no whole project
     generators = random.getstate(), np.random.get_state()
     mlflow = sys.modules.get("mlflow")
     store = mlflow.get_tracking_uri() if mlflow and mlflow.is_tracking_uri_set() else None
@@ -204,7 +205,7 @@ def as_process_of_its_own(words: list[str], environment: dict[str, str]) -> Iter
     finally:
         if "mlflow" in sys.modules:
             sys.modules["mlflow"].set_tracking_uri(store)
-        sys.argv = argv
+        sys.argv, sys.path[:] = argv, path
         os.environ.clear()
         os.environ.update(before)
         random.setstate(generators[0])
@@ -288,6 +289,16 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The temporary folder of all the test processes of this run."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="module", autouse=True)
+def search_path() -> Iterator[None]:
+    """Take away what a test file leaves on Python's path: MLflow puts the code of a model there, which is no whole
+    project, and processes that later tests start would import that.
+    """
+    path = [*sys.path]
+    yield
+    sys.path[:] = path
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from conftest import Project, clean_environment
 from selenium import webdriver
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline.core.command import InputError
 from pipeline.serving.selection import open_trained
@@ -179,7 +180,8 @@ def test_who_types_a_review_and_clicks_reads_the_answers_of_all_three(
     browser.get(demo)
     browser.switch_to.active_element.send_keys(text)
     browser.find_element(By.XPATH, "//button[text()='Classify']").click()
-    shown = [card.text.splitlines() for card in browser.find_elements(By.TAG_NAME, "article")]
+    cards = WebDriverWait(browser, 60).until(lambda page: page.find_elements(By.TAG_NAME, "article"))
+    shown = [card.text.splitlines() for card in cards]
     monkeypatch.chdir(trained_project.root)
     expected = []
     for title, trained in zip(("LSTM", "GRU", "N-gram baseline"), best_of_each(MODELS, "tiny", NAMES), strict=True):
