@@ -284,6 +284,7 @@ def test_a_second_pipeline_leaves_the_parameters_of_the_first_alone(fresh_copy: 
     assert (project.root / "params.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_fails_says_what_stays_in_params_yaml(fresh_copy: Callable[[], Project]) -> None:
     project = fresh_copy()
     result = project.run("python", "-m", "pipeline", "run", "--datasets.tiny.test", "0.001", check=False)

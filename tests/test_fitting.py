@@ -56,6 +56,7 @@ def test_with_averaging_the_average_is_validated_and_kept(plain: tuple[keras.Mod
     assert losses != pytest.approx([epoch["validation_loss"] for epoch in other], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_learning_rate_decays_from_epoch_to_epoch_and_long_gradients_are_cut() -> None:
     train, validation = praising_texts(8), random_texts(17, 8)
     slow = settings(learning_rate=0.1, decay=0.001, clip_norm=1e-9, epochs=2)

@@ -141,6 +141,7 @@ def test_the_installed_command_runs_the_code_of_the_current_folder(trained_proje
     assert f"error: {old} has an older version" in refused.stderr
 
 
+@pytest.mark.slow
 def test_another_python_goes_on_with_the_one_of_the_environment(trained_project: Project, tmp_path: Path) -> None:
     folder = clone(trained_project, tmp_path / "clone")
     python = python_of(tmp_path / "bare", packages=False)

@@ -35,7 +35,11 @@ def learn(cell: str, longest: int, seed: int) -> Learnt:
 
 
 # One cell sees batches of five widths, the other of a single one.
-@pytest.fixture(scope="module", params=[("lstm", 40), ("gru", 8)], ids=["lstm, many widths", "gru, one width"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(("lstm", 40), marks=pytest.mark.slow), ("gru", 8)],
+    ids=["lstm, many widths", "gru, one width"],
+)
 def learnt(request: pytest.FixtureRequest) -> Learnt:
     cell, longest = request.param
     return learn(cell, longest, seed=1)
