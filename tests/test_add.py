@@ -177,7 +177,7 @@ def test_quotes_that_mean_nothing_are_letters(home: Path) -> None:
 
 
 @pytest.mark.parametrize("lines", ["\n", " "], ids=["of two lines", "of one line"])
-def test_a_quote_that_never_closes_costs_no_other_row(home: Path, lines: str) -> None:
+def test_a_quote_that_never_closes_is_told_and_cuts_no_other_row(home: Path, lines: str) -> None:
     rows = [(f"{text},{lines}{i}", label) for i, (text, label) in enumerate(reviews(300))]
     written = [f'"{text}",{label}\n' if i != 150 else f'"oops,{label}\n' for i, (text, label) in enumerate(rows)]
     path = home / "films.csv"
@@ -211,7 +211,7 @@ def test_folders_in_folders_lose_no_label(home: Path) -> None:
 def test_a_file_in_several_encodings_is_refused(home: Path) -> None:
     path = home / "films.csv"
     path.write_bytes(b"".join(f"déjà vu {i},good\n".encode("utf-8" if i % 3 else "cp1252") for i in range(60)))
-    assert "40 of its lines beyond ASCII are UTF-8, and 20 are not" in refusal(path)
+    assert "40 lines beyond ASCII are UTF-8, and 20 are not" in refusal(path)
 
 
 def test_settings_that_were_removed_are_written_again(home: Path) -> None:

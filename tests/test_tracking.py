@@ -640,9 +640,8 @@ def test_runs_that_no_longer_stand_are_marked(root: Path, monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError, match="stop"), tracker.run("gru-3", "train") as tracked:
         raise RuntimeError("stop")
     ids["failed"] = tracked.run_id
-    mlflow.MlflowClient(store_uri()).create_run(
-        mlflow.get_run(tracked.run_id).info.experiment_id
-    )  # as `mlflow run` has
+    experiment = mlflow.get_run(tracked.run_id).info.experiment_id
+    mlflow.MlflowClient(store_uri()).create_run(experiment)  # as `mlflow run` does
     for links in (["old", "other"], ["new"]):
         with tracker.run("-", "evaluate", {f"run.{name}": ids[name] for name in links}) as comparison:
             comparison.params({"runs": len(links)})

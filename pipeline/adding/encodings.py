@@ -33,8 +33,8 @@ _SAMPLE = 1 << 16  # bytes of lines beyond ASCII that decide
 _FEW = 0.2  # of the letters are beyond ASCII, at the most, in a language with Latin letters
 _LONG_RUN = 3  # bytes beyond ASCII, one after the other, in the mean: with more, they are words of another script
 _TELLING = 30  # bytes beyond ASCII; how often letters stand in fewer of them says nothing of the language
-_MIXED = 0.5  # lines of UTF-8 for each other one, and more of them than
-_CHANCE = 4  # are no chance
+_MIXED = 0.5  # lines of UTF-8 for each other one, at the least, in a file of several encodings
+_CHANCE = 4  # lines that may look like UTF-8 by chance
 _STRAY = 0.1  # of the lines beyond ASCII, at the most, may be no UTF-8 in a file that is UTF-8 otherwise
 
 
@@ -92,7 +92,7 @@ def find_encoding(files: Sequence[Path], texts: Sequence[Path] = ()) -> Encoding
     if wide:
         return Encoding(next(iter(wide.values())), "its first bytes")
     if others:
-        _check_not_mixed(others[0])
+        _check_not_mixed(others[0], "texts" if others[0].path in of_texts else "lines")
         return _most_likely(others[0].sample, others[0].path)
     stray += sum(one.bad for one in utf8)
     noun = "text" if texts else "line"
@@ -100,16 +100,17 @@ def find_encoding(files: Sequence[Path], texts: Sequence[Path] = ()) -> Encoding
     return Encoding("utf-8", f"every byte fits{less}" if utf8 or marked or stray else "ASCII alone")
 
 
-def _check_not_mixed(part: _Beyond) -> None:
-    """Check that a file is not UTF-8 in parts: what is written otherwise hardly ever looks like it.
+def _check_not_mixed(part: _Beyond, things: str) -> None:
+    """Check that lines of a file, or texts of a file each, are not UTF-8 in parts: others hardly ever look like it.
 
     Raises:
-        InputError: many of its lines are UTF-8, and many are not.
+        InputError: many are UTF-8, and many are not.
     """
     if part.good > max(_CHANCE, _MIXED * part.bad):
+        where = f"{part.path}{' and others' if things == 'texts' else ''}"
         raise InputError(
-            f"{part.path} is written in several encodings: {part.good:,} of its lines beyond ASCII are UTF-8, and"
-            f" {part.bad:,} are not. Save it as UTF-8, or name the one to read all of it with: --encoding"
+            f"all {things} must be written in one encoding. Received: {part.good:,} {things} beyond ASCII are UTF-8,"
+            f" and {part.bad:,} are not, in {where}. Save all as UTF-8, or name the one to read all with: --encoding"
         )
 
 

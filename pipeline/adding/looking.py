@@ -30,7 +30,7 @@ from pipeline.corpus.tables import SEPARATED_ENDINGS, column_names, sample_rows
 
 _SAMPLE_ROWS = 4000
 _FEW_BAD = 0.02  # of the rows: these are set aside; with more, the file is probably written in another way
-_MOSTLY_FINE = 0.2  # of the rows may be bad in a file whose quotes are quotes; of a small one, a few
+_MOSTLY_FINE = 0.2  # of the rows, at the most, are bad in a file whose quotes are quotes
 _WITHOUT_ENCODING = (".parquet", ".arrow", *SHEET_ENDINGS)
 _MOST_STATED = 20  # labels; more would make source.yaml long
 
@@ -273,7 +273,7 @@ def _with_the_quote_that_fits(seen: Look, dialect: Dialect, is_stated: bool) -> 
         return reading
     changed = seen.source | {"quote": other.quote or "none"}
     again = _read(seen, changed)
-    if _is_broken_by(reading, again):
+    if dialect.quote == '"' and _is_broken_by(reading, again):
         return reading
     if again.error is None and (reading.error is not None or again.bad < reading.bad):
         seen.source["quote"], seen.why["quote"] = changed["quote"], "so more rows can be read"

@@ -67,7 +67,7 @@ def add(
         return [*told, f"then, when the warning is mended: make repro DATASET={target.name}"]
     try:
         params = read_params()
-    except InputError as error:  # of another data set, perhaps; this one is looked at and written
+    except InputError as error:  # a dry run looks all the same
         return [*told, f"before a run, mend this: {error}", f"then: make repro DATASET={target.name}"]
     jobs = default_jobs()
     time = duration(minutes(seen.portrait, fitted, params, jobs))
