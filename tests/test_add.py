@@ -4,9 +4,10 @@ import csv
 import gzip
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -490,6 +491,83 @@ def test_numbers_of_any_length_are_different_labels_and_what_is_not_seen_makes_n
     }  # fmt: skip
 
 
+def workbook(path: Path, rows: Sequence[Sequence[str]], hidden: Sequence[int] = ()) -> Path:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for number in hidden:
+        book.active.row_dimensions[number].hidden = True
+    book.save(path)
+    return path
+
+
+def test_what_stands_above_a_table_is_named(home: Path) -> None:
+    table = write_table(home / "films.csv", reviews())
+    table.write_text("Our survey\n\n" + table.read_text(encoding="utf-8"), encoding="utf-8")
+    told = refusal(table)
+    assert f"{table} has lines above" in told
+    assert "'Our survey'" in told
+    assert "line 3: 'text,label'" in told
+    sheet = workbook(home / "films.xlsx", [["Our survey"], ["text", "label"], *reviews()])
+    assert f"{sheet} has rows above the table" in refusal(sheet)
+    assert "more in row 2" in refusal(sheet)
+
+
+def test_rows_that_excel_hides_are_read_and_told(home: Path) -> None:
+    sheet = workbook(home / "films.xlsx", [["text", "label"], *reviews()], hidden=[5, 6, 9])
+    told = add(sheet, "--dry-run")
+    assert "60 texts with a label" in told
+    assert "hides 3 rows from view, the first of them row 5" in told
+
+
+@pytest.mark.parametrize(("name", "begin", "form"), [
+    ("a.csv", b"PK\x03\x04....", "a ZIP archive"),
+    ("a.tsv", b"SQLite format 3\0...", "a SQLite database"),
+    ("a.jsonl", b"PAR1....", "Parquet"),
+])  # fmt: skip
+def test_what_is_no_text_is_called_what_it_is(home: Path, name: str, begin: bytes, form: str) -> None:
+    (home / name).write_bytes(begin + b"\xff" * 100)
+    assert f"{home / name} is no text: it begins as what is {form}" in refusal(home / name)
+
+
+def test_the_first_row_of_a_file_none_of_whose_rows_can_be_read_is_told(home: Path) -> None:
+    path = home / "films.jsonl"
+    path.write_text('["a film", "good"]\n["a bore", "bad"]\n', encoding="utf-8")
+    told = refusal(path)
+    assert 'line 1: ["a film", "good"]: no JSON object' in told
+    table = write_table(home / "films.csv", [(f"{text} façade", label) for text, label in reviews()], "cp1252")
+    assert f"{table}, line 2 is not in the encoding utf-8" in refusal(table, "--encoding", "utf-8")
+
+
+def test_a_word_that_is_no_split_is_told_with_its_line(home: Path) -> None:
+    path = home / "films.csv"
+    rows = [f"{text},{label},{'holdout' if i > 40 else 'train'}\n" for i, (text, label) in enumerate(reviews())]
+    path.write_text("text,label,part\n" + "".join(row.replace(", they say,", "") for row in rows), encoding="utf-8")
+    assert f"{path}, line 43, 'holdout': " in refusal(path, "--split", "part")
+
+
+def test_equal_texts_count_once_where_a_class_is_divided(home: Path) -> None:
+    rows = [*reviews(), *[("the same words", "odd")] * 30, *[("other words", "odd")] * 30]
+    told = add(write_table(home / "films.csv", rows), "--dry-run")
+    assert "too few texts of 'odd' (2), equal ones counted once" in told
+
+
+def test_groups_that_are_too_few_are_told(home: Path) -> None:
+    path = home / "films.csv"
+    rows = [f"{text.replace(',', '')},{label},{i % 2}\n" for i, (text, label) in enumerate(reviews())]
+    path.write_text("text,label,film\n" + "".join(rows), encoding="utf-8")
+    assert "too few groups to stand in every split: 2, where at least" in add(path, "--group", "film", "--dry-run")
+
+
+def test_a_label_with_control_characters_is_refused_unless_source_yaml_says_what_it_means(home: Path) -> None:
+    rows = [(text, {"good": "go\x1b[31mod", "bad": "bad\t"}[label]) for text, label in reviews()]
+    path = write_table(home / "films.csv", rows)
+    told = refusal(path)
+    assert f"'bad\\t' (36, first in {path}, line 4)" in told
+    path = write_table(home / "films.csv", [(text, label.replace("go\x1b[31mod", "good")) for text, label in rows])
+    assert "taken for the label 'bad': 'bad\\t' (36)" in add(path, "--dry-run")
+
+
 def test_labels_written_in_several_ways_are_joined_and_said(home: Path) -> None:
     rows = [(text, f"{label.upper()} " if i % 20 == 0 else label) for i, (text, label) in enumerate(reviews())]
     told = add(write_table(home / "films.csv", rows))
@@ -510,6 +588,14 @@ def test_tables_without_the_columns_are_left_out_unless_they_are_named(home: Pat
 
 def table(**columns: list[object]) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype="object")
+
+
+def test_dates_and_times_are_no_labels() -> None:
+    moments = ["2024-01-05 10:00", "2024-01-06", "5.1.2024", "10:30"]
+    table = pd.DataFrame(
+        {"when": moments * 9, "kind": [f"kind {i % 9}" for i in range(36)], "text": ["a long text"] * 36}
+    )
+    assert choose_label(table, ["text"]).name == "kind"
 
 
 def test_columns_are_chosen_by_name_then_by_what_they_hold() -> None:

@@ -37,6 +37,9 @@ class Parrot:
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame({"label": [f"<i>{texts[0][-20:]}"], "p_<i>bad": [0.25], "p_good": [0.75]})
 
+    def knows(self, texts: Sequence[str]) -> None:
+        return None
+
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:

@@ -64,7 +64,40 @@ def test_texts_on_the_command_line_are_answered_line_by_line(project: Project) -
     assert [row[2] for row in rows] == [*TEXTS, "two lines and a tab"]
     assert [row[0] for row in rows[:2]] == ["positive", "negative"]
     assert all(0.5 <= float(row[1]) <= 1 for row in rows)
-    assert result.stderr == "model: gatewise-tiny version 1 (gru-2), the champion\n"
+    model, warning = result.stderr.splitlines()
+    assert model == "model: gatewise-tiny version 1 (gru-2), the champion"
+    assert "in 1 of 4 texts the model knows no word" in warning
+
+
+def test_true_labels_say_how_many_answers_are_right_and_texts_without_a_known_word_are_told(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.root)
+    texts = ["the acting is superb", "i hated every minute", "这部电影很好看", "the plot is superb", "a superb film"]
+    truth = ["positive", "positive", None, "negative", "neutral"]
+    table = pd.DataFrame({"review": texts, "stars": truth})
+    table.to_json(tmp_path / "labelled.jsonl", orient="records", lines=True)
+    words = ["--file", str(tmp_path / "labelled.jsonl"), "--column", "review", "--truth", "stars"]
+    for model in ([], ["--model", "gru-1"], ["--model", "baseline"]):  # through MLflow, from disk, without TensorFlow
+        main.main([*words, *model], standalone_mode=False)
+        out, said = capsys.readouterr()
+        assert [line.partition("\t")[0] for line in out.splitlines()].count("positive") == 3
+        assert "1 of 4 answers are right: 25.0%" in said
+        assert re.search(r"positive +0\.333 +0\.500 +0\.400 +2\n", said), said  # by hand
+        assert "not counted: 1 text without a true label" in said
+        assert "does not know the true labels 'neutral'" in said
+        assert "in 1 of 5 texts the model knows no word" in said
+        assert "'这部电影很好看'" in said
+
+
+@pytest.mark.parametrize("words", [["a text", "--truth", "label"], ["--file", "a.txt", "--truth", "label"]])
+def test_true_labels_need_a_table(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("a text\n", encoding="utf-8")
+    with pytest.raises(InputError, match="--truth"):
+        main.main(words, standalone_mode=False)
 
 
 @pytest.mark.slow
@@ -310,9 +343,12 @@ def test_a_file_need_not_fit_into_memory(tmp_path: Path) -> None:
         "class Model:\n"
         "    def predict(self, texts):\n"
         "        return pd.DataFrame({'label': ['a'] * len(texts), 'p_a': [1.0] * len(texts)})\n"
+        "    def knows(self, texts):\n"
+        "        return None\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "tables = predict.read_texts(sys.argv[1], 'text', [])\n"
-        "print(predict._answer(Model(), tables, 'text', Path(sys.argv[1]).with_suffix('.parquet'), True, None))\n"
+        "output = Path(sys.argv[1]).with_suffix('.parquet')\n"
+        "print(predict._answer(Model(), tables, ('text', None), output, True, None).texts)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     number, grown = map(int, output_of(code, str(path)).split())

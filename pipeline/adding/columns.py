@@ -22,6 +22,9 @@ _LABELS = (
 _MOST_CLASSES = 200
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 _SHORT_TEXT = 5  # characters, in the mean
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d?-\d\d?|\d\d?([./])\d\d?\2\d{2,4}|\d{4}/\d\d?/\d\d?|\d\d?:\d\d)([ T:].*)?"
+)  # date or time
 
 
 class Chosen(NamedTuple):
@@ -136,9 +139,9 @@ def _mean_length(column: pd.Series) -> float:
 
 
 def could_be_labels(column: pd.Series) -> bool:
-    """Tell if values stand again and again, as labels do."""
+    """Tell if values stand again and again, as labels do. Dates and times are none."""
     values = _words(column)
-    if any(isinstance(value, list | dict) for value in column):
+    if any(isinstance(value, list | dict) for value in column) or all(map(_MOMENT.fullmatch, values)):
         return False
     return 2 <= len(set(values)) <= min(_MOST_CLASSES, max(2, len(values) // 2))
 

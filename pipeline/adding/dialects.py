@@ -3,6 +3,7 @@
 Candidates are tried with the reader that `download` and `preprocess` read with: the one that gives most rows wins.
 """
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -13,7 +14,8 @@ import pandas as pd
 
 from pipeline.adding.columns import could_be_labels, is_column_name
 from pipeline.core.command import InputError
-from pipeline.corpus.lines import Dialect, ending_of, open_text, read_lines
+from pipeline.corpus.lines import Dialect, ending_of, fault, open_text, read_lines
+from pipeline.corpus.problems import ENCODING, shortened
 from pipeline.corpus.separated import Separated
 
 NAMES = {
@@ -56,6 +58,8 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
             best = quoted  # a few rows are bad, which are to be told; else all would be cut at their line breaks
         if tried[best].whole >= _ENOUGH:
             return best
+    if tried[best].whole < _FEWEST:
+        _explain(tables[0], encoding)
     if not tried[best].whole:
         raise InputError(f"{tables[0]} {_what_is_wrong(tables[0], encoding)}")
     if tried[best].whole < _FEWEST:
@@ -65,6 +69,47 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
             " another: --delimiter"
         )
     return best
+
+
+def _explain(path: Path, encoding: str) -> None:
+    """Look for what most often hides a table: another encoding, or lines above it.
+
+    Raises:
+        InputError: it is found; the message has the line.
+    """
+    with open_text(path, encoding) as file:
+        lines = [*islice(read_lines(file), _ROWS)]
+    kinds = [fault(line) for line in lines]
+    if kinds.count(ENCODING) > len(lines) * (1 - _FEWEST):
+        first = kinds.index(ENCODING)
+        raise InputError(
+            f"{path}, line {first + 1} is not in the encoding {encoding}: {shortened(lines[first])}. Name another with"
+            " --encoding, or leave the option out"
+        )
+    for delimiter in _USUAL:
+        if (begin := _lines_above(lines, delimiter)) is not None:
+            raise InputError(
+                f"{path} has lines above the table: its first row must be the names of the columns, or the first text."
+                f" Received: line 1 is {shortened(lines[0])!r}, and the table seems to begin in line {begin + 1}:"
+                f" {shortened(lines[begin])!r}. Remove what stands above"
+            )
+
+
+def _lines_above(lines: Sequence[str], delimiter: str) -> int | None:
+    """Find the first line with as many fields as nearly all below it have, where others stand above; from 0."""
+    reader, starts, widths = csv.reader(lines, delimiter=delimiter), [0], []
+    try:
+        for fields in reader:
+            widths.append(len(fields))
+            starts.append(reader.line_num)
+    except csv.Error:
+        return None
+    usual = max(set(widths), key=widths.count, default=0)
+    if usual < 2:
+        return None
+    row = widths.index(usual)
+    whole = widths[row:].count(usual)
+    return starts[row] if row and whole > 1 and whole >= _ENOUGH * len(widths[row:]) else None
 
 
 def _what_is_wrong(path: Path, encoding: str) -> str:

@@ -28,6 +28,20 @@ _COMMON = (
 )  # fmt: skip
 # Of languages that are written in Latin letters, a few of which are not in ASCII.
 _LATIN = ("cp1252", "cp1250", "cp1254", "cp1257", "cp1258", "iso8859_2", "mac_roman")
+# How files begin that are no text, whatever their name says.
+_FORMS = {
+    b"PK\x03\x04": "a ZIP archive or a workbook",
+    b"\x1f\x8b": "compressed by gzip",
+    b"SQLite format 3\0": "a SQLite database",
+    b"%PDF-": "a PDF",
+    b"PAR1": "Parquet",
+    b"ARROW1": "an Arrow file",
+    b"\xd0\xcf\x11\xe0": "of an Office before 2007",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ\0": "compressed by xz",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+}
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16  # bytes of lines beyond ASCII that decide
 _FEW = 0.2  # of the letters are beyond ASCII, at the most, in a language with Latin letters
@@ -68,7 +82,7 @@ def find_encoding(files: Sequence[Path], texts: Sequence[Path] = ()) -> Encoding
         texts: files of one text each. A few of them may be written otherwise.
 
     Raises:
-        InputError: a file is damaged, the files are written in several encodings, or none is found.
+        InputError: a file is damaged or no text, the files are written in several encodings, or none is found.
     """
     marks = {path: _marked(path) for path in [*files, *texts]}
     counted = [_count(path) for path, mark in marks.items() if mark is None]
@@ -131,9 +145,16 @@ def _open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 def _marked(path: Path) -> str | None:
-    """Find what the beginning of a file says: a byte-order mark, or NUL in every other byte, as UTF-16 has."""
+    """Find what the beginning of a file says: a byte-order mark, or NUL in every other byte, as UTF-16 has.
+
+    Raises:
+        InputError: it says that this is no text.
+    """
     with _open_bytes(path) as file:
         start = file.read(4096)
+    for begin, form in _FORMS.items():
+        if start.startswith(begin):
+            raise InputError(f"{path} is no text: it begins as what is {form} does. Give it the ending that it needs")
     for mark, name in _MARKS.items():
         if start.startswith(mark):
             return name

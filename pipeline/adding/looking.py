@@ -24,7 +24,7 @@ from pipeline.corpus.labels import alike
 from pipeline.corpus.lines import Dialect, ending_of
 from pipeline.corpus.names import split_named, without_split
 from pipeline.corpus.problems import EMPTY, BadRowsError, Problem, Problems
-from pipeline.corpus.sheets import SHEET_ENDINGS, sheet_names
+from pipeline.corpus.sheets import SHEET_ENDINGS, hidden_rows, sheet_names, wider_row
 from pipeline.corpus.sources import FilesSource, Reviews, checked_source
 from pipeline.corpus.tables import SEPARATED_ENDINGS, column_names, sample_rows
 
@@ -178,7 +178,32 @@ def _find_sheet(seen: Look, encoding: str) -> Dialect:
     if books and "header" not in source:
         rows = sample_rows(books[0], replace(dialect, header=False), _SAMPLE_ROWS)
         source["header"], seen.why["header"] = has_header(rows)
+    for book in books:
+        _look_at_rows(seen, book, source.get("sheet"))
     return replace(dialect, header=source.get("header", True))
+
+
+def _look_at_rows(seen: Look, book: Path, sheet: str | None) -> None:
+    """Note the rows of a sheet that Excel hides.
+
+    Raises:
+        InputError: the sheet begins with a row of one cell, such as a title, and wider ones stand below.
+    """
+    try:
+        hidden = hidden_rows(book, sheet)
+        wide = wider_row(book, sheet) if len(column_names(book, Dialect(sheet=sheet))) == 1 else None
+    except (ValueError, OSError) as error:
+        raise InputError(f"{book} cannot be read as a workbook: {error}") from None
+    if wide:
+        raise InputError(
+            f"{book} has rows above the table: its first row must be the names of the columns, or the first text."
+            f" Received: one cell there, and more in row {wide}. Remove the rows above the table"
+        )
+    if hidden:
+        seen.notes.append(
+            f"{seen.files.original(book)} hides {counted(len(hidden), 'row')} from view, the first of them row"
+            f" {hidden[0]}; they are read as all others are"
+        )
 
 
 def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new: bool) -> None:
@@ -302,7 +327,7 @@ def _with_labels_joined(seen: Look, reading: _Reading) -> _Reading:
     if reading.error is None or "labels" in seen.source or len(classes) > 1000:
         return reading
     joined = {max(ways, key=classes.__getitem__).strip(): ways for ways in alike(classes)}
-    if len(joined) in (1, len(classes)):
+    if len(joined) == 1 or all(ways == [label] for label, ways in joined.items()):
         return reading
     changed = seen.source | {"labels": joined}
     again = _read(seen, changed)

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ _SCRIPT_NAMES = {"CJK": "Chinese characters", "HIRAGANA": "Japanese", "KATAKANA"
 _LETTERS = 300_000  # enough to name the script
 _LETTERS_OF_TEXT = 500
 _MOST_CHARACTERS = 32 << 20  # of the texts that are kept
+_ENOUGH = 1000  # texts of a class, or groups: they can be divided
 _LONGEST_RUN = 4  # letters between blanks, in the mean: with more, blanks do not separate the words of such a script
 
 
@@ -25,7 +26,8 @@ class Portrait:
 
     Attributes:
         classes: label to its number of texts.
-        to_divide: label to its number of texts that are not held out by the data.
+        to_divide: label to its number of different texts that are not held out by the data, up to `_ENOUGH`.
+        groups: those of the texts that are not held out by the data, up to `_ENOUGH`; a text without one is one.
         splits: split to its number of texts with a label; "" where the data bring none.
         unlabelled: texts without a label.
         first: the first text, and its label.
@@ -33,13 +35,14 @@ class Portrait:
     """
 
     classes: Counter[str] = field(default_factory=Counter)
-    to_divide: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
     first: tuple[str, str] | None = None
     texts: dict[int, tuple[str, str]] = field(default_factory=dict)
     _scripts: Counter[str] = field(default_factory=Counter)
     _runs: Counter[int] = field(default_factory=Counter)
+    groups: set[int] = field(default_factory=set)
+    _different: dict[str, set[int]] = field(default_factory=dict)
     _digests: list[np.ndarray] = field(default_factory=list)
     _labels: list[np.ndarray] = field(default_factory=list)
     _codes: dict[str, int] = field(default_factory=dict)
@@ -52,17 +55,22 @@ class Portrait:
         self.unlabelled += len(table) - len(rows)
         splits = rows["split"].astype("object").where(rows["split"].notna(), "")
         self.classes.update(rows["label"])
-        self.to_divide.update(rows["label"][~splits.isin(["test", "validation"])])
         self.splits.update(splits)
         if self.first is None and len(rows):
             self.first = rows["text"].iloc[0], rows["label"].iloc[0]
         digests = [text_digest(text) for text in rows["text"]]
         self._digests.append(np.array(digests, np.uint64))
+        divisible = ~splits.isin(["test", "validation"])
+        self._count_to_divide(rows[divisible], np.array(digests, np.uint64)[divisible].tolist())
         codes = [self._codes.setdefault(label, len(self._codes)) for label in rows["label"]]
         self._labels.append(np.array(codes, np.int64))
         for digest, text, split in zip(digests, rows["text"], splits, strict=True):
             if digest < self._below and digest not in self.texts:
                 self._keep(digest, text, split)
+
+    @property
+    def to_divide(self) -> Counter[str]:
+        return Counter({label: len(digests) for label, digests in self._different.items()})
 
     @property
     def rows(self) -> int:
@@ -96,6 +104,15 @@ class Portrait:
         if 2 * without < self._scripts.total():
             return True
         return sum(length * number for length, number in self._runs.items()) <= _LONGEST_RUN * self._runs.total()
+
+    def _count_to_divide(self, rows: pd.DataFrame, digests: Sequence[int]) -> None:
+        """Keep different texts of each class in mind, and different groups, until there are enough of them."""
+        for label, group, digest in zip(rows["label"], rows["group"], digests, strict=True):
+            different = self._different.setdefault(label, set())
+            if len(different) < _ENOUGH:
+                different.add(digest)
+            if len(self.groups) < _ENOUGH:
+                self.groups.add(digest if pd.isna(group) else hash(group))
 
     def _keep(self, digest: int, text: str, split: str) -> None:
         self.texts[digest] = text, split

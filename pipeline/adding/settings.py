@@ -98,23 +98,30 @@ def fit(portrait: Portrait) -> Fitted:
 
 
 def too_small(portrait: Portrait, values: Mapping[str, Any]) -> str | None:
-    """Name the classes that have too few texts to stand in every split that is cut off the others."""
+    """Name the classes that have too few texts, or say that there are too few groups, to stand in every split."""
     folds = 1 if values["test"] == "given" else round(1 / min(values["test"], 1 - values["test"]))
     needed = 1 if portrait.splits["validation"] else round(1 / min(values["validation"], 1 - values["validation"]))
 
     def is_enough(number: int) -> bool:
         return number >= folds and number - (math.ceil(number / folds) if folds > 1 else 0) >= needed
 
+    fewest = next(filter(is_enough, count(1)))
+    if not is_enough(len(portrait.groups)):
+        return (
+            f"too few groups to stand in every split: {len(portrait.groups)}, where at least {fewest} are needed."
+            " A run will stop there: take another column for --group, or none"
+        )
     small = {label: portrait.to_divide[label] for label in portrait.classes if not is_enough(portrait.to_divide[label])}
     if not small:
         return None
     told = [f"{label!r} ({number})" for label, number in small.items()]
+    once = ", equal ones counted once," if any(portrait.classes[label] > small[label] for label in small) else ""
     like_splits = [label for label in small if split_named(label)] if sum(portrait.splits.values()) else []
     hint = f". If {like_splits[0]!r} is a label and no split, say --ignore-splits" if like_splits else ""
     return (
-        f"too few texts of {', '.join(told[:5])}{', …' if len(told) > 5 else ''} to stand in every split: at least"
-        f" {next(filter(is_enough, count(1)))} are needed. A run will stop there: add texts, take these away, or join"
-        f" labels in source.yaml{hint}"
+        f"too few texts of {', '.join(told[:5])}{', …' if len(told) > 5 else ''}{once} to stand in every split: at"
+        f" least {fewest} are needed. A run will stop there: add texts, take these away, or join labels in"
+        f" source.yaml{hint}"
     )
 
 
@@ -172,7 +179,7 @@ def _beginning(texts: list[str], characters: int) -> list[str]:
 
 def _shares(portrait: Portrait) -> tuple[Any, float]:
     """Choose the smallest usual shares for which every class has texts enough to stand in all splits."""
-    rest = min(portrait.to_divide[label] for label in portrait.classes)
+    rest = min(len(portrait.groups), *(portrait.to_divide[label] for label in portrait.classes))
     test: Any = "given"
     if not portrait.splits["test"]:
         test = _share("test", rest)

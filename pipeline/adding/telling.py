@@ -181,5 +181,5 @@ def _set_aside(seen: Look) -> list[tuple[str, str]]:
     number = counts.total()
     kinds = ", ".join(f"{count:,} × {kind}" for kind, count in counts.items())
     lines = [f"{number:,} row{'s' if number > 1 else ''}: {kinds}"]
-    lines += [f"{one.file}, line {one.line}: {shortened(one.row)}" for one in seen.problems.first(_BAD_ROWS)]
+    lines += [one.told for one in seen.problems.first(_BAD_ROWS)]
     return [("set aside", "\n".join(lines))]

@@ -68,7 +68,7 @@ def find_data(folder: Path, patterns: Sequence[str] | None = None) -> Found:
         patterns: of the files that are data, such as `*.csv`; None: all files that look like data.
 
     Raises:
-        InputError: there are none, or a link leads nowhere.
+        InputError: there are none; or a link leads nowhere; or something is neither a file nor a folder.
     """
     files = sorted(path for path in _walk(folder, frozenset()) if path != folder / SOURCE_FILE)
     names = {path: path.relative_to(folder).as_posix() for path in files}
@@ -114,7 +114,9 @@ def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
             yield from _walk(path, above | {real})
         elif path.is_file():
             yield path
-        elif path.is_symlink():
+        elif path.exists():
+            raise InputError(f"{path} is neither a file nor a folder")
+        else:
             raise InputError(f"{path} is a link that leads nowhere")
 
 

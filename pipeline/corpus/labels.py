@@ -1,5 +1,6 @@
 """Know the labels of a data set: which are written in several ways, and where each stands first."""
 
+import json
 import re
 import unicodedata
 from collections import Counter
@@ -57,7 +58,17 @@ class Labels:
             )
 
     def problem(self) -> str | None:
-        """Find labels that differ by blanks, case, or 1, 1.0 and true alone: say where, and how to join them."""
+        """Find labels that differ by blanks, case, or 1, 1.0 and true alone: say where, and how to join them.
+
+        Labels with control characters are named, too: they would break every table and every line that has them.
+        """
+        for label in sorted(self._first):
+            if any(unicodedata.category(letter) == "Cc" for letter in self._mapping.get(label, label)):
+                return (
+                    f"labels must stand on one line, without control characters. Received: {label!r}"
+                    f" ({self._counts[label]:,}, first in {self._first[label]}). Say in source.yaml what it means:"
+                    f' labels: {{"a name": [{json.dumps(label)}], …}}'
+                )
         unclear = [
             written
             for written in alike(self._counts)

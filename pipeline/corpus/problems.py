@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -77,12 +77,20 @@ class Problem:
         line: the first line of the row, from 1; the row where the file has no lines; None where it has neither.
         kind: one of the constants above.
         row: what stands there, as it stands there.
+        value: the field that is wrong, where the row alone does not show it.
     """
 
     file: str
     line: int | None
     kind: str
     row: str
+    value: str = ""
+
+    @property
+    def told(self) -> str:
+        """Say where it stands and what stands there, on one line."""
+        value = f", {shortened(self.value)!r}" if self.value else ""
+        return f"{self.file}{_place(self.line)}{value}: {shortened(self.row)}"
 
 
 class BadRowsError(InputError):
@@ -147,16 +155,24 @@ class Problems:
             told.append(f"{self.counts[kind]:,} × {kind}{self._remedy(kind)}")
             if kind == BEHIND:  # what follows from another one
                 continue
-            told += [f"  {one.file}{_place(one.line)}: {shortened(one.row)}" for one in self._first[kind]]
+            told += [f"  {one.told}" for one in self._first[kind]]
             if (more := self.counts[kind] - _SHOWN_PROBLEMS) > 0:
                 told.append(f"  and {more:,} more")
         told.append("Mend these rows" + ("" if self.of_tool else f", or go on without them: {_SET_ASIDE}"))
         return told
 
     def _remedy(self, kind: str) -> str:
-        ways = _OPTIONS if self.of_tool else _STATED
-        way = ways.get(QUOTE if kind == JOINED else kind, "")
-        return f" ({_REMEDIES[kind].format(way)})" if kind in _REMEDIES else ""
+        return _remedy(kind, _OPTIONS if self.of_tool else _STATED)
+
+
+def first_problem(kind: str, line: int, row: str) -> str:
+    """Say what is wrong with the first row of a file none of whose rows can be read."""
+    return f"The first, line {line}: {shortened(row)}: {kind}{_remedy(kind, _OPTIONS)}"
+
+
+def _remedy(kind: str, ways: Mapping[str, str]) -> str:
+    way = ways.get(QUOTE if kind == JOINED else kind, "")
+    return f" ({_REMEDIES[kind].format(way)})" if kind in _REMEDIES else ""
 
 
 def _place(line: int | None) -> str:

@@ -23,6 +23,8 @@ _MOST_STRINGS = 1 << 30  # bytes, of the parts of a workbook that are read as a 
 _CHUNK = 1 << 20
 _TAG = re.compile(rb"<(?:\w+:)?(row|f|mergeCell)(?=[\s>/])([^>]*)>")
 _NUMBER = re.compile(rb"""\br=["'](\d+)["']""")
+_HIDDEN = re.compile(rb"""\bhidden=["'](?:1|true)["']""")
+_LOOKED_AT = 20  # rows below the first, to tell a title from the names of columns
 _RANGE = re.compile(rb"""\bref=["']([A-Z]+)(\d+):([A-Z]+)(\d+)["']""")
 _CONTROL = re.compile(r"_x00(?!00)([01][0-9A-Fa-f])_")  # how a workbook writes what XML cannot hold
 _OLD = b"\xd0\xcf\x11\xe0"
@@ -111,6 +113,36 @@ def sheet_names(path: Path) -> list[str]:
     """
     with _opened(path) as book:
         return [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible" and _has_cells(sheet)]
+
+
+def wider_row(path: Path, title: str | None) -> int | None:
+    """Find a row that shows more cells than the first one that holds anything, by Excel's number, among the next few.
+
+    Raises:
+        ValueError: the file is no workbook, or has no such sheet.
+    """
+    with _opened(path) as book:
+        sheet = book[_chosen(book, title)]
+        first, shown = _first_row(sheet)
+        for number, cells in enumerate(sheet.iter_rows(min_row=first + 1, max_row=first + _LOOKED_AT), first + 1):
+            if sum(shown_value(cell.value) is not None for cell in cells) > len(shown):
+                return number
+    return None
+
+
+def hidden_rows(path: Path, title: str | None) -> list[int]:
+    """List the rows that Excel does not show, as where a filter is on, by its numbers.
+
+    Raises:
+        ValueError: the file is no workbook, or has no such sheet.
+    """
+    hidden, last = [], 0
+    with _opened(path) as book, book[_chosen(book, title)]._get_source() as source:
+        for name, attributes in _tags(source):
+            if name == b"row":
+                last = _number_of_row(attributes, last)
+                hidden += [last] * bool(_HIDDEN.search(attributes))
+    return hidden
 
 
 def shown_value(value: Any) -> str | None:
@@ -221,23 +253,34 @@ def _scan(source: IO[bytes], wanted: Iterable[int]) -> _Scan:
     Raises:
         ValueError: its rows are not in order, of which openpyxl would leave some out; or there are too many.
     """
-    scan, last, rest = _Scan(False, {place: set() for place in wanted}), 0, b""
+    scan, last = _Scan(False, {place: set() for place in wanted}), 0
+    for name, attributes in _tags(source):
+        if name == b"f":
+            scan.formulas = True
+        elif name == b"row":
+            row = _number_of_row(attributes, last)
+            if not last < row <= LAST_ROW:
+                raise ValueError(f"it is damaged: row {row:,} stands behind row {last:,}")
+            last = row
+        else:
+            _note_merged(scan, attributes)
+    return scan
+
+
+def _tags(source: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Give the name and the attributes of each tag of rows, formulas and merged cells."""
+    rest = b""
     while chunk := source.read(_CHUNK):
         text, end = rest + chunk, 0
         for found in _TAG.finditer(text):
             end = found.end()
-            if found[1] == b"f":
-                scan.formulas = True
-            elif found[1] == b"row":
-                number = _NUMBER.search(found[2])
-                row = int(number[1]) if number else last + 1
-                if not last < row <= LAST_ROW:
-                    raise ValueError(f"it is damaged: row {row:,} stands behind row {last:,}")
-                last = row
-            else:
-                _note_merged(scan, found[2])
+            yield found[1], found[2]
         rest = text[max(end, len(text) - 1000) :]  # a tag may be cut
-    return scan
+
+
+def _number_of_row(attributes: bytes, last: int) -> int:
+    number = _NUMBER.search(attributes)
+    return int(number[1]) if number else last + 1
 
 
 def _note_merged(scan: _Scan, attributes: bytes) -> None:

@@ -29,6 +29,7 @@ from pipeline.corpus.problems import (
     UNKNOWN_SPLIT,
     Problem,
     Problems,
+    first_problem,
 )
 from pipeline.corpus.separated import Separated
 from pipeline.corpus.sheets import SHEET_ENDINGS, Sheet
@@ -187,9 +188,9 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
     Rows that cannot be read are left out. The index is the line of a row (or its number, from 1).
 
     Raises:
-        InputError: the file is not what its ending says.
+        InputError: the file is not what its ending says, or none of its rows can be read.
     """
-    ending = ending_of(path)
+    ending, bad = ending_of(path), ""
     try:
         names = list(dict.fromkeys(_open(path, ending, Columns(""), dialect, False, set())[0]))
         if not names:  # Parquet may have no column
@@ -198,6 +199,8 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
         rows: list[_Read] = []
         step = 1
         for number, row in enumerate(_open(path, ending, columns, dialect, False, set())[1]):
+            if row.kind and not bad:
+                bad = first_problem(row.kind, row.line, row.raw())
             # Of a sheet, a cell of another column may be to blame.
             if number % step == 0 and (row.kind is None or ending in SHEET_ENDINGS):
                 rows.append(row)
@@ -205,6 +208,8 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
                     rows, step = rows[::2], 2 * step
     except (ValueError, OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as {ending[1:].upper()}: {error}") from None
+    if bad and not rows:
+        raise InputError(f"{path} holds no rows that can be read. {bad}")
     return pd.DataFrame([row.values for row in rows], [row.line for row in rows], columns.names, dtype="object")
 
 
@@ -352,7 +357,7 @@ def _good_rows(rows: Iterator[_Read], columns: Columns, found: Problems, name: s
     """Pass over the rows that are not learnt, and tell `found` of them."""
     split = None if columns.split is None else columns.names.index(columns.split)
     for row in rows:
-        kind = row.kind
+        kind, value = row.kind, ""
         if kind is None:
             values = row.values
             if typed:
@@ -360,11 +365,11 @@ def _good_rows(rows: Iterator[_Read], columns: Columns, found: Problems, name: s
             if kind is None and columns.learnt and (not values[0] or values[0].isspace()):
                 kind = EMPTY
             if kind is None and split is not None and values[split] and split_named(values[split]) is None:
-                kind = UNKNOWN_SPLIT
+                kind, value = UNKNOWN_SPLIT, str(values[split])
             if kind is None:
                 yield row
                 continue
-        found.add(Problem(name, row.line, kind, row.raw()))
+        found.add(Problem(name, row.line, kind, row.raw(), value))
 
 
 def _normalise(values: list[Any], learnt: bool) -> str | None:

@@ -147,12 +147,20 @@ class NgramModel:
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Predict the probabilities of every class, as `classifier` does: float64, (texts, classes)."""
-        counts = self.ngrams.count(encode(self.ngrams.tokenizer, texts))
+        counts = self._count(texts)
         scores = expit(self._weighter.transform(counts) @ self.weights + self.intercepts)
         if scores.shape[1] == 1:
             return np.hstack([1 - scores, scores])
         probabilities: np.ndarray = scores / scores.sum(axis=1, keepdims=True)
         return probabilities
+
+    def knows(self, texts: Sequence[str]) -> np.ndarray:
+        """Tell which texts have an n-gram that is counted: bool, (texts,)."""
+        known: np.ndarray = self._count(texts).getnnz(axis=1) > 0
+        return known
+
+    def _count(self, texts: Sequence[str]) -> sp.csr_matrix:
+        return self.ngrams.count(encode(self.ngrams.tokenizer, texts))
 
 
 def _ngrams_of(arrays: Mapping[str, np.ndarray]) -> Ngrams:

@@ -327,6 +327,12 @@ class LoadedModel:
             table: pd.DataFrame = self._model.predict(pd.DataFrame({"text": texts}, dtype=object))
             return table
 
+    def knows(self, texts: Sequence[str]) -> np.ndarray | None:
+        """Tell which texts have a token that the model has learnt; None: it brings code from before there was this."""
+        with self._code:
+            classifier = self._model.unwrap_python_model().classifier
+            return classifier.knows(texts) if hasattr(classifier, "knows") else None
+
 
 class _Code:
     """The copy of our package that a model brings: inside of the block, its modules stand in place of ours.

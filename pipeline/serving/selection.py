@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from pipeline.core.command import InputError, did_you_mean, whole
@@ -33,6 +34,9 @@ class TextModel(Protocol):
 
     def predict(self, texts: Sequence[str]) -> pd.DataFrame:
         """Return one row per text: `label`, and `p_<label>` for every label."""
+
+    def knows(self, texts: Sequence[str]) -> np.ndarray | None:
+        """Tell which texts have a token that the model has learnt: bool, (texts,); None: its code cannot tell."""
 
 
 def ranked(

@@ -8,17 +8,20 @@ A file is a table of any form that preprocess reads, with the texts in one colum
 its line, and there are no answers. Then it is answered a few thousand texts at a time, so it may be larger than memory.
 The answer is one line per text, `label <tab> probability <tab> text`; with --output, it is a table of the text, the
 columns named with --keep (as text), `label`, and `p_<label>` for every label. The file appears when it is complete.
+With --truth, standard error ends with how many answers are right, over all and for each label.
 """
 
 import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +30,7 @@ from pipeline.core.command import PATH, InputError, progress, run, waiting
 from pipeline.core.params import read_params
 from pipeline.core.text import counted, valid_unicode
 from pipeline.corpus.lines import Dialect, check_encoding, ending_of
-from pipeline.corpus.problems import Problems
+from pipeline.corpus.problems import Problems, shortened
 from pipeline.corpus.tables import TABLE_ENDINGS, Columns, in_batches, read_table, read_text_lines, row_count
 from pipeline.serving.selection import TextModel, choose
 from pipeline.tools.arguments import MODEL, Tool
@@ -65,7 +68,7 @@ def read_texts(
     has_lines = file == "-" or ending_of(path) == ".txt"
     if keep and has_lines:
         raise InputError(
-            f"--keep needs columns; .txt files and standard input have none. Received: --keep {' '.join(keep)}"
+            f"--keep and --truth need columns; .txt files and standard input have none. Received: {' '.join(keep)}"
         )
     if file == "-":
         yield from _read_standard_input(sys.stdin.buffer, column)
@@ -202,16 +205,87 @@ def _as_text(value: Any) -> str:
     return valid_unicode(str(value))
 
 
+@dataclass
+class Tally:
+    """Count what was answered.
+
+    Attributes:
+        texts: all of them.
+        unknown: those in which the model knows no token.
+        first_unknown: one of them.
+        truth: the true labels, as far as there are any.
+        given: the answers to the same texts.
+        labels: of the model.
+    """
+
+    texts: int = 0
+    unknown: int = 0
+    first_unknown: str = ""
+    truth: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+    def add(
+        self, texts: Sequence[str], answers: pd.DataFrame, knows: np.ndarray | None, truth: pd.Series | None
+    ) -> None:
+        """Count some more."""
+        self.texts += len(texts)
+        if knows is not None and not knows.all():
+            self.first_unknown = self.first_unknown or texts[int(knows.argmin())]
+            self.unknown += int((~knows).sum())
+        if truth is not None:
+            labelled = truth.notna().to_numpy()
+            self.truth += [_label(label) for label in truth[labelled]]
+            self.labels = [str(name).removeprefix("p_") for name in answers.columns[1:]]
+            self.given += answers["label"][labelled].tolist()
+
+    def told(self) -> str:
+        """Say what makes answers doubtful, and how many are right."""
+        parts = []
+        if self.unknown:
+            parts.append(
+                f"warning: in {self.unknown:,} of {counted(self.texts, 'text')} the model knows no word, so its answer"
+                f" says nothing of them; the first: {shortened(self.first_unknown)!r}"
+            )
+        if self.truth:
+            parts.append(_right(self.truth, self.given))
+            if missing := self.texts - len(self.truth):
+                parts.append(f"not counted: {counted(missing, 'text')} without a true label")
+            if strange := sorted(set(self.truth) - set(self.labels)):
+                parts.append(
+                    f"warning: the model does not know the true labels {', '.join(map(repr, strange[:5]))}, and cannot"
+                    f" be right there; its labels are {', '.join(map(repr, self.labels[:10]))}"
+                )
+        return "\n".join(parts)
+
+
+def _right(truth: Sequence[str], given: Sequence[str]) -> str:
+    from scipy.stats import binomtest
+    from sklearn.metrics import classification_report
+
+    right = sum(one == other for one, other in zip(truth, given, strict=True))
+    between = binomtest(right, len(truth)).proportion_ci(method="wilson")
+    known = sorted(set(truth) | set(given))
+    return (
+        f"{right:,} of {len(truth):,} answers are right: {right / len(truth):.1%} (95 % interval {between.low:.1%} to"
+        f" {between.high:.1%})\n\n{classification_report(truth, given, labels=known, digits=3, zero_division=0.0)}"
+    )
+
+
+def _label(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else _as_text(value)  # as `preprocess` reads them
+
+
 def _answer(
     model: TextModel,
     tables: Iterator[pd.DataFrame],
-    column: str,
+    columns: tuple[str, str | None],
     output: Path | None,
     formulas: bool,
     total: int | None,
-) -> int:
+) -> Tally:
     """Print the answers, or write them, and count them; of `total`, where that is known."""
-    number = 0
+    tally, (column, truth) = Tally(), columns
     with ExitStack() as stack:
         bar = stack.enter_context(progress(desc="classify", unit=" texts", total=total))
         write = stack.enter_context(open_output(output)) if output else None
@@ -223,9 +297,9 @@ def _answer(
                 write(answered if formulas else without_formulas(answered))
             else:
                 print_lines(texts, answers)
-            number += len(texts)
+            tally.add(texts, answers, model.knows(texts), None if truth is None else table[truth])
             bar.update(len(texts))
-    return number
+    return tally
 
 
 def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: Path | None, no_formulas: bool) -> None:
@@ -264,6 +338,7 @@ def _dialect(encoding: str, delimiter: str | None, quote: str, no_header: bool, 
 @click.option("--keep", multiple=True, metavar="COLUMN...", help="Columns of the file to copy to the output.")
 @click.option("--output", type=PATH, help="A .csv, .tsv, .jsonl or .parquet file. Default: print.")
 @click.option("--no-formulas", is_flag=True, help="In CSV, put ' before what a spreadsheet may run: = + - @.")
+@click.option("--truth", metavar="COLUMN", help="The column with true labels: says how many answers are right.")
 @MODEL
 def main(
     text: tuple[str, ...],
@@ -277,26 +352,31 @@ def main(
     keep: tuple[str, ...],
     output: Path | None,
     no_formulas: bool,
+    truth: str | None,
     model: str | None,
 ) -> None:
     """Classify each TEXT, or the texts of a file, with a trained model.
 
     Without --output, a line is printed per text: label, probability, text. With it, a table is written: the text, the
-    columns of --keep, `label`, and one probability per label.
+    columns of --keep and --truth, `label`, and one probability per label.
 
     \b
     Examples:
       gatewise predict "A dull, lifeless film." "Superb."
       gatewise predict --file reviews.csv --column review --output answers.csv
       gatewise predict --file reviews.parquet --keep id film --output answers.parquet --model gru-2
+      gatewise predict --file labelled.csv --truth stars --output answers.csv
       head -5 reviews.txt | gatewise predict --file -
     """
     _check(text, file, keep, output, no_formulas)
+    if truth and not file:
+        raise InputError(f"--truth needs --file. Received: --truth {truth}")
+    others = [*dict.fromkeys([*keep, *([truth] if truth else [])])]
     dialect = _dialect(encoding, delimiter, quote, no_header, sheet)
     if file and file != "-":  # what is wrong shows before a model is opened, which takes seconds, and before any answer
-        check(file, column, [*keep], dialect)
+        check(file, column, others, dialect)
     given = iter([pd.DataFrame({column: text}, dtype=object)])
-    tables = read_texts(file, column, [*keep], dialect) if file else given
+    tables = read_texts(file, column, others, dialect) if file else given
     first = next(tables, None)
     if first is None or first.empty:
         raise InputError(f"{file} holds no texts")
@@ -305,9 +385,11 @@ def main(
         chosen, which = choose(model, params.dataset, MODELS, params.metric)
     print(f"model: {which}", file=sys.stderr)
     total = row_count(Path(file)) if file else len(first)
-    number = _answer(chosen, chain([first], tables), column, output, not no_formulas, total)
+    tally = _answer(chosen, chain([first], tables), (column, truth), output, not no_formulas, total)
     if output:
-        print(f"{counted(number, 'text')}: {output}", file=sys.stderr)
+        print(f"{counted(tally.texts, 'text')}: {output}", file=sys.stderr)
+    if told := tally.told():
+        print(told, file=sys.stderr)
 
 
 if __name__ == "__main__":
