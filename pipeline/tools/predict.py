@@ -248,7 +248,7 @@ class Tally:
                 f" says nothing of them; the first: {shortened(self.first_unknown)!r}"
             )
         if self.truth:
-            parts.append(_right(self.truth, self.given))
+            parts.append(_right(self.truth, self.given, self.labels))
             if missing := self.texts - len(self.truth):
                 parts.append(f"not counted: {counted(missing, 'text')} without a true label")
             if strange := sorted(set(self.truth) - set(self.labels)):
@@ -259,16 +259,16 @@ class Tally:
         return "\n".join(parts)
 
 
-def _right(truth: Sequence[str], given: Sequence[str]) -> str:
+def _right(truth: Sequence[str], given: Sequence[str], labels: Sequence[str]) -> str:
     from scipy.stats import binomtest
     from sklearn.metrics import classification_report
 
     right = sum(one == other for one, other in zip(truth, given, strict=True))
     between = binomtest(right, len(truth)).proportion_ci(method="wilson")
-    known = sorted(set(truth) | set(given))
+    shown = [*labels, *sorted(set(truth) - set(labels))]
     return (
         f"{right:,} of {len(truth):,} answers are right: {right / len(truth):.1%} (95 % interval {between.low:.1%} to"
-        f" {between.high:.1%})\n\n{classification_report(truth, given, labels=known, digits=3, zero_division=0.0)}"
+        f" {between.high:.1%})\n\n{classification_report(truth, given, labels=shown, digits=3, zero_division=0.0)}"
     )
 
 
