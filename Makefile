@@ -2,6 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 VENV := .venv
+AUDIT := $(VENV)/audit
 RUNTIME_LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 JAVA := $(shell command -v java 2>/dev/null)
 UV := $(shell command -v uv 2>/dev/null)
@@ -15,7 +16,7 @@ override export TYPED = $(MAKEOVERRIDES)
 GATEWISE := python -m pipeline --make "$$TYPED"
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report record compare ui explain verify promote rollback serve score demo test bench check format lock clean
+.PHONY: help repro report record compare ui explain verify promote rollback serve score demo test bench audit check format lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -65,6 +66,11 @@ test: $(VENV)/.development $(if $(JAVA),$(VENV)/.spark)  ## run the tests (ALL=1
 bench: $(VENV)/.bench  ## how fast training is: against the tutorial's way, PyTorch and the hardware (on IMDB; 20 minutes)
 	@python -m benchmarks.speed
 
+audit: $(AUDIT)/.installed $(VENV)/.runtime  ## look for known weaknesses in all locked packages, and list what is installed (sbom.json)
+	@$(AUDIT)/bin/python -m tests.audit
+	@$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.json $(VENV)/bin/python
+	@echo "sbom.json lists what is installed in $(VENV), in CycloneDX's form"
+
 check: $(VENV)/.development  ## run the linter, the formatter and the type checker
 	ruff check .
 	ruff format --check .
@@ -79,6 +85,7 @@ lock:  ## resolve the dependencies of pyproject.toml anew (needs uv)
 	$(UV_LOCK) pyproject.toml --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(UV_LOCK) pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock
 	$(UV_LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(UV_LOCK) --group audit -o requirements-audit.lock
 
 clean:  ## remove the environment; data, results and runs stay (.venv/bin/gatewise clean shows what they take)
 	rm -rf $(VENV)
@@ -136,6 +143,12 @@ $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
 $(VENV)/.bench: pyproject.toml $(VENV)/.runtime
 	@echo "installing PyTorch into $(VENV) for the benchmark (once)"
 	@$(VENV)/bin/python -m pip install --quiet --group bench
+	@touch $@
+
+$(AUDIT)/.installed: requirements-audit.lock | $(VENV)/bin/python
+	@echo "installing requirements-audit.lock into $(AUDIT) (once)"
+	@$(VENV)/bin/python -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.lock
 	@touch $@
 
 $(VENV)/.spark: requirements-spark.lock $(VENV)/.runtime

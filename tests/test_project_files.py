@@ -1,6 +1,7 @@
 """The project's own files agree with each other: dvc.yaml with imports and parameters, README with what exists."""
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import audit
 import pandas as pd
 import pytest
 from conftest import ROOT, Project, commit_all, make_project, tiny_reviews
@@ -377,3 +379,43 @@ def test_data_that_dvc_knows_are_there_in_an_experiment_elsewhere(tmp_path: Path
     changed = project.run("dvc", "params", "diff", "HEAD", "small").stdout
     assert re.search(r"data/sources/mine\.yaml\s+vocabulary\s+200\s+50", changed)
     assert "vocabulary: 200" in (project.root / "data/sources/mine.yaml").read_text()
+
+
+WEAK = {"id": "GHSA-1", "aliases": ["CVE-1"], "fix_versions": ["2.1"], "description": ""}
+ANSWERS = {
+    "a weakness": (
+        {"dependencies": [{"name": "a", "version": "2", "vulns": [WEAK]}]},
+        1,
+        "GHSA-1 (CVE-1), mended in 2.1",
+    ),
+    "none": (
+        {"dependencies": [{"name": "a", "version": "2", "vulns": []}]},
+        0,
+        "1 packages looked up, 0 not; 0 weaknesses",
+    ),
+    "some are missing": (
+        {"dependencies": [{"name": "a", "version": "2", "vulns": []}, {"name": "b", "skip_reason": "unknown"}]},
+        0,
+        "not audited: b\n",
+    ),
+    "no answer": ("no network", 0, "NOT AUDITED: no advisory could be reached"),
+}
+
+
+@pytest.mark.parametrize(("answer", "code", "told"), ANSWERS.values(), ids=ANSWERS)
+def test_the_audit_says_what_it_could_not_look_up(
+    answer: object,
+    code: int,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The advisories are on the network, so a script stands in for pip-audit."""
+    monkeypatch.chdir(ROOT)
+    script = tmp_path / "pip-audit"
+    script.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n", encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert audit.main() == code
+    assert told in capsys.readouterr().out
