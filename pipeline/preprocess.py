@@ -34,13 +34,7 @@ from pipeline.core.text import counted
 from pipeline.corpus.problems import EMPTY, Problem, Rejected
 from pipeline.corpus.reviews import Staging, read_split, write_reviews
 from pipeline.corpus.sources import SPLITS, Reviews, Source, read_source
-from pipeline.corpus.splits import (
-    assign_splits,
-    count_repeats,
-    find_leaks,
-    groups_in_two_splits,
-    link_equal_texts,
-)
+from pipeline.corpus.splits import codes_of, divide
 from pipeline.tokens.ragged import UNKNOWN, offsets_of
 from pipeline.tokens.tokenized import save_tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer, unknown_warning
@@ -91,8 +85,8 @@ def preprocess(
         without_label = int((reviews["label"].isna() & (reviews["split"] != "unlabelled")).sum())
         reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
         label_names = _label_names(source, reviews)
-        reviews, found, split_warnings = _split(reviews, test, validation, seed)
-        codes = _codes(reviews, label_names)
+        reviews, found, split_warnings = divide(reviews, test, validation, seed)
+        codes = codes_of(reviews, label_names)
         rejected.write(folder / "rejected.parquet")
         size, encoded = _write(reviews, codes, label_names, staging, (kind, vocabulary, min_occurrences), folder)
         splits = {split: _described(split, reviews, label_names, encoded) for split in SPLITS}
@@ -152,20 +146,6 @@ def _repeats(repeats: dict[str, int], count: int) -> str:
     return told
 
 
-def _split_warnings(apart: int, straddling: int) -> list[str]:
-    """Say where the splits are not as clean as they could be."""
-    warnings = []
-    if apart:
-        warnings.append(
-            f"{apart:,} texts that occur in several groups would link most of the groups: the groups stay apart, and of"
-            " such texts those are dropped that are also held out"
-        )
-    if straddling:  # only splits that the data bring can do that; ours are made of whole groups
-        groups = "1 group has" if straddling == 1 else f"{straddling:,} groups have"
-        warnings.append(f"{groups} texts in several splits, because the data came so split")
-    return warnings
-
-
 def _read(given: Reviews, staging: Staging) -> pd.DataFrame:
     """Read all reviews, keep their texts in `staging`, and return the rest, as `Staging.write` does."""
     with progress(desc="read", unit=" reviews") as bar:
@@ -194,46 +174,6 @@ def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:
     if len(found) < 2:
         raise InputError(f"at least two labels are needed to learn from. Received: {', '.join(found) or 'none'}")
     return names
-
-
-def _split(
-    reviews: pd.DataFrame, test: Literal["given"] | float, validation: float, seed: int
-) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
-    """Put every review into a split, in whole groups, and drop the texts that would be in two.
-
-    Returns:
-        The reviews in the order of their splits, what data.json says of repeated and dropped texts, and warnings.
-    """
-    given_groups = reviews["group"]
-    reviews["group"], apart = link_equal_texts(reviews)
-    reviews["split"] = assign_splits(reviews, test, validation, seed)
-    straddling = len(groups_in_two_splits(given_groups, reviews["split"]))
-    leaks = find_leaks(reviews["digest"], reviews["split"])
-    leaked = reviews["split"][leaks].value_counts()
-    found = {
-        "repeats": count_repeats(reviews),
-        "dropped": {
-            "train, text also held out": int(leaked.get("train", 0)),
-            "validation, text also in test": int(leaked.get("validation", 0)),
-        },
-        "groups in two splits": straddling,
-    }
-    return _in_order(reviews[~leaks]), found, _split_warnings(apart, straddling)
-
-
-def _in_order(reviews: pd.DataFrame) -> pd.DataFrame:
-    """Order the reviews by split; inside a split they stay in the order of their names."""
-    rank = reviews["split"].map({split: rank for rank, split in enumerate(SPLITS)})
-    return reviews.loc[rank.sort_values(kind="stable").index]
-
-
-def _codes(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
-    codes = reviews["label"].map({name: code for code, name in enumerate(label_names)}).astype("Int32")
-    train = codes[reviews["split"] == "train"]
-    missing = [name for code, name in enumerate(label_names) if not (train == code).any()]
-    if missing:
-        raise InputError(f"the train split has no review labelled {', '.join(missing)}")
-    return codes
 
 
 @dataclass(frozen=True)

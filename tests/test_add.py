@@ -345,7 +345,7 @@ def test_a_small_class_gets_shares_in_which_it_stands_in_all_splits(home: Path) 
     report = preprocess(raw, settings.test, settings.validation, 1, "word", settings.vocabulary, output)
     assert all(report["splits"][split]["labels"]["fair"] > 0 for split in ("train", "validation"))
     told = add(write_table(home / "more.csv", [*reviews(60), ("so so", "fair")]))
-    assert "'fair' (1) to stand in every split: at least" in told
+    assert "a run will stop: a test share of 0.2 needs 5 texts or more of each label. Received: 1 text labelled" in told
     assert "a run takes" not in told
     settings = read_params().datasets["more"]
     assert (settings.test, settings.validation) == (0.2, 0.1)  # no share is large enough
@@ -509,8 +509,98 @@ def test_what_stands_above_a_table_is_named(home: Path) -> None:
     assert "'Our survey'" in told
     assert "line 3: 'text,label'" in told
     sheet = workbook(home / "films.xlsx", [["Our survey"], ["text", "label"], *reviews()])
-    assert f"{sheet} has rows above the table" in refusal(sheet)
+    assert f"{sheet}: the first row must be the names of the columns" in refusal(sheet)
     assert "more in row 2" in refusal(sheet)
+
+
+TITLES = {
+    "one field": "Umfrage\ntext;label\n",
+    "a comma in the texts": "Umfrage\n\ntext;label\n",
+    "as Excel exports it": "Umfrage;\ntext;label\n",
+    "as many fields": "Umfrage;2024\ntext;label\n",
+    "no number": "Umfrage;Herbst\ntext;label\n",
+}
+
+
+@pytest.mark.parametrize("head", TITLES.values(), ids=TITLES)
+def test_the_line_is_named_in_which_a_table_begins(home: Path, head: str) -> None:
+    path = home / "films.csv"
+    path.write_text(head + "".join(f"{text};{label}\n" for text, label in reviews()), encoding="utf-8")
+    told = refusal(path)
+    line = head.count("\n")
+    assert "Umfrage" in told
+    assert f"line {line}" in told or "the rows below it have more" in told
+
+
+def test_what_is_no_title_is_none(home: Path) -> None:
+    rows = reviews()
+    path = home / "films.csv"
+    path.write_text("text,label\n" + "".join(f"{i},{t.replace(',', '')},{r}\n" for i, (t, r) in enumerate(rows)))
+    assert "Remove what stands above" not in refusal(path)  # a name is missing, as R writes it
+    path.write_text("text\n" + "".join(f"{text}\n" for text, _ in rows))
+    assert "Remove what stands above" not in refusal(path)
+    told = add(
+        write_table(home / "letters.csv", [(f"BZh %PDF PAR1 {text}", label) for text, label in rows]), "--dry-run"
+    )
+    assert "60 texts" in told
+
+
+def test_workbooks_that_are_not_read_stop_nothing(home: Path) -> None:
+    folder = home / "films"
+    folder.mkdir()
+    workbook(folder / "films.xlsx", [["text", "label"], *reviews()])
+    workbook(folder / "notes.xlsx", [["Notes"], ["who", "said", "what"]], hidden=[2])
+    workbook(folder / "empty.xlsx", [])
+    told = add(folder, "--dry-run")
+    assert "60 texts with a label" in told
+    assert "hides" not in told
+
+
+def test_a_label_with_a_line_break_does_not_change_what_quotes_mean(home: Path) -> None:
+    rows = [(text.replace(",", ""), label) for text, label in reviews(1000)]
+    rows[::100] = [(f"{text}, they say", label) for text, label in rows[::100]]
+    path = write_table(home / "films.csv", [*rows, ("a dull film", "bad\nold")])
+    assert "'bad\\nold' (1, first in" in refusal(path)
+    told = add(write_table(home / "films.csv", [*rows, ("a dull film, too", "Bad")]), "--dry-run")
+    assert "1,001 texts with a label" in told
+    assert "taken for the label 'bad': 'Bad' (1)" in told
+
+
+def conflicting() -> str:
+    return "".join(
+        [
+            *(f"film {i},good,\n" for i in range(40)),
+            *(f"film {i},bad,\n" for i in range(20)),
+            *(f"new {i},bad,\n" for i in range(4)),
+        ]
+    )
+
+
+def one_group() -> str:
+    good = [f"film {i},{label},g{i}\n" for i in range(30) for label in ("good", "bad")]
+    return "".join([*good, *(f"an odd one {i},odd,f99\n" for i in range(20))])
+
+
+def linked() -> str:
+    of_groups = [(f"film {i},{('good', 'bad')[i % 2]},g{i}\n", f"seen often {i % 4},good,g{i}\n") for i in range(24)]
+    return "".join(row for rows in of_groups for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"), [(conflicting(), []), (one_group(), ["--group", "film"]), (linked(), ["--group", "film"])]
+)
+def test_add_promises_a_run_just_where_one_will_come_through(home: Path, rows: str, words: list[str]) -> None:
+    path = home / "films.csv"
+    path.write_text("text,label,film\n" + rows, encoding="utf-8")
+    told = add(path, *words)
+    settings = read_params().datasets["films"]
+    download(Path("data/sources/films"), Path("data/downloads"), None, Path("data/raw"))
+    stopped = ""
+    try:
+        preprocess(Path("data/raw"), settings.test, settings.validation, 1, "word", 100, Path("data/processed"))
+    except InputError as error:
+        stopped = str(error)
+    assert (f"a run will stop: {stopped}" if stopped else "a run takes about") in told
 
 
 def test_rows_that_excel_hides_are_read_and_told(home: Path) -> None:
@@ -549,14 +639,14 @@ def test_a_word_that_is_no_split_is_told_with_its_line(home: Path) -> None:
 def test_equal_texts_count_once_where_a_class_is_divided(home: Path) -> None:
     rows = [*reviews(), *[("the same words", "odd")] * 30, *[("other words", "odd")] * 30]
     told = add(write_table(home / "films.csv", rows), "--dry-run")
-    assert "too few texts of 'odd' (2), equal ones counted once" in told
+    assert "1 text labelled 'odd', of which equal ones count once" in told
 
 
 def test_groups_that_are_too_few_are_told(home: Path) -> None:
     path = home / "films.csv"
     rows = [f"{text.replace(',', '')},{label},{i % 2}\n" for i, (text, label) in enumerate(reviews())]
     path.write_text("text,label,film\n" + "".join(rows), encoding="utf-8")
-    assert "too few groups to stand in every split: 2, where at least" in add(path, "--group", "film", "--dry-run")
+    assert "Received (once the test texts are taken away): 1 group" in add(path, "--group", "film", "--dry-run")
 
 
 def test_a_label_with_control_characters_is_refused_unless_source_yaml_says_what_it_means(home: Path) -> None:

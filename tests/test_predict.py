@@ -12,6 +12,8 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Project, clean_environment, output_of
 from tqdm import tqdm
@@ -88,6 +90,25 @@ def test_true_labels_say_how_many_answers_are_right_and_texts_without_a_known_wo
         assert "does not know the true labels 'neutral'" in said
         assert "in 1 of 5 texts the model knows no word" in said
         assert "'这部电影很好看'" in said
+
+
+def test_true_labels_are_read_as_training_reads_them(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.root)
+    labels = pa.array([1, 1, 0, -1])
+    names = {"info": {"features": {"stars": {"names": ["negative", "positive"], "_type": "ClassLabel"}}}}
+    table = pa.table({"text": ["superb", "superb", "superb", "superb"], "stars": labels})
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), tmp_path / "a.parquet")
+    main.main(["--file", str(tmp_path / "a.parquet"), "--truth", "stars", "--model", "gru-1"], standalone_mode=False)
+    said = capsys.readouterr().err
+    assert "2 of 3 answers are right" in said
+    assert "not counted: 1 text without" in said
+    pd.DataFrame({"text": ["superb"] * 2, "stars": [None, None]}).to_csv(tmp_path / "a.csv", index=False)
+    main.main(["--file", str(tmp_path / "a.csv"), "--truth", "stars", "--model", "gru-1"], standalone_mode=False)
+    assert "not counted: 2 texts without" in capsys.readouterr().err
+    with pytest.raises(InputError, match="no column ''"):
+        main.main(["--file", str(tmp_path / "a.csv"), "--truth", ""], standalone_mode=False)
 
 
 @pytest.mark.parametrize("words", [["a text", "--truth", "label"], ["--file", "a.txt", "--truth", "label"]])
@@ -175,7 +196,7 @@ def test_a_file_of_any_kind_goes_in_and_out(
         (["--file", "params.yaml"], "--file must end in .csv, .tsv, .json, .jsonl, .ndjson, .csv.gz"),
         (
             ["--file", "data/sources/tiny/reviews.csv", "--column", "texts"],
-            "no column 'texts' (see --column and --keep); did you mean text?",
+            "no column 'texts' (see --column, --keep and --truth); did you mean text?",
         ),
         (["--file", "params.yaml", "--encoding", "latin-99"], "--encoding must be an encoding that Python knows"),
         (["--file", "params.yaml", "--delimiter", "::"], "--delimiter must be one character. Received: '::'"),
@@ -348,7 +369,9 @@ def test_a_file_need_not_fit_into_memory(tmp_path: Path) -> None:
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "tables = predict.read_texts(sys.argv[1], 'text', [])\n"
         "output = Path(sys.argv[1]).with_suffix('.parquet')\n"
-        "print(predict._answer(Model(), tables, ('text', None), output, True, None).texts)\n"
+        "tally = predict.Tally()\n"
+        "predict._answer(Model(), tables, ('text', None), output, True, None, tally)\n"
+        "print(tally.texts)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     number, grown = map(int, output_of(code, str(path)).split())

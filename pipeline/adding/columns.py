@@ -71,10 +71,16 @@ def choose_label(table: pd.DataFrame, taken: Sequence[str], asked: str | None = 
     if not classes and (named := _named(others, _LABELS, lambda _: True)):  # what is wrong with it will be said
         return named
     if not classes:
-        told = [f"{name} ({len(set(_words(table[name]))):,} different values)" for name in others]
+        told = [f"{name} ({_told_of(table[name])})" for name in others]
         raise InputError(f"no column looks like a label. Name it with --label. Received: {', '.join(told) or 'none'}")
     fewest = min(classes, key=classes.__getitem__)
     return Chosen(fewest, f"the fewest different values, {classes[fewest]}")
+
+
+def _told_of(column: pd.Series) -> str:
+    values = _words(column)
+    moments = bool(values) and all(map(_MOMENT.fullmatch, values))
+    return f"{len(set(values)):,} different values{', dates or times' if moments else ''}"
 
 
 def choose_split(table: pd.DataFrame, taken: Sequence[str], asked: str | None = None) -> Chosen | None:

@@ -59,7 +59,7 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
         if tried[best].whole >= _ENOUGH:
             return best
     if tried[best].whole < _FEWEST:
-        _explain(tables[0], encoding)
+        _explain(tables[0], encoding, stated)
     if not tried[best].whole:
         raise InputError(f"{tables[0]} {_what_is_wrong(tables[0], encoding)}")
     if tried[best].whole < _FEWEST:
@@ -71,7 +71,7 @@ def find_dialect(tables: Sequence[Path], stated: Mapping[str, Any], encoding: st
     return best
 
 
-def _explain(path: Path, encoding: str) -> None:
+def _explain(path: Path, encoding: str, stated: Mapping[str, Any]) -> None:
     """Look for what most often hides a table: another encoding, or lines above it.
 
     Raises:
@@ -86,30 +86,47 @@ def _explain(path: Path, encoding: str) -> None:
             f"{path}, line {first + 1} is not in the encoding {encoding}: {shortened(lines[first])}. Name another with"
             " --encoding, or leave the option out"
         )
-    for delimiter in _USUAL:
-        if (begin := _lines_above(lines, delimiter)) is not None:
-            raise InputError(
-                f"{path} has lines above the table: its first row must be the names of the columns, or the first text."
-                f" Received: line 1 is {shortened(lines[0])!r}, and the table seems to begin in line {begin + 1}:"
-                f" {shortened(lines[begin])!r}. Remove what stands above"
-            )
+    quotes = [stated["quote"]] if stated.get("quote") not in (None, "none") else ['"', "'"]
+    delimiters = [stated["delimiter"]] if stated.get("delimiter") else _USUAL
+    found = [_lines_above(lines, delimiter, quote) for delimiter in delimiters for quote in quotes]
+    if (best := max(found, default=_NONE_ABOVE)) != _NONE_ABOVE:
+        begin = -best.above
+        raise InputError(
+            f"{path} has lines above the table: its first row must be the names of the columns, or the first text."
+            f" Received: line 1 is {shortened(lines[0])!r}, and the table seems to begin in line {begin + 1}:"
+            f" {shortened(lines[begin])!r}. Remove what stands above"
+        )
 
 
-def _lines_above(lines: Sequence[str], delimiter: str) -> int | None:
-    """Find the first line with as many fields as nearly all below it have, where others stand above; from 0."""
-    reader, starts, widths = csv.reader(lines, delimiter=delimiter), [0], []
+class _Above(NamedTuple):
+    """Hold how many rows look like those of a table, and minus the number of lines above it; the greater the better."""
+
+    whole: int
+    above: int
+
+
+_NONE_ABOVE = _Above(0, 0)
+
+
+def _lines_above(lines: Sequence[str], delimiter: str, quote: str) -> _Above:
+    """Find lines of one field each, such as a title, above rows that nearly all have one number of fields."""
+    starts, rows = [0], []
     try:
+        reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
         for fields in reader:
-            widths.append(len(fields))
+            rows.append(fields)
             starts.append(reader.line_num)
     except csv.Error:
-        return None
+        return _NONE_ABOVE
+    widths = [len(fields) for fields in rows]
     usual = max(set(widths), key=widths.count, default=0)
-    if usual < 2:
-        return None
-    row = widths.index(usual)
-    whole = widths[row:].count(usual)
-    return starts[row] if row and whole > 1 and whole >= _ENOUGH * len(widths[row:]) else None
+    first = widths.index(usual) if usual > 1 else 0
+    whole = widths[first:].count(usual)
+    above = [[field for field in fields if field.strip()] for fields in rows[:first]]
+    are_titles = all(len(fields) < 2 and not any(map(is_column_name, fields)) for fields in above)
+    if first and are_titles and whole > 1 and whole >= _ENOUGH * len(widths[first:]):
+        return _Above(whole, -starts[first])
+    return _NONE_ABOVE
 
 
 def _what_is_wrong(path: Path, encoding: str) -> str:

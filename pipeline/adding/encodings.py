@@ -37,7 +37,6 @@ _FORMS = {
     b"PAR1": "Parquet",
     b"ARROW1": "an Arrow file",
     b"\xd0\xcf\x11\xe0": "of an Office before 2007",
-    b"BZh": "compressed by bzip2",
     b"\xfd7zXZ\0": "compressed by xz",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
@@ -84,6 +83,8 @@ def find_encoding(files: Sequence[Path], texts: Sequence[Path] = ()) -> Encoding
     Raises:
         InputError: a file is damaged or no text, the files are written in several encodings, or none is found.
     """
+    for path in files:
+        _check_is_text(path)
     marks = {path: _marked(path) for path in [*files, *texts]}
     counted = [_count(path) for path, mark in marks.items() if mark is None]
     of_texts = set(texts)
@@ -144,17 +145,34 @@ def _open_bytes(path: Path) -> Iterator[BinaryIO]:
         raise InputError(f"{path} cannot be read: {error}") from None
 
 
-def _marked(path: Path) -> str | None:
-    """Find what the beginning of a file says: a byte-order mark, or NUL in every other byte, as UTF-16 has.
+def _check_is_text(path: Path) -> None:
+    """Check that a file is not of another form, whatever its name says.
 
     Raises:
-        InputError: it says that this is no text.
+        InputError: it is.
     """
     with _open_bytes(path) as file:
         start = file.read(4096)
-    for begin, form in _FORMS.items():
-        if start.startswith(begin):
-            raise InputError(f"{path} is no text: it begins as what is {form} does. Give it the ending that it needs")
+    form = next((form for begin, form in _FORMS.items() if start.startswith(begin)), None)
+    if form and (b"\0" in start or not _is_utf8(start)):  # letters may begin so, too
+        raise InputError(
+            f"{path} is no text: it begins as what is {form} does. Give it the ending that it needs, or unpack it;"
+            " --encoding reads it all the same"
+        )
+
+
+def _is_utf8(start: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _marked(path: Path) -> str | None:
+    """Find what the beginning of a file says: a byte-order mark, or NUL in every other byte, as UTF-16 has."""
+    with _open_bytes(path) as file:
+        start = file.read(4096)
     for mark, name in _MARKS.items():
         if start.startswith(mark):
             return name

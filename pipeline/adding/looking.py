@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.adding.columns import Chosen, choose_group, choose_label, choose_split, choose_text
+from pipeline.adding.columns import Chosen, choose_group, choose_label, choose_split, choose_text, is_column_name
 from pipeline.adding.dialects import find_dialect, has_header, with_other_quote
 from pipeline.adding.encodings import find_encoding
 from pipeline.adding.gathering import Gathered
@@ -20,7 +20,7 @@ from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError, progress
 from pipeline.core.text import counted
 from pipeline.corpus.files import Found, find_data
-from pipeline.corpus.labels import alike
+from pipeline.corpus.labels import LabelsError, alike
 from pipeline.corpus.lines import Dialect, ending_of
 from pipeline.corpus.names import split_named, without_split
 from pipeline.corpus.problems import EMPTY, BadRowsError, Problem, Problems
@@ -32,6 +32,7 @@ _SAMPLE_ROWS = 4000
 _FEW_BAD = 0.02  # of the rows: these are set aside; with more, the file is probably written in another way
 _MOSTLY_FINE = 0.2  # of the rows, at the most, are bad in a file whose quotes are quotes
 _WITHOUT_ENCODING = (".parquet", ".arrow", *SHEET_ENDINGS)
+_FIRST_ROWS = 20  # of which one may be the names of the columns, below a title
 _MOST_STATED = 20  # labels; more would make source.yaml long
 
 
@@ -74,8 +75,9 @@ class _Reading:
         return self.problems.counts.total() - self.problems.counts[EMPTY]
 
     @property
-    def is_clean(self) -> bool:
-        return self.error is None and self.bad == 0
+    def is_unreadable(self) -> bool:
+        """Tell if something else than labels stops a run."""
+        return self.error is not None and not isinstance(self.error, LabelsError)
 
 
 def look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) -> Look:
@@ -109,7 +111,10 @@ def _look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) 
     except InputError as error:
         raise InputError(f"{error}{_of_a_table_per_label(seen)}") from None
     _check_that_all_is_read(seen)
-    reading = _with_the_quote_that_fits(seen, dialect, "quote" in stated or "quote" in asked)
+    _note_hidden_rows(seen)
+    reading = _read(seen, seen.source)
+    if not ("quote" in stated or "quote" in asked):
+        reading = _with_the_quote_that_fits(seen, dialect, reading)
     reading = _with_labels_joined(seen, reading)
     _decide(seen, reading)
     if "labels" not in source and ("label" in asked or not stated) and len(seen.portrait.classes) <= _MOST_STATED:
@@ -178,38 +183,26 @@ def _find_sheet(seen: Look, encoding: str) -> Dialect:
     if books and "header" not in source:
         rows = sample_rows(books[0], replace(dialect, header=False), _SAMPLE_ROWS)
         source["header"], seen.why["header"] = has_header(rows)
-    for book in books:
-        _look_at_rows(seen, book, source.get("sheet"))
     return replace(dialect, header=source.get("header", True))
 
 
-def _look_at_rows(seen: Look, book: Path, sheet: str | None) -> None:
-    """Note the rows of a sheet that Excel hides.
-
-    Raises:
-        InputError: the sheet begins with a row of one cell, such as a title, and wider ones stand below.
-    """
-    try:
-        hidden = hidden_rows(book, sheet)
-        wide = wider_row(book, sheet) if len(column_names(book, Dialect(sheet=sheet))) == 1 else None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{book} cannot be read as a workbook: {error}") from None
-    if wide:
-        raise InputError(
-            f"{book} has rows above the table: its first row must be the names of the columns, or the first text."
-            f" Received: one cell there, and more in row {wide}. Remove the rows above the table"
-        )
-    if hidden:
-        seen.notes.append(
-            f"{seen.files.original(book)} hides {counted(len(hidden), 'row')} from view, the first of them row"
-            f" {hidden[0]}; they are read as all others are"
-        )
+def _note_hidden_rows(seen: Look) -> None:
+    """Tell of rows that Excel hides."""
+    for book in (path for path in seen.found.tables if ending_of(path) in SHEET_ENDINGS):
+        if hidden := hidden_rows(book, seen.source.get("sheet")):
+            seen.notes.append(
+                f"{seen.files.original(book)} hides {counted(len(hidden), 'row')} from view, the first of them row"
+                f" {hidden[0]}; what stands there is read as all else is"
+            )
 
 
 def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new: bool) -> None:
     """Choose the columns by the largest table, and leave out the tables that do not have them."""
     source, tables = seen.source, _largest_first(seen.found.tables)
     sample = sample_rows(tables[0], dialect, _SAMPLE_ROWS)
+    _check_width(tables[0], dialect)
+    if "header" not in asked and ending_of(tables[0]) in (*SEPARATED_ENDINGS, *SHEET_ENDINGS):
+        _check_first_row(sample_rows(tables[0], replace(dialect, header=False), _SAMPLE_ROWS), tables[0])
     sample = sample.loc[:, [name for name in sample if str(name).strip()]]
     _check_sample(sample, tables[0])
 
@@ -233,6 +226,45 @@ def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new
         raise InputError(f"one column cannot be two things. Received: {_told(chosen)}")
     seen.unused = [str(name) for name in sample if name not in used]
     _leave_out_others(seen, dialect, used)
+
+
+def _check_width(path: Path, dialect: Dialect) -> None:
+    """Check that a sheet does not begin with one cell alone, such as a title, where wider rows stand below.
+
+    Raises:
+        InputError: it does.
+    """
+    names = column_names(path, dialect) if ending_of(path) in SHEET_ENDINGS else []
+    if len(names) == 1 and not is_column_name(names[0]) and (wide := wider_row(path, dialect.sheet)):
+        raise InputError(
+            f"{path}: the first row must be the names of the columns, or the first text. Received: one cell there, and"
+            f" more in row {wide}. Remove what stands above the table"
+        )
+
+
+def _check_first_row(rows: pd.DataFrame, path: Path) -> None:
+    """Check that no title stands above the names of the columns.
+
+    Args:
+        rows: from all over the file, the first one first.
+
+    Raises:
+        InputError: one does.
+    """
+    first = rows.head(_FIRST_ROWS).fillna("").to_numpy().tolist()
+    filled = [[field.strip() for field in fields if field.strip()] for fields in first]
+    place = next((n for n, fields in enumerate(filled) if sum(map(is_column_name, fields)) > 1), 0)
+    is_title = len(filled[0]) == 1 and len(rows.columns) > 1 and not is_column_name(filled[0][0])
+    if place and not any(map(is_column_name, filled[0])):
+        begin = f"line {rows.index[place]} has what looks like such names: {', '.join(map(repr, filled[place]))}"
+    elif is_title and sum(len(fields) > 1 for fields in filled[1:]) > len(filled[1:]) / 2:
+        begin = "the rows below it have more"
+    else:
+        return
+    raise InputError(
+        f"{path}: the first row must be the names of the columns, or the first text. Received:"
+        f" {', '.join(map(repr, filled[0]))}, and {begin}. Remove what stands above the table"
+    )
 
 
 def _check_sample(sample: pd.DataFrame, path: Path) -> None:
@@ -287,11 +319,11 @@ def _check_that_all_is_read(seen: Look) -> None:
             )
 
 
-def _with_the_quote_that_fits(seen: Look, dialect: Dialect, is_stated: bool) -> _Reading:
-    """Read everything; where rows are bad, see whether quotes are meant otherwise than the first rows look."""
-    reading = _read(seen, seen.source)
+def _with_the_quote_that_fits(seen: Look, dialect: Dialect, reading: _Reading) -> _Reading:
+    """Where rows are bad, see whether quotes are meant otherwise than the first rows look. Labels are no reason."""
     tables = [path for path in seen.found.tables if ending_of(path) in SEPARATED_ENDINGS]
-    if is_stated or not tables or reading.is_clean or dialect.quote not in ('"', None):
+    is_fine = reading.bad == 0 and not reading.is_unreadable
+    if not tables or is_fine or dialect.quote not in ('"', None):
         return reading
     other = with_other_quote(dialect, tables)
     if other is None:
@@ -300,7 +332,7 @@ def _with_the_quote_that_fits(seen: Look, dialect: Dialect, is_stated: bool) -> 
     again = _read(seen, changed)
     if dialect.quote == '"' and _is_broken_by(reading, again):
         return reading
-    if again.error is None and (reading.error is not None or again.bad < reading.bad):
+    if not again.is_unreadable and (reading.is_unreadable or again.bad < reading.bad):
         seen.source["quote"], seen.why["quote"] = changed["quote"], "so more rows can be read"
         return again
     return reading
@@ -312,7 +344,7 @@ def _is_broken_by(quoted: _Reading, plain: _Reading) -> bool:
     Then one quote that never closes, in a file that is fine otherwise, has made the rows bad: they are to be told.
     """
     rows = quoted.portrait.rows
-    if quoted.error is not None or quoted.bad > _MOSTLY_FINE * (rows + quoted.bad):
+    if quoted.is_unreadable or quoted.bad > _MOSTLY_FINE * (rows + quoted.bad):
         return False
     texts = [text for text, _ in plain.portrait.texts.values()]
     around = sum(text.startswith('"') for text in texts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from pipeline.corpus.names import SPLITS
 from pipeline.corpus.splits import text_digest
 
 # By the names that Unicode gives to letters. Their words are not separated by blanks.
@@ -44,6 +45,8 @@ class Portrait:
     groups: set[int] = field(default_factory=set)
     _different: dict[str, set[int]] = field(default_factory=dict)
     _digests: list[np.ndarray] = field(default_factory=list)
+    _splits: list[np.ndarray] = field(default_factory=list)  # places in SPLITS, from 1; 0: none
+    _groups: list[np.ndarray] = field(default_factory=list)  # hashes; 0: none
     _labels: list[np.ndarray] = field(default_factory=list)
     _codes: dict[str, int] = field(default_factory=dict)
     _characters: int = 0
@@ -60,6 +63,8 @@ class Portrait:
             self.first = rows["text"].iloc[0], rows["label"].iloc[0]
         digests = [text_digest(text) for text in rows["text"]]
         self._digests.append(np.array(digests, np.uint64))
+        self._splits.append(splits.map({name: place for place, name in enumerate(("", *SPLITS))}).to_numpy(np.int8))
+        self._groups.append(np.array([0 if pd.isna(group) else hash(group) for group in rows["group"]], np.int64))
         divisible = ~splits.isin(["test", "validation"])
         self._count_to_divide(rows[divisible], np.array(digests, np.uint64)[divisible].tolist())
         codes = [self._codes.setdefault(label, len(self._codes)) for label in rows["label"]]
@@ -90,6 +95,24 @@ class Portrait:
         same = digests[1:] == digests[:-1]
         changes = same & (labels[1:] != labels[:-1])
         return len(digests) - different, len(np.unique(digests[1:][changes]))
+
+    def labelled(self) -> pd.DataFrame:
+        """Give the texts with a label as `splits.divide` takes them: label, split, group, digest."""
+        labels, splits, groups = (np.concatenate(parts) for parts in (self._labels, self._splits, self._groups))
+        names = np.array([*self._codes], dtype=object)
+        return pd.DataFrame(
+            {
+                "label": names[labels],
+                "split": pd.Series(splits).map(dict(enumerate(SPLITS, start=1))),
+                "group": pd.Series(groups).astype("str").where(groups != 0),
+                "digest": np.concatenate(self._digests),
+            }
+        )
+
+    @property
+    def has_groups(self) -> bool:
+        """Tell if texts have groups of the user's."""
+        return any(part.any() for part in self._groups)
 
     @property
     def script(self) -> str:

@@ -5,8 +5,7 @@ They are a first proposal. No model is trained for it, and no text of a test spl
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from itertools import count
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError
 from pipeline.core.params import PARAMS_FILE, Params, read_params, settings_files
 from pipeline.corpus.names import split_named
+from pipeline.corpus.splits import codes_of, divide
 from pipeline.tokens.ragged import UNKNOWN, Tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer
 
@@ -34,6 +34,7 @@ _BATCH_SIZES = ((50_000, 128), (5_000, 64), (500, 32), (0, 16))  # from so many 
 _TOKENS_PER_SECOND = 130_000
 _SECONDS_OF_NETWORK = 35
 _SECONDS_OF_REST = 60
+_DIVIDED, _DIVIDED_BY_GROUPS = 500_000, 50_000  # texts, at the most: what takes a few seconds
 
 
 class Lengths(NamedTuple):
@@ -97,32 +98,28 @@ def fit(portrait: Portrait) -> Fitted:
     return Fitted(values, lengths, unknown, read, float((tokens.lengths > max_tokens).mean()), why)
 
 
-def too_small(portrait: Portrait, values: Mapping[str, Any]) -> str | None:
-    """Name the classes that have too few texts, or say that there are too few groups, to stand in every split."""
-    folds = 1 if values["test"] == "given" else round(1 / min(values["test"], 1 - values["test"]))
-    needed = 1 if portrait.splits["validation"] else round(1 / min(values["validation"], 1 - values["validation"]))
+def what_stops(portrait: Portrait, values: Mapping[str, Any], labels: Iterable[str] | None, seed: int) -> str | None:
+    """Divide the texts as a run will, and say what stops it, if anything does. Of very many texts, nothing is said.
 
-    def is_enough(number: int) -> bool:
-        return number >= folds and number - (math.ceil(number / folds) if folds > 1 else 0) >= needed
-
-    fewest = next(filter(is_enough, count(1)))
-    if not is_enough(len(portrait.groups)):
-        return (
-            f"too few groups to stand in every split: {len(portrait.groups)}, where at least {fewest} are needed."
-            " A run will stop there: take another column for --group, or none"
-        )
-    small = {label: portrait.to_divide[label] for label in portrait.classes if not is_enough(portrait.to_divide[label])}
-    if not small:
+    Args:
+        portrait: of the texts.
+        values: the settings.
+        labels: the classes that source.yaml states.
+        seed: of the division.
+    """
+    if portrait.rows > (_DIVIDED_BY_GROUPS if portrait.has_groups else _DIVIDED):
         return None
-    told = [f"{label!r} ({number})" for label, number in small.items()]
-    once = ", equal ones counted once," if any(portrait.classes[label] > small[label] for label in small) else ""
-    like_splits = [label for label in small if split_named(label)] if sum(portrait.splits.values()) else []
-    hint = f". If {like_splits[0]!r} is a label and no split, say --ignore-splits" if like_splits else ""
-    return (
-        f"too few texts of {', '.join(told[:5])}{', …' if len(told) > 5 else ''}{once} to stand in every split: at"
-        f" least {fewest} are needed. A run will stop there: add texts, take these away, or join labels in"
-        f" source.yaml{hint}"
-    )
+    names = list(labels or portrait.classes)
+    if unknown := sorted(set(portrait.classes) - set(names)):
+        return f"the label {unknown[0]!r} is none of those that source.yaml states: {', '.join(names)}"
+    try:
+        divided, _, _ = divide(portrait.labelled(), values["test"], values["validation"], seed)
+        codes_of(divided, names)
+    except InputError as error:
+        like_splits = sorted(filter(split_named, portrait.classes)) if sum(portrait.splits.values()) else []
+        hint = f". If {like_splits[0]!r} is a label and no split, say --ignore-splits" if like_splits else ""
+        return f"{error}{hint}"
+    return None
 
 
 def minutes(portrait: Portrait, fitted: Fitted, params: Params, jobs: int) -> float:

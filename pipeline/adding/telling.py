@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.adding.dialects import NAMES
 from pipeline.adding.looking import Look
 from pipeline.adding.portraits import shares
-from pipeline.adding.settings import Fitted, too_small
+from pipeline.adding.settings import Fitted
 from pipeline.core.text import counted
 from pipeline.corpus.lines import ending_of
 from pipeline.corpus.names import SPLITS
@@ -23,7 +23,7 @@ _FORMATS = {
 }  # fmt: skip
 
 
-def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]) -> str:
+def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any], stops: str | None) -> str:
     """Describe a data set, one thing a line.
 
     Args:
@@ -31,6 +31,7 @@ def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]
         seen: what was seen of the files.
         fitted: what its texts are in tokens.
         values: its settings.
+        stops: what stops a run, if anything does.
     """
     dialect = _dialect(seen)
     told = [
@@ -47,8 +48,8 @@ def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]
         *(("note", note) for note in seen.notes),
         ("settings", ", ".join(f"{key} {value}" for key, value in values.items())),
     ]
-    if warning := too_small(seen.portrait, values):
-        told.append(("warning", warning))
+    if stops:
+        told.append(("warning", f"a run will stop: {stops}"))
     lines = [f"{name}: {counted(seen.portrait.rows, 'text')} with a label"]
     for key, text in told:
         for number, line in enumerate(text.split("\n")):

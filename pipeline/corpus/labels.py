@@ -15,6 +15,10 @@ _SHOWN = 10
 _NUMBERS = {"true": "1", "false": "0"}
 
 
+class LabelsError(InputError):
+    """Tell that labels cannot be used as they are written."""
+
+
 class Labels:
     """Collect the labels of a data set.
 
@@ -63,7 +67,7 @@ class Labels:
         Labels with control characters are named, too: they would break every table and every line that has them.
         """
         for label in sorted(self._first):
-            if any(unicodedata.category(letter) == "Cc" for letter in self._mapping.get(label, label)):
+            if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in self._mapping.get(label, label)):
                 return (
                     f"labels must stand on one line, without control characters. Received: {label!r}"
                     f" ({self._counts[label]:,}, first in {self._first[label]}). Say in source.yaml what it means:"

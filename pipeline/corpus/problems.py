@@ -108,14 +108,14 @@ class Problems:
         keep: is told each of them.
         of_tool: the file is one that a tool reads, and not of a data set.
         counts: number of rows of each kind.
-        files: sentences about what no row can be blamed for, such as a missing column. These always stop the run.
+        errors: what no row can be blamed for, such as a missing column. These always stop the run.
     """
 
     set_aside: bool = False
     keep: Callable[[Problem], None] | None = None
     of_tool: bool = False
     counts: Counter[str] = field(default_factory=Counter)
-    files: list[str] = field(default_factory=list)
+    errors: list[InputError] = field(default_factory=list)
     _first: dict[str, list[Problem]] = field(default_factory=dict)
     _files_of_rows: set[str] = field(default_factory=set)
 
@@ -133,13 +133,14 @@ class Problems:
         """Stop, if anything was found that must not be passed over.
 
         Raises:
-            BadRowsError: there are bad rows that are not to be set aside, or files that cannot be read.
+            InputError: the only one of `errors`.
+            BadRowsError: there are bad rows that are not to be set aside, or several errors.
         """
         kinds = [] if self.set_aside else [kind for kind in self.counts if kind != EMPTY]
-        if not kinds and len(self.files) == 1:
-            raise InputError(self.files[0])
-        if kinds or self.files:
-            raise BadRowsError("\n".join([*self._report(kinds), *self.files]))
+        if not kinds and len(self.errors) == 1:
+            raise self.errors[0]
+        if kinds or self.errors:
+            raise BadRowsError("\n".join([*self._report(kinds), *map(str, self.errors)]))
 
     def first(self, number: int) -> list[Problem]:
         """List the first of them, of all kinds in turn."""

@@ -35,7 +35,7 @@ from pipeline.core.command import InputError, did_you_mean, progress
 from pipeline.core.params import read_yaml
 from pipeline.core.text import LINE_BREAK, valid_unicode
 from pipeline.corpus.files import SOURCE_FILE, Found, find_data, label_of_lines, label_of_text
-from pipeline.corpus.labels import Labels
+from pipeline.corpus.labels import Labels, LabelsError
 from pipeline.corpus.lines import LONGEST, Dialect, check_encoding, fault, open_text
 from pipeline.corpus.names import SPLITS, is_unlabelled, split_named
 from pipeline.corpus.problems import (
@@ -420,10 +420,10 @@ class _Files:
             try:
                 yield from self._read_table(path) if path in set(found.tables) else self._read_lines(path)
             except InputError as error:  # the other files may be wrong, too
-                self._problems.files.append(str(error))
+                self._problems.errors.append(error)
         yield from map(_table, in_batches(self._rows_of_texts(), _length_of_text))
         if problem := self._labels.problem():
-            self._problems.files.append(problem)
+            self._problems.errors.append(LabelsError(problem))
 
     def _read_table(self, path: Path) -> Iterator[pd.DataFrame]:
         source = self._source
@@ -475,7 +475,7 @@ class _Files:
                 except UnicodeError:  # costs this text, and not the others
                     text, kind = "", ENCODING
         except InputError as error:
-            self._problems.files.append(str(error))
+            self._problems.errors.append(error)
             return None
         kind = kind or (TOO_LONG if len(text) > LONGEST else fault(text))
         if kind is None and (not text or text.isspace()):

@@ -1,12 +1,13 @@
 """Divide the reviews into splits: whole groups at a time, of which equal texts are one, and classes balanced."""
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from pipeline.core.command import InputError
+from pipeline.corpus.names import SPLITS
 
 
 def text_digest(text: str) -> int:
@@ -79,6 +80,69 @@ def _connect(texts: np.ndarray, groups: np.ndarray, repeated: np.ndarray) -> tup
     largest = max(len(texts) * _LARGEST_LINKED, np.bincount(groups[grouped], minlength=1).max())
     of_groups, rows = np.bincount(parts[size:], minlength=nodes), np.bincount(part, minlength=nodes)
     return part, ((of_groups > 1) & (rows > largest))[part]
+
+
+def divide(
+    reviews: pd.DataFrame, test: Literal["given"] | float, validation: float, seed: int
+) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
+    """Put every review into a split, in whole groups, and drop the texts that would be in two.
+
+    Args:
+        reviews: as `link_equal_texts` has them; its column `split` is changed.
+        test, validation, seed: as `assign_splits` has them.
+
+    Returns:
+        The reviews in the order of their splits, what data.json says of repeated and dropped texts, and warnings.
+    """
+    given_groups = reviews["group"]
+    reviews["group"], apart = link_equal_texts(reviews)
+    reviews["split"] = assign_splits(reviews, test, validation, seed)
+    straddling = len(groups_in_two_splits(given_groups, reviews["split"]))
+    leaks = find_leaks(reviews["digest"], reviews["split"])
+    leaked = reviews["split"][leaks].value_counts()
+    found = {
+        "repeats": count_repeats(reviews),
+        "dropped": {
+            "train, text also held out": int(leaked.get("train", 0)),
+            "validation, text also in test": int(leaked.get("validation", 0)),
+        },
+        "groups in two splits": straddling,
+    }
+    return _in_order(reviews[~leaks]), found, _split_warnings(apart, straddling)
+
+
+def _in_order(reviews: pd.DataFrame) -> pd.DataFrame:
+    """Order the reviews by split; inside a split they stay in the order of their names."""
+    rank = reviews["split"].map({split: rank for rank, split in enumerate(SPLITS)})
+    return reviews.loc[rank.sort_values(kind="stable").index]
+
+
+def codes_of(reviews: pd.DataFrame, label_names: list[str]) -> pd.Series:
+    """Number the labels of divided reviews: Int32, missing where there is none.
+
+    Raises:
+        InputError: a label is in no review of the train split.
+    """
+    codes = reviews["label"].map({name: code for code, name in enumerate(label_names)}).astype("Int32")
+    train = codes[reviews["split"] == "train"]
+    missing = [name for code, name in enumerate(label_names) if not (train == code).any()]
+    if missing:
+        raise InputError(f"the train split has no review labelled {', '.join(missing)}")
+    return codes
+
+
+def _split_warnings(apart: int, straddling: int) -> list[str]:
+    """Say where the splits are not as clean as they could be."""
+    warnings = []
+    if apart:
+        warnings.append(
+            f"{apart:,} texts that occur in several groups would link most of the groups: the groups stay apart, and of"
+            " such texts those are dropped that are also held out"
+        )
+    if straddling:  # only splits that the data bring can do that; ours are made of whole groups
+        groups = "1 group has" if straddling == 1 else f"{straddling:,} groups have"
+        warnings.append(f"{groups} texts in several splits, because the data came so split")
+    return warnings
 
 
 def count_repeats(reviews: pd.DataFrame) -> dict[str, int]:
@@ -191,7 +255,9 @@ def _check_sizes(labels: np.ndarray, groups: np.ndarray, name: str, share: float
     if size < folds:
         needed.append(f"{folds} texts or more of each label")
         once = ", of which equal ones count once" if len(labels) < len(groups) else ""
-        came.append(f"{_counted(size, 'text')} labelled {names[class_sizes.argmin()]!r}{once}")
+        small = [place for place in class_sizes.argsort(kind="stable") if class_sizes[place] < folds]
+        told = ", ".join(f"{_counted(class_sizes[place], 'text')} labelled {names[place]!r}" for place in small[:5])
+        came.append(f"{told}{', …' if len(small) > 5 else ''}{once}")
     if group_count < min(folds, len(labels)):
         needed.append(f"{folds} groups or more")
         came.append(_counted(group_count, "group"))

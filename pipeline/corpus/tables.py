@@ -55,7 +55,7 @@ class Columns(NamedTuple):
         group: holds the groups.
         others: further columns.
         learnt: an empty text is told as a problem, and what is not the text becomes a string or is missing. Else,
-            every row is given, and what is not the text is given as it is.
+            every row is given, and what is neither text nor label is given as it is.
     """
 
     text: str
@@ -356,12 +356,13 @@ def _class_names(schema: pa.Schema, column: str | None) -> list[str] | None:
 def _good_rows(rows: Iterator[_Read], columns: Columns, found: Problems, name: str, typed: bool) -> Iterator[_Read]:
     """Pass over the rows that are not learnt, and tell `found` of them."""
     split = None if columns.split is None else columns.names.index(columns.split)
+    first = 1 + (columns.label not in (None, columns.text))  # text and label
     for row in rows:
         kind, value = row.kind, ""
         if kind is None:
             values = row.values
             if typed:
-                kind = _normalise(values, columns.learnt)
+                kind = _normalise(values, len(values) if columns.learnt else first, columns.learnt)
             if kind is None and columns.learnt and (not values[0] or values[0].isspace()):
                 kind = EMPTY
             if kind is None and split is not None and values[split] and split_named(values[split]) is None:
@@ -372,9 +373,9 @@ def _good_rows(rows: Iterator[_Read], columns: Columns, found: Problems, name: s
         found.add(Problem(name, row.line, kind, row.raw(), value))
 
 
-def _normalise(values: list[Any], learnt: bool) -> str | None:
-    """Turn the values of a row into what is learnt: the first is the text. Give what is wrong with them."""
-    for place in range(len(values) if learnt else 1):
+def _normalise(values: list[Any], number: int, learnt: bool) -> str | None:
+    """Turn the first values of a row into what is learnt: the first is the text. Give what is wrong with them."""
+    for place in range(number):
         value = values[place]
         if type(value) is str:  # the common case first: this is called for every row
             if kind := _fault_of_string(value):

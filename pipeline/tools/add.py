@@ -9,7 +9,7 @@ import click
 
 from pipeline.adding.gathering import gathered
 from pipeline.adding.looking import Look, look
-from pipeline.adding.settings import FITTED_TO_CLASSES, FITTED_TO_TEXTS, fit, known_settings, minutes, too_small
+from pipeline.adding.settings import FITTED_TO_CLASSES, FITTED_TO_TEXTS, fit, known_settings, minutes, what_stops
 from pipeline.adding.telling import description, duration
 from pipeline.adding.writing import changed_keys, changes_texts, folder_of, is_there, write_changes, write_new
 from pipeline.core.command import PATH, InputError, run
@@ -58,12 +58,13 @@ def add(
         anew = _fitted_anew(keys, seen, known) if known else set(fitted.values)
         changes = {key: value for key, value in fitted.values.items() if key in anew}
         values = {**fitted.values, **known, **changes}
-        told = [description(files.name, seen, fitted, values), ""]
+        stops = _what_stops(seen, values)
+        told = [description(files.name, seen, fitted, values, stops), ""]
         if not dry:
             told += move_blocks()
             _write(seen, target, exists, keys, changes)
         told.append(_what_was_written(seen, target, exists, keys, changes, dry))
-    if too_small(seen.portrait, values):
+    if stops:
         return [*told, f"then, when the warning is mended: make repro DATASET={target.name}"]
     try:
         params = read_params()
@@ -73,6 +74,14 @@ def add(
     time = duration(minutes(seen.portrait, fitted, params, jobs))
     side_by_side = f", {jobs} networks at once" if jobs > 1 else ""
     return [*told, f"a run takes {time}{side_by_side}: make repro DATASET={target.name}"]
+
+
+def _what_stops(seen: Look, values: Mapping[str, Any]) -> str | None:
+    try:
+        seed = read_params().preprocess.seed
+    except InputError:
+        seed = 1
+    return what_stops(seen.portrait, values, seen.source.get("labels"), seed)
 
 
 def _folder_of_known(name: str | None) -> Path:
@@ -116,7 +125,7 @@ def _fitted_anew(keys: set[str], seen: Look, known: Mapping[str, Any]) -> set[st
     """List the settings that change with these keys of source.yaml."""
     names = set(FITTED_TO_TEXTS) if changes_texts(keys) else set()
     other_labels = bool(keys & {"label", "labels"})
-    if keys & {"split", "ignore_splits", "files"} or (other_labels and too_small(seen.portrait, known)):
+    if keys & {"split", "ignore_splits", "files"} or (other_labels and _what_stops(seen, known)):
         names |= set(FITTED_TO_CLASSES)
     return names
 

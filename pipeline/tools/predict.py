@@ -13,7 +13,7 @@ With --truth, standard error ends with how many answers are right, over all and 
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -27,10 +27,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.command import PATH, InputError, progress, run, waiting
+from pipeline.core.folders import SOURCES
 from pipeline.core.params import read_params
 from pipeline.core.text import counted, valid_unicode
 from pipeline.corpus.lines import Dialect, check_encoding, ending_of
 from pipeline.corpus.problems import Problems, shortened
+from pipeline.corpus.sources import FilesSource, read_source
 from pipeline.corpus.tables import TABLE_ENDINGS, Columns, in_batches, read_table, read_text_lines, row_count
 from pipeline.serving.selection import TextModel, choose
 from pipeline.tools.arguments import MODEL, Tool
@@ -39,6 +41,7 @@ from pipeline.tracking.paths import MODELS
 INPUTS = (*TABLE_ENDINGS, ".txt", ".txt.gz")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")
 _FOR_SPREADSHEETS = (".csv", ".tsv")
+_SHOWN_LABELS = 10
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how what a spreadsheet may run begins (OWASP, CSV injection)
 
 PLAIN = Dialect()
@@ -47,7 +50,12 @@ Write = Callable[[pd.DataFrame], None]
 
 
 def read_texts(
-    file: str, column: str, keep: list[str], dialect: Dialect = PLAIN, problems: Problems | None = None
+    file: str,
+    column: str,
+    keep: list[str],
+    dialect: Dialect = PLAIN,
+    problems: Problems | None = None,
+    truth: str | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Stream the texts of a file.
 
@@ -57,19 +65,19 @@ def read_texts(
         keep: further columns to read.
         dialect: how a text file is written.
         problems: is told of bad rows. Without it, they are an error at the end.
+        truth: where the true labels stand, which are strings or missing.
 
     Yields:
-        Tables with `column` and the columns in `keep`, of objects; every text is a string.
+        Tables with `column`, `truth` and the columns in `keep`, of objects; every text is a string.
 
     Raises:
         InputError: the file cannot be read, lacks a column, or holds rows that cannot be read (`BadRowsError`).
     """
     path, found = Path(file), Problems(of_tool=True) if problems is None else problems
     has_lines = file == "-" or ending_of(path) == ".txt"
-    if keep and has_lines:
-        raise InputError(
-            f"--keep and --truth need columns; .txt files and standard input have none. Received: {' '.join(keep)}"
-        )
+    if has_lines and (keep or truth is not None):
+        named = f"--keep {' '.join(keep)}" if keep else f"--truth {truth}"
+        raise InputError(f"--keep and --truth need columns; .txt files and standard input have none. Received: {named}")
     if file == "-":
         yield from _read_standard_input(sys.stdin.buffer, column)
     elif not path.name.lower().endswith(INPUTS):
@@ -79,21 +87,21 @@ def read_texts(
     elif has_lines:
         yield from read_text_lines(path, column, dialect.encoding, found, learnt=False)
     else:
-        columns = Columns(column, others=tuple(keep))
-        for table in read_table(path, columns, "--column and --keep", dialect, found):
+        columns = Columns(column, label=truth, others=tuple(keep))
+        for table in read_table(path, columns, "--column, --keep and --truth", dialect, found):
             yield table.assign(**{column: table[column].fillna("")})  # an empty field is an empty text
     if problems is None:
         found.check()
 
 
-def check(file: str, column: str, keep: list[str], dialect: Dialect) -> None:
+def check(file: str, column: str, keep: list[str], dialect: Dialect, truth: str | None = None) -> None:
     """Read a whole file, before anything is answered.
 
     Raises:
         InputError: see `read_texts`.
     """
     problems = Problems(of_tool=True)
-    for _ in progress(read_texts(file, column, keep, dialect, problems), desc="check", unit=" tables"):
+    for _ in progress(read_texts(file, column, keep, dialect, problems, truth), desc="check", unit=" tables"):
         pass
     problems.check()
 
@@ -210,6 +218,7 @@ class Tally:
     """Count what was answered.
 
     Attributes:
+        ways: the label that each way of writing stands for.
         texts: all of them.
         unknown: those in which the model knows no token.
         first_unknown: one of them.
@@ -218,6 +227,7 @@ class Tally:
         labels: of the model.
     """
 
+    ways: Mapping[str, str] = field(default_factory=dict)
     texts: int = 0
     unknown: int = 0
     first_unknown: str = ""
@@ -235,8 +245,9 @@ class Tally:
             self.unknown += int((~knows).sum())
         if truth is not None:
             labelled = truth.notna().to_numpy()
-            self.truth += [_label(label) for label in truth[labelled]]
             self.labels = [str(name).removeprefix("p_") for name in answers.columns[1:]]
+            ways = {**self.ways, **{label: label for label in self.labels}}
+            self.truth += [ways.get(label, label) for label in truth[labelled]]
             self.given += answers["label"][labelled].tolist()
 
     def told(self) -> str:
@@ -249,14 +260,19 @@ class Tally:
             )
         if self.truth:
             parts.append(_right(self.truth, self.given, self.labels))
-            if missing := self.texts - len(self.truth):
-                parts.append(f"not counted: {counted(missing, 'text')} without a true label")
-            if strange := sorted(set(self.truth) - set(self.labels)):
-                parts.append(
-                    f"warning: the model does not know the true labels {', '.join(map(repr, strange[:5]))}, and cannot"
-                    f" be right there; its labels are {', '.join(map(repr, self.labels[:10]))}"
-                )
+        if self.labels and (missing := self.texts - len(self.truth)):
+            parts.append(f"not counted: {counted(missing, 'text')} without a true label")
+        if strange := sorted(set(self.truth) - set(self.labels)):
+            parts.append(
+                f"warning: the model does not know the true labels {_listed(strange)}, and cannot be right there; its"
+                f" labels are {_listed(self.labels)}"
+            )
         return "\n".join(parts)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _SHOWN_LABELS:,} more" if len(labels) > _SHOWN_LABELS else ""
+    return ", ".join(f"'{shortened(label)}'" for label in labels[:_SHOWN_LABELS]) + more
 
 
 def _right(truth: Sequence[str], given: Sequence[str], labels: Sequence[str]) -> str:
@@ -265,15 +281,14 @@ def _right(truth: Sequence[str], given: Sequence[str], labels: Sequence[str]) ->
 
     right = sum(one == other for one, other in zip(truth, given, strict=True))
     between = binomtest(right, len(truth)).proportion_ci(method="wilson")
-    shown = [*labels, *sorted(set(truth) - set(labels))]
+    shown = [*labels, *sorted(set(truth) - set(labels))[:_SHOWN_LABELS]]
+    table = classification_report(
+        truth, given, labels=shown, target_names=[*map(shortened, shown)], digits=3, zero_division=0.0
+    )
     return (
         f"{right:,} of {len(truth):,} answers are right: {right / len(truth):.1%} (95 % interval {between.low:.1%} to"
-        f" {between.high:.1%})\n\n{classification_report(truth, given, labels=shown, digits=3, zero_division=0.0)}"
+        f" {between.high:.1%})\n\n{table}"
     )
-
-
-def _label(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else _as_text(value)  # as `preprocess` reads them
 
 
 def _answer(
@@ -283,9 +298,10 @@ def _answer(
     output: Path | None,
     formulas: bool,
     total: int | None,
-) -> Tally:
+    tally: Tally,
+) -> None:
     """Print the answers, or write them, and count them; of `total`, where that is known."""
-    tally, (column, truth) = Tally(), columns
+    column, truth = columns
     with ExitStack() as stack:
         bar = stack.enter_context(progress(desc="classify", unit=" texts", total=total))
         write = stack.enter_context(open_output(output)) if output else None
@@ -299,7 +315,15 @@ def _answer(
                 print_lines(texts, answers)
             tally.add(texts, answers, model.knows(texts), None if truth is None else table[truth])
             bar.update(len(texts))
-    return tally
+
+
+def _ways(dataset: str) -> dict[str, str]:
+    """Read which ways of writing a label the source.yaml of a data set joins, if there is one."""
+    try:
+        source = read_source(Path(SOURCES) / dataset)
+    except InputError:
+        return {}
+    return source.label_map if isinstance(source, FilesSource) else {}
 
 
 def _check(texts: Sequence[str], file: str | None, keep: Sequence[str], output: Path | None, no_formulas: bool) -> None:
@@ -369,14 +393,15 @@ def main(
       head -5 reviews.txt | gatewise predict --file -
     """
     _check(text, file, keep, output, no_formulas)
-    if truth and not file:
+    if truth is not None and not file:
         raise InputError(f"--truth needs --file. Received: --truth {truth}")
-    others = [*dict.fromkeys([*keep, *([truth] if truth else [])])]
+    if truth == column:
+        raise InputError(f"--truth must be another column than --column. Received: {truth}")
     dialect = _dialect(encoding, delimiter, quote, no_header, sheet)
     if file and file != "-":  # what is wrong shows before a model is opened, which takes seconds, and before any answer
-        check(file, column, others, dialect)
+        check(file, column, [*keep], dialect, truth)
     given = iter([pd.DataFrame({column: text}, dtype=object)])
-    tables = read_texts(file, column, others, dialect) if file else given
+    tables = read_texts(file, column, [*keep], dialect, truth=truth) if file else given
     first = next(tables, None)
     if first is None or first.empty:
         raise InputError(f"{file} holds no texts")
@@ -385,7 +410,8 @@ def main(
         chosen, which = choose(model, params.dataset, MODELS, params.metric)
     print(f"model: {which}", file=sys.stderr)
     total = row_count(Path(file)) if file else len(first)
-    tally = _answer(chosen, chain([first], tables), (column, truth), output, not no_formulas, total)
+    tally = Tally(_ways(params.dataset))
+    _answer(chosen, chain([first], tables), (column, truth), output, not no_formulas, total, tally)
     if output:
         print(f"{counted(tally.texts, 'text')}: {output}", file=sys.stderr)
     if told := tally.told():
