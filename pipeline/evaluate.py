@@ -90,7 +90,9 @@ def move_leftovers(folders: Sequence[Path], names: Collection[str], target: Path
         if place.is_dir():
             shutil.rmtree(path)  # the very same files are there
         else:
-            path.replace(place)
+            part = target / f".{place.name}.part"  # `target` may lie on another disk: then this copies
+            shutil.move(path, part)
+            part.replace(place)
         moved.append(place.name)
     return moved
 

@@ -39,6 +39,7 @@ from pipeline.tokens.ragged import UNKNOWN, offsets_of
 from pipeline.tokens.tokenized import save_tokens
 from pipeline.tokens.tokenizer import TokenizerKind, encode, train_tokenizer, unknown_warning
 
+_MOST_COLUMNS = 6  # labels, in a table with a row for each split
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
 
 
@@ -80,8 +81,11 @@ def preprocess(
             rejected.add(Problem(name, None, EMPTY, ""))
         set_aside = given.set_aside + Counter({EMPTY: int(empty.sum())})
         rows = len(reviews) + given.set_aside.total()
+        if empty.any():  # where not, a copy of all rows would cost memory
+            reviews = reviews[~empty]
         # By name from here on: what goes into which split must not depend on the order of the archive.
-        reviews = reviews[~empty].sort_values("name", kind="stable")
+        if not reviews["name"].is_monotonic_increasing:
+            reviews = reviews.sort_values("name", kind="stable")
         without_label = int((reviews["label"].isna() & (reviews["split"] != "unlabelled")).sum())
         reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
         label_names = _label_names(source, reviews)
@@ -123,6 +127,8 @@ def summary(report: dict[str, Any]) -> str:
         for split, content in splits.items()
         if content["reviews"]
     ]
+    if len(report["labels"]) > _MOST_COLUMNS:  # as rows, they fit the terminal
+        rows = [{"split": key, **{row["split"]: row.get(key) for row in rows}} for key in list(rows[0])[1:]]
     lines = [tabulate(rows, headers="keys")]
     if count := report["repeats"]["texts"]:
         lines.append(f"repeats: {_repeats(report['repeats'], count)}")

@@ -680,6 +680,30 @@ def table(**columns: list[object]) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype="object")
 
 
+def test_columns_that_could_be_labels_too_are_named() -> None:
+    table = pd.DataFrame({"text": [f"a long text {i}" for i in range(40)]})
+    table["state"], table["part"] = ["new", "old"] * 20, [f"part {i % 7}" for i in range(40)]
+    chosen = choose_label(table, ["text"])
+    assert chosen.name == "state"
+    assert "with more: 'part' (7). --label takes another" in chosen.why
+
+
+def test_lists_and_objects_inside_of_json_are_named(home: Path) -> None:
+    rows = [{"text": text, "label": {"name": label}} for text, label in reviews()]
+    path = home / "films.json"
+    path.write_text(json.dumps({"films": rows}), encoding="utf-8")
+    assert "'films' in it is a list: save that alone" in refusal(path)
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    told = refusal(path, "--label", "label")
+    assert "write the field that you need of a list or an object into a column of its own" in told
+    assert "--bad-rows" not in told  # which would leave none
+
+
+def test_rare_classes_are_named_before_a_run(home: Path) -> None:
+    told = add(write_table(home / "films.csv", reviews(60) + [(f"so so, take {i}", "fair") for i in range(15)]))
+    assert "the test split will have fewer than 5 texts of fair (15)" in told
+
+
 def test_dates_and_times_are_no_labels() -> None:
     moments = ["2024-01-05 10:00", "2024-01-06", "5.1.2024", "10:30"]
     table = pd.DataFrame(

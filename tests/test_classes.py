@@ -135,6 +135,19 @@ def test_models_that_learnt_nothing_are_not_compared_with_each_other() -> None:
     assert said.sentences[1].startswith("GRU beats LSTM on news by 2")
 
 
+def test_what_few_texts_do_not_show_is_not_called_nothing() -> None:
+    labels = np.array([0] * 24 + [1] * 12)
+    ahead = np.array([[*[0] * 23, 1, *[0] * 10, *[1] * 2]] * 2)  # 25 right, where a constant has 24
+    findings, said = told(labels, {"lstm": ahead, "gru": np.zeros((2, 36), int)}, ["no", "yes"])
+    assert findings.majority is not None
+    assert (findings.majority.nothing, findings.majority.undecided) == (["lstm", "gru"], ["lstm"])
+    assert said.sentences[0].startswith(
+        "It is not shown that LSTM learnt anything on news: being ahead of the constant answer “no” (accuracy 66.7 %)"
+        " by 2.8 points may be chance (95 % interval of the largest "
+    )
+    assert "36 independent texts are too few to tell. GRU has learnt nothing on news" in said.sentences[0]
+
+
 @pytest.mark.parametrize("share", [0.04, 0.5])
 def test_guesses_have_learnt_nothing_in_either_metric(share: float) -> None:
     """Of 100,000 texts, the few hits of a guess that says `yes` now and then make its macro F1 surely higher."""

@@ -54,6 +54,14 @@ def test_a_text_in_the_place_of_a_file_is_bad_input() -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("code", ["ENOSPC", "EROFS", "EACCES"])
+def test_a_machine_that_cannot_is_one_line(code: str) -> None:
+    result = run_main(f"import errno, os; raise OSError(errno.{code}, os.strerror(errno.{code}), 'data/models')")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: data/models cannot be used: ")
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     result = run_main("raise ValueError('a bug')")
     assert result.returncode == 1

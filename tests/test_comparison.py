@@ -58,6 +58,19 @@ def test_a_loss_that_falls_until_the_last_epoch_is_found(
     assert comparison.unfinished() == ([Unfinished("lstm", 2, 2, 2)] if runs else [])
 
 
+@pytest.mark.parametrize(("strength", "found"), [(0.1, ["smallest"]), (1.0, []), (10.0, ["largest"])])
+def test_a_regularisation_at_an_end_of_those_tried_is_found(
+    comparison: Comparison, strength: float, found: list[str]
+) -> None:
+    card = next(run.card for run in comparison.runs if run.card["model"] == "baseline")
+    card["settings"] = {"inverse_regularisation": strength}
+    card["candidates"] = [{"inverse_regularisation": tried} for tried in (0.1, 1.0, 10.0)]
+    edges = [("largest" if one.is_largest else "smallest") for one in comparison.at_edge()]
+    assert edges == found
+    card["candidates"] = card["candidates"][:1]  # one alone is no choice
+    assert comparison.at_edge() == []
+
+
 def test_learning_curves_are_those_of_the_networks(comparison: Comparison) -> None:
     table = comparison.learning_curves()
     assert table.columns.tolist() == ["epoch", "validation_loss", "run", "model", "seed"]

@@ -1,5 +1,6 @@
 """What a stage may replace, and that it leaves nothing half-written."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +112,14 @@ def test_a_second_process_is_told_who_writes_and_takes_over_when_that_one_is_kil
     with replacing(out) as folder:
         (folder / "whole").touch()
     assert content(tmp_path) == {"out/whole": ""}
+
+
+def test_where_nothing_can_be_written_nothing_stays(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match="too large"), writing(tmp_path / "memory.json") as part:
+            part.write_text("never", encoding="utf-8")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [*tmp_path.iterdir()] == []

@@ -1,5 +1,6 @@
 """Reading, checking and changing params.yaml and the settings of data sets."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.core.params import (
     parameter_names,
     read_params,
     set_params,
+    settings_files,
     write_settings,
 )
 
@@ -174,6 +176,31 @@ def test_all_problems_come_in_one_error(params_file: Path) -> None:
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run this from the top folder"):
         read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(("content", "problem"), [
+    (b"", "(must hold names with values. Received: nothing|.*valid dictionary)"),
+    (b"- 1\n", "(must hold names with values. Received: |.*valid dictionary)"),
+    (b"\xff", "is not valid YAML"),
+    (b"seeds: [1]\nseeds: [2]\n", "is not valid YAML: .*seeds.*line 2"),
+    (b"seeds: seeds: [1]\n", "is not valid YAML: .*line 1"),
+])  # fmt: skip
+def test_a_spoilt_file_is_named(params_file: Path, content: bytes, problem: str) -> None:
+    params_file.write_bytes(content)
+    named = f"{re.escape(str(params_file))}:? {problem}"
+    with pytest.raises(InputError, match=named):
+        set_params({"units": "8"}, params_file)
+    with pytest.raises(InputError, match=named):
+        move_blocks(params_file)
+    assert params_file.read_bytes() == content
+
+
+def test_settings_that_are_a_folder_are_named(params_file: Path) -> None:
+    file = next(iter(settings_files(params_file).values()))
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(InputError, match=f"{re.escape(str(file))} cannot be read"):
+        move_blocks(params_file)
 
 
 def test_setting_changes_the_values_and_nothing_else(params_file: Path) -> None:

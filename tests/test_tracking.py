@@ -12,11 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +322,57 @@ def test_a_server_that_says_nothing_is_given_up_after_seconds(monkeypatch: pytes
         started = time.monotonic()
         assert Tracker("tiny").problem
         assert time.monotonic() - started < 15  # 5 on a quiet machine
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"null", b"{}", b'{"experiment": null}', b"<html>", b"\xff"])
+def test_a_server_that_is_none_of_mlflow_s_is_no_error(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(answer) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert comparisons("tiny", "abc") is None
+
+
+def test_an_answer_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    try:
+        with serving(b" " * 1000, over) as address:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            assert comparisons("tiny", "abc") is None
+            assert not over.is_set()  # it is dripping still
+    finally:
+        over.set()
+
+
+@contextmanager
+def serving(answer: bytes, over: threading.Event | None = None) -> Iterator[str]:
+    """A server that gives one answer to all: at once, or a byte each second until it is over."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            with suppress(OSError):
+                if over is None:
+                    self.wfile.write(answer)
+                for _ in answer if over else b"":
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                    if over is None or over.wait(1):
+                        return
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        if over is not None:
+            over.set()
+        server.shutdown()
+        server.server_close()
 
 
 def test_what_a_store_misses_is_known_without_mlflow(root: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.comparison.comparison import Findings, Unfinished
+from pipeline.comparison.comparison import AtEdge, Findings, Unfinished
 from pipeline.comparison.statistics import Difference
 from pipeline.comparison.verdict import seed_warning, tell, verdict
 
@@ -285,6 +285,12 @@ def test_networks_that_more_epochs_could_make_better_are_named() -> None:
     (said,) = tell("imdb", Findings("accuracy", seen, seen, None, {}, unfinished)).warnings
     assert "of LSTM (2 of 3 runs) and GRU (1 of 1 run) was lowest in the last epoch" in said
     assert "`train.epochs` (4)" in said
+
+
+def test_a_baseline_at_the_edge_of_what_was_tried_is_named() -> None:
+    seen = {("gru", "baseline"): difference(1, (0, 2), 0.1)}
+    (said,) = tell("imdb", Findings("accuracy", seen, seen, None, {}, [], [AtEdge("baseline", 10.0, True)])).warnings
+    assert "The n-gram baseline is best with 10, the largest of `baseline.inverse_regularisation`" in said
 
 
 def test_few_texts_give_a_warning() -> None:

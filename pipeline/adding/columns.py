@@ -21,6 +21,7 @@ _LABELS = (
 )  # fmt: skip
 _MOST_CLASSES = 200
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_MOST_NAMED = 5  # columns that could be labels, too
 _SHORT_TEXT = 5  # characters, in the mean
 _MOMENT = re.compile(
     r"(\d{4}-\d\d?-\d\d?|\d\d?([./])\d\d?\2\d{2,4}|\d{4}/\d\d?/\d\d?|\d\d?:\d\d)([ T:].*)?"
@@ -73,8 +74,10 @@ def choose_label(table: pd.DataFrame, taken: Sequence[str], asked: str | None = 
     if not classes:
         told = [f"{name} ({_told_of(table[name])})" for name in others]
         raise InputError(f"no column looks like a label. Name it with --label. Received: {', '.join(told) or 'none'}")
-    fewest = min(classes, key=classes.__getitem__)
-    return Chosen(fewest, f"the fewest different values, {classes[fewest]}")
+    fewest, *rest = sorted(classes, key=classes.__getitem__)
+    could = ", ".join(f"{name!r} ({classes[name]})" for name in rest[:_MOST_NAMED])
+    more = f"; with more: {could}{', …' if len(rest) > _MOST_NAMED else ''}. --label takes another" if rest else ""
+    return Chosen(fewest, f"the fewest different values, {classes[fewest]}{more}")
 
 
 def _told_of(column: pd.Series) -> str:

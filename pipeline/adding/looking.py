@@ -270,12 +270,14 @@ def _check_first_row(rows: pd.DataFrame, path: Path) -> None:
 def _check_sample(sample: pd.DataFrame, path: Path) -> None:
     if sample.empty:
         raise InputError(f"{path} holds no rows that can be read")
-    if (
-        len(sample) == 1
-        and ending_of(path) == ".json"
-        and any(isinstance(value, list | dict) for value in sample.iloc[0])
-    ):
-        raise InputError(f"{path} must be a list of objects, one for each text. Received: one object for all of them")
+    if len(sample) == 1 and ending_of(path) == ".json":
+        inside = [name for name, value in sample.iloc[0].items() if isinstance(value, list)]
+        if inside or any(isinstance(value, dict) for value in sample.iloc[0]):
+            lists = f"; {', '.join(map(repr, inside[:5]))} in it is a list: save that alone, if it has the texts"
+            raise InputError(
+                f"{path} must be a list of objects, one for each text. Received: one object for all of them"
+                f"{lists if inside else ''}"
+            )
 
 
 def _told(chosen: Mapping[str, Chosen | None]) -> str:
@@ -409,7 +411,8 @@ def _decide(seen: Look, reading: _Reading) -> None:
         try:
             reading.problems.check()
         except BadRowsError as error:
-            raise BadRowsError(f"{error}, or go on without them: --bad-rows set_aside") from None
+            others = ", or go on without them: --bad-rows set_aside" if portrait.rows else ""
+            raise BadRowsError(f"{error}{others}") from None
     if reading.bad:
         source["bad_rows"] = "set_aside"
     if len(portrait.classes) < 2:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.corpus.names import SPLITS
-from pipeline.corpus.splits import text_digest
+from pipeline.corpus.splits import count_repeats, text_digest
 
 # By the names that Unicode gives to letters. Their words are not separated by blanks.
 _WITHOUT_BLANKS = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
@@ -83,18 +83,13 @@ class Portrait:
         return self.classes.total()
 
     @property
-    def repeats(self) -> tuple[int, int]:
-        """Count the texts that another one repeats, and the different texts that stand there with several labels.
+    def repeats(self) -> tuple[int, int, int]:
+        """Count the different texts that several rows have, these rows, and such texts with several labels.
 
         Case and white space do not count, as in the splits.
         """
-        digests, labels = np.concatenate(self._digests), np.concatenate(self._labels)
-        different = len(np.unique(digests))
-        order = np.lexsort((labels, digests))
-        digests, labels = digests[order], labels[order]
-        same = digests[1:] == digests[:-1]
-        changes = same & (labels[1:] != labels[:-1])
-        return len(digests) - different, len(np.unique(digests[1:][changes]))
+        told = count_repeats(self.labelled())
+        return told["texts"], told["reviews"], told["texts with several labels"]
 
     def labelled(self) -> pd.DataFrame:
         """Give the texts with a label as `splits.divide` takes them: label, split, group, digest."""

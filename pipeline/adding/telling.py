@@ -17,6 +17,7 @@ _WIDTH = 100
 _INDENT = 14
 _CLASSES = 12
 _BAD_ROWS = 5
+_FEW_TEST_TEXTS = 5
 _FORMATS = {
     ".csv": "CSV", ".tsv": "TSV", ".json": "JSON", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines",
     ".parquet": "Parquet", ".arrow": "Arrow", ".xlsx": "Excel", ".xlsm": "Excel",
@@ -40,12 +41,12 @@ def description(name: str, seen: Look, fitted: Fitted, values: Mapping[str, Any]
         *_columns(seen),
         ("classes", _classes(seen)),
         ("first text", _first(seen)),
-        ("words", f"{seen.portrait.script}; {fitted.why}, so tokenizer {fitted.values['tokenizer']} fits"),
+        ("words", _words(seen, fitted)),
         ("length", _lengths(fitted)),
         ("repeats", _repeats(seen)),
         ("split", _split(seen, values)),
         *_set_aside(seen),
-        *(("note", note) for note in seen.notes),
+        *(("note", note) for note in [*seen.notes, *_rare(seen, values)]),
         ("settings", ", ".join(f"{key} {value}" for key, value in values.items())),
     ]
     if stops:
@@ -147,6 +148,12 @@ def _first(seen: Look) -> str:
     return f"{shortened(label)}: {shortened(text)}"
 
 
+def _words(seen: Look, fitted: Fitted) -> str:
+    kind = fitted.values["tokenizer"]
+    unread = "" if kind == "char" else "; case and signs such as ! and ? are not read"
+    return f"{seen.portrait.script}; {fitted.why}, so tokenizer {kind} fits{unread}"
+
+
 def _lengths(fitted: Fitted) -> str:
     lengths = fitted.lengths
     parts = f"half of the texts have at most {lengths.median:,} tokens, 98 % {lengths.most:,}, all {lengths.longest:,}"
@@ -155,10 +162,10 @@ def _lengths(fitted: Fitted) -> str:
 
 
 def _repeats(seen: Look) -> str:
-    repeats, conflicts = seen.portrait.repeats
-    if not repeats:
+    texts, rows, conflicts = seen.portrait.repeats
+    if not texts:
         return "none"
-    return f"{counted(repeats, 'row')} with the text of another one; {counted(conflicts, 'text')} with several labels"
+    return f"{counted(texts, 'text')} in {counted(rows, 'row')}; {conflicts:,} of them with several labels"
 
 
 def _split(seen: Look, values: Mapping[str, Any]) -> str:
@@ -173,6 +180,19 @@ def _split(seen: Look, values: Mapping[str, Any]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
+
+
+def _rare(seen: Look, values: Mapping[str, Any]) -> list[str]:
+    """Name the classes of which the test split will have next to none."""
+    if values["test"] == "given":
+        return []
+    classes = seen.portrait.classes
+    few = [label for label, number in classes.items() if number * values["test"] < _FEW_TEST_TEXTS]
+    if not few:
+        return []
+    told = [f"{shortened(label)} ({classes[label]:,})" for label in sorted(few, key=classes.__getitem__)]
+    more = ", …" if len(few) > 5 else ""
+    return [f"the test split will have fewer than {_FEW_TEST_TEXTS} texts of {', '.join(told[:5])}{more}"]
 
 
 def _set_aside(seen: Look) -> list[tuple[str, str]]:

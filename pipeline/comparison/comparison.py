@@ -173,6 +173,17 @@ class Comparison:
                 found.append(Unfinished(model, sum(falling), len(runs), epochs))
         return [one for one in found if one.runs]
 
+    def at_edge(self) -> list["AtEdge"]:
+        """Find the linear models whose regularisation is the first or the last of several that were tried."""
+        cards = {model: runs[0].card for model, runs in self.by_model().items() if "candidates" in runs[0].card}
+        found = []
+        for model, card in cards.items():
+            tried = {candidate["inverse_regularisation"] for candidate in card["candidates"]}
+            strength = card["settings"]["inverse_regularisation"]
+            if len(tried) > 1 and strength in (min(tried), max(tried)):
+                found.append(AtEdge(model, strength, strength == max(tried)))
+        return found
+
 
 class Unfinished(NamedTuple):
     """Count the runs of a network whose validation loss was lowest in the last epoch that they were allowed.
@@ -190,6 +201,20 @@ class Unfinished(NamedTuple):
     epochs: int
 
 
+class AtEdge(NamedTuple):
+    """Hold a linear model whose strength of regularisation is at an end of what was tried.
+
+    Attributes:
+        model: its name.
+        strength: the inverse of its regularisation.
+        is_largest: of those that were tried; else, it is the smallest.
+    """
+
+    model: str
+    strength: float
+    is_largest: bool
+
+
 @dataclass(frozen=True)
 class Findings:
     """Hold what is told of a comparison.
@@ -201,6 +226,7 @@ class Findings:
         majority: how the models stand against the constant answer; None where that is not known.
         classes: model to its scores by class.
         unfinished: the networks that more epochs could have made better.
+        at_edge: the linear models that another regularisation could have made better.
     """
 
     metric: Metric
@@ -209,6 +235,7 @@ class Findings:
     majority: Majority | None
     classes: dict[str, list[ClassScores]]
     unfinished: list[Unfinished] = field(default_factory=list)
+    at_edge: list[AtEdge] = field(default_factory=list)
 
     @property
     def nothing(self) -> list[str]:
@@ -227,6 +254,7 @@ class Findings:
             comparison.against_majority(),
             comparison.classes(),
             comparison.unfinished(),
+            comparison.at_edge(),
         )
 
 

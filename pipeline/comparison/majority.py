@@ -19,6 +19,8 @@ from pipeline.comparison.statistics import Difference
 from pipeline.core.params import Metric
 from pipeline.trained.scores import SCORE_OF, score
 
+_WORTH = 0.02  # ahead, in the metric: what a few texts do not show, but may well be
+
 
 @dataclass(frozen=True)
 class Majority:
@@ -77,6 +79,12 @@ class Majority:
     def nothing(self) -> list[str]:
         """List the models that have learnt nothing."""
         return [model for model in self.differences if model not in self.learnt]
+
+    @property
+    def undecided(self) -> list[str]:
+        """List those of them that are ahead all the same, by as much as the test texts are too few to show."""
+        seen = self.differences
+        return [model for model in self.nothing if seen[model].mean > 0 and seen[model].high >= _WORTH]
 
     @property
     def score(self) -> float:

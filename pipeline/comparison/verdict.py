@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from pipeline.comparison.classes import never_given
-from pipeline.comparison.comparison import Findings, Unfinished
+from pipeline.comparison.comparison import AtEdge, Findings, Unfinished
 from pipeline.comparison.majority import Majority
 from pipeline.comparison.statistics import FEW_GROUPS, FEW_SEEDS, SIGNIFICANCE, Difference, better_first, holm
 from pipeline.comparison.titles import listed, title_of
@@ -96,7 +96,8 @@ def tell(dataset: str, findings: Findings, sizes: Mapping[str, int] | None = Non
     differences, nothing = findings.differences, findings.nothing
     told = verdict(dataset, differences, sizes, nothing=nothing, metric=findings.metric)
     sentences = [*without_learning(dataset, findings.majority), *[told] * bool(told)]
-    return Verdict(sentences, [*warnings(differences), *class_warnings(findings), *epoch_warnings(findings.unfinished)])
+    weak = [*warnings(differences), *class_warnings(findings), *epoch_warnings(findings.unfinished)]
+    return Verdict(sentences, [*weak, *strength_warnings(findings.at_edge)])
 
 
 def without_learning(dataset: str, majority: Majority | None) -> list[str]:
@@ -105,10 +106,20 @@ def without_learning(dataset: str, majority: Majority | None) -> list[str]:
         return []
     constant = f"the constant answer “{majority.label}”"
     score = f"{TITLES[majority.metric]} {100 * majority.score:.1f} %"
-    nothing = [model for model in majority.nothing if model not in majority.elsewhere]
+    undecided = [model for model in majority.undecided if model not in majority.elsewhere]
+    nothing = [model for model in majority.nothing if model not in [*majority.elsewhere, *undecided]]
     sentences = []
     if len(nothing) == len(majority.differences):
         return [f"Nothing was learnt on {dataset}: no model is better than {constant} ({score})."]
+    if undecided:
+        names = listed([_with_article(ModelName.parse(model)) for model in undecided])
+        of_undecided = [majority.differences[model] for model in undecided]
+        ahead = max(of_undecided, key=lambda difference: difference.mean)
+        sentences.append(
+            f"It is not shown that {names} learnt anything on {dataset}: being ahead of {constant} ({score}) by"
+            f" {_points([difference.mean for difference in of_undecided])} may be chance (95 % interval of the largest"
+            f" {_interval(ahead)}), since {ahead.groups:,} independent texts are too few to tell."
+        )
     if nothing:
         names = _sentence(listed([_with_article(ModelName.parse(model)) for model in nothing]))
         one = len(nothing) == 1
@@ -228,6 +239,16 @@ def epoch_warnings(unfinished: Sequence[Unfinished]) -> list[str]:
         f"The validation loss of {listed(names)} was lowest in the last epoch that `train.epochs` ({epochs}) allows:"
         " with more of them, it may fall further."
         for epochs, names in said.items()
+    ]
+
+
+def strength_warnings(at_edge: Sequence[AtEdge]) -> list[str]:
+    """Name the linear models that another regularisation than was tried could have made better, if there are any."""
+    return [
+        f"{_sentence(_with_article(ModelName.parse(one.model)))} is best with {one.strength:g}, the"
+        f" {'largest' if one.is_largest else 'smallest'} of `baseline.inverse_regularisation`: with a"
+        f" {'larger' if one.is_largest else 'smaller'} one, it may be better."
+        for one in at_edge
     ]
 
 

@@ -32,6 +32,10 @@ class InputError(Exception):
     in_lines = False  # the message is a report of several lines
 
 
+_OF_THE_MACHINE = (  # errors of the system that no code is to blame for: a disk that is full or read-only, say
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EIO, errno.EMFILE, errno.ENFILE, errno.ELOOP),
+)
 _DAMAGE = (
     *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError),
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),  # the last one is NumPy's, of the head of an array
@@ -66,7 +70,7 @@ def run(main: click.Command) -> None:
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn an `InputError` into one line on standard error and exit code 1.
+    """Turn an `InputError`, and errors of the machine such as a full disk, into one line and exit code 1.
 
     A signal to stop (`kill`) interrupts the command, so that it tidies up, as Ctrl-C does. The exit code is then 130.
     """
@@ -90,9 +94,11 @@ def clear_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:  # a text, say, where the name of a file or a model was meant
+        if error.errno == errno.ENAMETOOLONG:  # a text, say, where the name of a file or a model was meant
+            sys.exit(f"error: this is too long for the name of a file. Received: {str(error.filename)[:60]!r} …")
+        if error.errno not in _OF_THE_MACHINE:
             raise
-        sys.exit(f"error: this is too long for the name of a file. Received: {str(error.filename)[:60]!r} …")
+        sys.exit(f"error: {error.filename or 'a file'} cannot be used: {error.strerror}. Mend that, and run this again")
     except (KeyboardInterrupt, click.Abort):
         if "DVC_STAGE" not in os.environ:  # where DVC says so, or `gatewise run`
             print("error: interrupted", file=sys.stderr)

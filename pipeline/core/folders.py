@@ -108,9 +108,9 @@ def _beside(folder: Path) -> Iterator[Path]:
     target = folder.resolve()
     place = target.with_name(f".{target.name}.part")
     with _alone(place, folder):
-        _empty(place)
-        (place / _WRITER).write_text(str(os.getpid()))
         try:
+            _empty(place)
+            (place / _WRITER).write_text(str(os.getpid()))
             (place / target.name).mkdir()
             yield place / target.name
         finally:

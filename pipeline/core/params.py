@@ -211,10 +211,16 @@ def read_yaml(path: Path) -> Any:
     Raises:
         InputError: the file is missing or is not YAML.
     """
+    return _loaded(YAML(typ="safe"), path)
+
+
+def _loaded(yaml: YAML, path: Path) -> Any:
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run this from the top folder of the project") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {_where(error)}") from None
 
@@ -346,9 +352,18 @@ def _round_trip() -> YAML:
 
 
 def _documents(path: Path) -> dict[str, Any]:
-    """Read the files with their comments: `datasets.mine.` to the settings of each data set, and `` to params.yaml."""
+    """Read the files with their comments: `datasets.mine.` to the settings of each data set, and `` to params.yaml.
+
+    Raises:
+        InputError: one is missing, is not YAML, or holds something else than names with values.
+    """
     files = {f"datasets.{name}.": file for name, file in settings_files(path).items()} | {"": path}
-    return {prefix: _round_trip().load(file.read_text(encoding="utf-8")) for prefix, file in files.items()}
+    documents = {prefix: _loaded(_round_trip(), file) for prefix, file in files.items()}
+    for prefix, document in documents.items():
+        if not isinstance(document, dict):
+            came = "nothing" if document is None else type(document).__name__
+            raise InputError(f"{files[prefix]} must hold names with values. Received: {came}")
+    return documents
 
 
 def _write(documents: Mapping[str, Any], path: Path) -> None:
@@ -375,7 +390,7 @@ def _write(documents: Mapping[str, Any], path: Path) -> None:
         for file in sorted(texts, key=lambda file: file == path):  # params.yaml last: its blocks have a house by then
             parts[file].replace(file)
     except OSError as error:
-        raise InputError(f"{error.filename} cannot be written: {error.strerror}") from None
+        raise InputError(f"{error.filename or path} cannot be written: {error.strerror}") from None
     finally:
         for part in parts.values():
             if part.is_file():

@@ -46,6 +46,7 @@ _REMEDIES = {
     HEADER_AGAIN: "as where files were put together",
     QUOTE: _UNQUOTED,
     JOINED: _UNQUOTED,
+    NO_VALUE: "write the field that you need of a list or an object into a column of its own",
     NO_OBJECT: "an object in braces, each name once",
     CARRIAGE_RETURN: "in a field without quotes",
     ENCODING: "say which, such as {}",

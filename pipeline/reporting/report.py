@@ -274,10 +274,16 @@ def _learning_rows(majority: dict[str, Any] | None) -> list[dict[str, Any]]:
             "model": model,
             "better by (points)": _signed(row["mean"]),
             "95 % interval": _shown_interval(row["low"], row["high"]),
-            "": "has learnt nothing" if model in majority["nothing"] and model not in majority["elsewhere"] else "",
+            "": _learnt(model, majority),
         }
         for model, row in majority["differences"].items()
     ]
+
+
+def _learnt(model: str, majority: dict[str, Any]) -> str:
+    if model not in majority["nothing"] or model in majority["elsewhere"]:
+        return ""
+    return "not shown to have learnt" if model in majority["undecided"] else "has learnt nothing"
 
 
 def _f1_rows(statistics: dict[str, Any]) -> list[dict[str, Any]]:

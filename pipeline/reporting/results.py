@@ -148,7 +148,7 @@ def statistics(comparison: Comparison, findings: Findings) -> dict[str, Any]:
         "metric": findings.metric,
         "differences": _with_holm(findings.differences),
         "other_metric": {"metric": comparison.other_metric, "differences": _with_holm(findings.other_differences)},
-        "majority": asdict(majority) | {"nothing": majority.nothing} if majority else None,
+        "majority": majority and asdict(majority) | {"nothing": majority.nothing, "undecided": majority.undecided},
         "classes": {model: [asdict(row) for row in rows] for model, rows in findings.classes.items()},
         "confusions": {
             model: [asdict(one) for one in most_frequent_confusions(counts, comparison.names)]

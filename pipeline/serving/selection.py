@@ -159,7 +159,8 @@ def open_trained(trained: Trained) -> Classifier:
         tokenizer, digest = input_path(trained, name), trained.card["inputs"][name]
     if not is_file(tokenizer, digest):
         raise InputError(
-            f"{tokenizer} is not the tokenizer of {trained.folder}: run `dvc repro`, or use its model in MLflow"
+            f"{tokenizer} is not the tokenizer of {trained.folder}: it is of another data set or run. `make repro"
+            f" DATASET={trained.card['dataset']}` brings it back, and MLflow has the whole model (models:/… or runs:/…)"
         )
     return _answering(trained.weights, card, tokenizer)
 

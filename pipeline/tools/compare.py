@@ -31,7 +31,15 @@ from pipeline.comparison.comparison import Findings, compare
 from pipeline.comparison.costs import recurrent_sizes
 from pipeline.comparison.majority import majority_of
 from pipeline.comparison.titles import listed, title_of
-from pipeline.comparison.verdict import Verdict, class_warnings, epoch_warnings, verdict, warnings, without_learning
+from pipeline.comparison.verdict import (
+    Verdict,
+    class_warnings,
+    epoch_warnings,
+    strength_warnings,
+    verdict,
+    warnings,
+    without_learning,
+)
 from pipeline.core.command import InputError, run
 from pipeline.core.folders import project_root
 from pipeline.core.hashes import md5
@@ -249,7 +257,7 @@ def told_of(sides: str, dataset: str, findings: Findings, sizes: Mapping[str, in
     ]
     sentences = [sides, *without_learning(dataset, findings.majority), *filter(None, verdicts)]
     weak = [*warnings(differences), *class_warnings(findings), *epoch_warnings(findings.unfinished)]
-    return Verdict(sentences, [*notes, *weak])
+    return Verdict(sentences, [*notes, *weak, *strength_warnings(findings.at_edge)])
 
 
 def read_data(side: Side) -> dict[str, Any]:

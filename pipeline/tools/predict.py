@@ -13,7 +13,7 @@ With --truth, standard error ends with how many answers are right, over all and 
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -32,11 +32,13 @@ from pipeline.core.params import read_params
 from pipeline.core.text import counted, valid_unicode
 from pipeline.corpus.lines import Dialect, check_encoding, ending_of
 from pipeline.corpus.problems import Problems, shortened
+from pipeline.corpus.reviews import read_split
 from pipeline.corpus.sources import FilesSource, read_source
+from pipeline.corpus.splits import text_digest
 from pipeline.corpus.tables import TABLE_ENDINGS, Columns, in_batches, read_table, read_text_lines, row_count
 from pipeline.serving.selection import TextModel, choose
 from pipeline.tools.arguments import MODEL, Tool
-from pipeline.tracking.paths import MODELS
+from pipeline.tracking.paths import MODELS, PROCESSED, REVIEWS
 
 INPUTS = (*TABLE_ENDINGS, ".txt", ".txt.gz")
 OUTPUTS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -219,6 +221,8 @@ class Tally:
 
     Attributes:
         ways: the label that each way of writing stands for.
+        learnt: digests of the texts that the models of this folder learnt from.
+        known: the texts with a true label that are among them.
         texts: all of them.
         unknown: those in which the model knows no token.
         first_unknown: one of them.
@@ -228,7 +232,9 @@ class Tally:
     """
 
     ways: Mapping[str, str] = field(default_factory=dict)
+    learnt: Collection[int] = ()
     texts: int = 0
+    known: int = 0
     unknown: int = 0
     first_unknown: str = ""
     truth: list[str] = field(default_factory=list)
@@ -249,6 +255,9 @@ class Tally:
             ways = {**self.ways, **{label: label for label in self.labels}}
             self.truth += [ways.get(label, label) for label in truth[labelled]]
             self.given += answers["label"][labelled].tolist()
+            if self.learnt:
+                counted_texts = (text for text, has in zip(texts, labelled, strict=True) if has)
+                self.known += sum(text_digest(text) in self.learnt for text in counted_texts)
 
     def told(self) -> str:
         """Say what makes answers doubtful, and how many are right."""
@@ -262,6 +271,11 @@ class Tally:
             parts.append(_right(self.truth, self.given, self.labels))
         if self.labels and (missing := self.texts - len(self.truth)):
             parts.append(f"not counted: {counted(missing, 'text')} without a true label")
+        if self.known:
+            parts.append(
+                f"warning: {self.known:,} of the {len(self.truth):,} stand in the train split of {PROCESSED}: answers"
+                " to what a model has learnt say nothing of new texts"
+            )
         if strange := sorted(set(self.truth) - set(self.labels)):
             parts.append(
                 f"warning: the model does not know the true labels {_listed(strange)}, and cannot be right there; its"
@@ -315,6 +329,13 @@ def _answer(
                 print_lines(texts, answers)
             tally.add(texts, answers, model.knows(texts), None if truth is None else table[truth])
             bar.update(len(texts))
+
+
+def _learnt() -> set[int]:
+    """Hash the texts of the train split, if there is one."""
+    if not REVIEWS.is_file():
+        return set()
+    return {text_digest(text) for rows in read_split(REVIEWS, "train", ["text"]) for text in rows["text"]}
 
 
 def _ways(dataset: str) -> dict[str, str]:
@@ -410,7 +431,7 @@ def main(
         chosen, which = choose(model, params.dataset, MODELS, params.metric)
     print(f"model: {which}", file=sys.stderr)
     total = row_count(Path(file)) if file else len(first)
-    tally = Tally(_ways(params.dataset))
+    tally = Tally() if truth is None else Tally(_ways(params.dataset), _learnt())
     _answer(chosen, chain([first], tables), (column, truth), output, not no_formulas, total, tally)
     if output:
         print(f"{counted(tally.texts, 'text')}: {output}", file=sys.stderr)

@@ -172,7 +172,11 @@ def majority_objection(answers: np.ndarray, split: HeldOut) -> str | None:
         return None
     constant = f"the constant answer “{majority.label}” ({TITLES[majority.metric]} {majority.score:.1%})"
     numbers = _points(majority.differences["candidate"])
-    return f"it has learnt nothing: it is not better than {constant}: {numbers}; --without-learning skips this rule"
+    if majority.undecided:
+        why = f"it is not shown that it learnt anything: it may be ahead of {constant} by chance"
+    else:
+        why = f"it has learnt nothing: it is not better than {constant}"
+    return f"{why}: {numbers}; --without-learning skips this rule"
 
 
 def objection(

@@ -9,8 +9,10 @@ import base64
 import http.client
 import json
 import os
+import queue
 import re
 import sqlite3
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -31,6 +33,7 @@ OUTDATED = "gatewise.outdated"  # why nobody needs to see it
 _SQLITE = "sqlite:///"
 _SECONDS = 5  # that a server may take to answer,
 _SECONDS_AWAY = 1  # and one that a stage has just found away
+_LONGEST = 1 << 26  # bytes of an answer
 _DELETED = "SELECT artifact_uri FROM runs WHERE lifecycle_stage = 'deleted'"
 _QUERY = """
     SELECT NOT EXISTS (SELECT 1 FROM tags AS mark WHERE mark.run_uuid = runs.run_uuid AND mark.key IN (?, ?))
@@ -120,8 +123,8 @@ def _at_server(uri: str, experiment: str, fingerprint: str) -> list[bool] | None
         return [{tag["key"] for tag in run["data"]["tags"]}.isdisjoint((EARLIER, OUTDATED)) for run in runs]
     except urllib.error.HTTPError as error:
         return [] if error.code == 404 else None  # there is no such experiment yet
-    except (OSError, ValueError, KeyError, http.client.HTTPException):
-        return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException):
+        return None  # it does not answer, or not as MLflow does
 
 
 def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -133,6 +136,30 @@ def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, json.dumps(question).encode() if question else None, headers)
     away = found_away(url.partition("/api/2.0/mlflow/")[0])
-    with urllib.request.urlopen(request, timeout=_SECONDS_AWAY if away else _SECONDS) as response:
-        answer: dict[str, Any] = json.loads(response.read())
+    answer: dict[str, Any] = json.loads(_read(request, _SECONDS_AWAY if away else _SECONDS))
+    return answer
+
+
+def _read(request: urllib.request.Request, seconds: float) -> bytes:
+    """Read an answer, within so many seconds altogether: the limit of `urlopen` is one for each read.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    answers: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as response:
+                answers.put(response.read(_LONGEST))
+        except Exception as error:  # it is raised where the answer is waited for
+            answers.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no whole answer in {seconds} s") from None
+    if isinstance(answer, Exception):
+        raise answer
     return answer
