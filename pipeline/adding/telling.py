@@ -150,8 +150,8 @@ def _first(seen: Look) -> str:
 
 def _words(seen: Look, fitted: Fitted) -> str:
     kind = fitted.values["tokenizer"]
-    unread = "" if kind == "char" else "; case and signs such as ! and ? are not read"
-    return f"{seen.portrait.script}; {fitted.why}, so tokenizer {kind} fits{unread}"
+    unread = "case and signs such as ! and ? are not read"
+    return f"{seen.portrait.script}; {fitted.why}, so tokenizer {kind} fits; {unread}"
 
 
 def _lengths(fitted: Fitted) -> str:
