@@ -114,22 +114,13 @@ def preprocess(
 
 def summary(report: dict[str, Any]) -> str:
     """Show data.json as a table for the terminal."""
-    splits = report["splits"]
-    rows = [
-        {
-            "split": split,
-            "texts": content["reviews"],
-            **content["labels"],
-            "groups": content["groups"],
-            **{f"tokens {name}": value for name, value in content.get("tokens", {}).items()},
-            "unknown": f"{content['unknown']:.1%}" if "unknown" in content else None,
-        }
-        for split, content in splits.items()
-        if content["reviews"]
-    ]
+    rows = [(split, _counts_of(content)) for split, content in report["splits"].items() if content["reviews"]]
+    keys = list(dict.fromkeys(key for _, counts in rows for key in counts))
+    table = [[split, *(counts.get(key) for key in keys)] for split, counts in rows]
+    heads = ["split", *(name for _, name in keys)]
     if len(report["labels"]) > _MOST_COLUMNS:  # as rows, they fit the terminal
-        rows = [{"split": key, **{row["split"]: row.get(key) for row in rows}} for key in list(rows[0])[1:]]
-    lines = [tabulate(rows, headers="keys")]
+        heads, *table = map(list, zip(heads, *table, strict=True))
+    lines = [tabulate(table, headers=heads)]
     if count := report["repeats"]["texts"]:
         lines.append(f"repeats: {_repeats(report['repeats'], count)}")
     if any(report["dropped"].values()):
@@ -142,6 +133,17 @@ def summary(report: dict[str, Any]) -> str:
         lines.append(f"without a label: {counted(report['without a label'], 'row')}, kept as unlabelled")
     lines += [*report["notes"], *(f"warning: {warning}" for warning in report["warnings"])]
     return "\n".join(lines)
+
+
+def _counts_of(content: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Write what data.json says of a split under headings; a label may be called as one of ours."""
+    counts: dict[tuple[str, str], Any] = {("", "texts"): content["reviews"]}
+    counts |= {("label", name): number for name, number in content["labels"].items()}
+    counts |= {("", "groups"): content["groups"]}
+    counts |= {("", f"tokens {name}"): value for name, value in content.get("tokens", {}).items()}
+    if "unknown" in content:
+        counts["", "unknown"] = f"{content['unknown']:.1%}"
+    return counts
 
 
 def _repeats(repeats: dict[str, int], count: int) -> str:

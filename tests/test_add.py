@@ -510,7 +510,7 @@ def test_what_stands_above_a_table_is_named(home: Path) -> None:
     assert "line 3: 'text,label'" in told
     sheet = workbook(home / "films.xlsx", [["Our survey"], ["text", "label"], *reviews()])
     assert f"{sheet}: the first row must be the names of the columns" in refusal(sheet)
-    assert "more in row 2" in refusal(sheet)
+    assert "more cells in row 2" in refusal(sheet)
 
 
 TITLES = {
@@ -534,6 +534,11 @@ def test_the_line_is_named_in_which_a_table_begins(home: Path, head: str) -> Non
 
 def test_what_is_no_title_is_none(home: Path) -> None:
     rows = reviews()
+    words = write_table(home / "words.csv", [("inhalt", "art"), ("a post", "question"), *rows], header=False)
+    assert "61 texts with" in add(words, "--text", "inhalt", "--label", "art", "--dry-run")
+    first = write_table(home / "first.csv", [("no label yet", ""), *rows], header=False)
+    assert "say --header or --no-header" in refusal(first)
+    assert "60 texts with a label" in add(first, "--no-header", "--dry-run")
     path = home / "films.csv"
     path.write_text("text,label\n" + "".join(f"{i},{t.replace(',', '')},{r}\n" for i, (t, r) in enumerate(rows)))
     assert "Remove what stands above" not in refusal(path)  # a name is missing, as R writes it
@@ -564,6 +569,19 @@ def test_a_label_with_a_line_break_does_not_change_what_quotes_mean(home: Path) 
     told = add(write_table(home / "films.csv", [*rows, ("a dull film, too", "Bad")]), "--dry-run")
     assert "1,001 texts with a label" in told
     assert "taken for the label 'bad': 'Bad' (1)" in told
+
+
+def test_add_divides_in_the_order_of_a_run(home: Path) -> None:
+    folder = home / "films"
+    for label, number, different in (("ham", 6, 3), ("ham-hard", 5, 5)):
+        (folder / label).mkdir(parents=True)
+        for i in range(number):
+            (folder / label / f"{i}.txt").write_text(f"ham film {i % different}", encoding="utf-8")
+    told = add(folder)
+    settings = read_params().datasets["films"]
+    download(Path("data/sources/films"), Path("data/downloads"), None, Path("data/raw"))
+    preprocess(Path("data/raw"), settings.test, settings.validation, 1, "word", 100, Path("data/processed"))
+    assert "a run takes about" in told
 
 
 def conflicting() -> str:

@@ -143,7 +143,7 @@ def test_what_few_texts_do_not_show_is_not_called_nothing() -> None:
     assert (findings.majority.nothing, findings.majority.undecided) == (["lstm", "gru"], ["lstm"])
     assert said.sentences[0].startswith(
         "It is not shown that LSTM learnt anything on news: being ahead of the constant answer “no” (accuracy 66.7 %)"
-        " by 2.8 points may be chance (95 % interval of the largest "
+        " by 2.8 points may be chance (95 % interval "
     )
     assert "36 independent texts are too few to tell. GRU has learnt nothing on news" in said.sentences[0]
 
@@ -155,7 +155,7 @@ def test_guesses_have_learnt_nothing_in_either_metric(share: float) -> None:
     guesses = (np.random.default_rng(2).random((1, 100_000)) < share).astype(int)
     for metric in ("accuracy", "macro_f1"):
         found = Majority.of(metric, ["no", "yes"], 0, labels, {"gru": guesses}, None)
-        assert (found.nothing, found.elsewhere) == (["gru"], {})
+        assert (found.nothing, found.elsewhere, found.undecided) == (["gru"], {}, [])
     assert (found.differences["gru"].low > 0) == (share < 0.1)
 
 

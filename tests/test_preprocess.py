@@ -159,6 +159,28 @@ def test_a_run_that_is_killed_while_it_reads_leaves_nothing_where_outputs_are(tm
     assert [path.name for path in (tmp_path / "data").iterdir()] == [".processed.part"]  # which the next run removes
 
 
+def test_labels_may_be_called_as_our_columns_and_be_many() -> None:
+    labels = {"texts": 3, "groups": 2, "split": 1, **{f"label {i}": i for i in range(5)}}
+    splits = {name: {"reviews": 6, "labels": labels, "groups": 4} for name in ("train", "test")}
+    report = {
+        "labels": [*labels],
+        "splits": splits,
+        "repeats": {"texts": 0},
+        "dropped": {},
+        "set aside": {},
+        "notes": [],
+    }
+    lines = summary(report | {"without a label": 0, "warnings": [], "rows": 12}).splitlines()
+    cells = [line.split() for line in lines]
+    assert cells[0] == ["split", "train", "test"]
+    assert [row for row in cells if row[0] in ("texts", "groups")] == [
+        ["texts", "6", "6"],
+        ["texts", "3", "3"],
+        ["groups", "2", "2"],
+        ["groups", "4", "4"],
+    ]
+
+
 def test_a_full_disk_is_one_line_and_costs_nothing_of_the_last_run(tmp_path: Path) -> None:
     raw_csv(tmp_path / "raw", tiny_reviews(), TINY_SOURCE)
     (tmp_path / "data" / "processed").mkdir(parents=True)

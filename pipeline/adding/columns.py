@@ -23,9 +23,9 @@ _MOST_CLASSES = 200
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 _MOST_NAMED = 5  # columns that could be labels, too
 _SHORT_TEXT = 5  # characters, in the mean
-_MOMENT = re.compile(
-    r"(\d{4}-\d\d?-\d\d?|\d\d?([./])\d\d?\2\d{2,4}|\d{4}/\d\d?/\d\d?|\d\d?:\d\d)([ T:].*)?"
-)  # date or time
+_MOMENT = re.compile(  # a date, a time, or both
+    r"(\d{4}-\d\d?-\d\d?|\d\d?([./])\d\d?\2\d{2,4}|\d{4}/\d\d?/\d\d?|\d\d?:\d\d)([ T:]\d.*)?( ?[AaPp][Mm])?"
+)
 
 
 class Chosen(NamedTuple):
@@ -38,6 +38,12 @@ class Chosen(NamedTuple):
 def is_column_name(field: str) -> bool:
     """Tell if people call columns so that hold a text or a label."""
     return field.strip().casefold() in {*_TEXTS, *_LABELS} - {"y"}
+
+
+def is_text_and_label(fields: Sequence[str]) -> bool:
+    """Tell if people call a column of texts so, and one of labels."""
+    names = {field.strip().casefold() for field in fields}
+    return not names.isdisjoint(_TEXTS) and not names.isdisjoint(_LABELS)
 
 
 def choose_text(table: pd.DataFrame, asked: str | None = None) -> Chosen:

@@ -37,6 +37,7 @@ _FORMS = {
     b"PAR1": "Parquet",
     b"ARROW1": "an Arrow file",
     b"\xd0\xcf\x11\xe0": "of an Office before 2007",
+    b"BZh91AY&SY": "compressed by bzip2",
     b"\xfd7zXZ\0": "compressed by xz",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
@@ -156,8 +157,7 @@ def _check_is_text(path: Path) -> None:
     form = next((form for begin, form in _FORMS.items() if start.startswith(begin)), None)
     if form and (b"\0" in start or not _is_utf8(start)):  # letters may begin so, too
         raise InputError(
-            f"{path} is no text: it begins as what is {form} does. Give it the ending that it needs, or unpack it;"
-            " --encoding reads it all the same"
+            f"{path} is no text: it begins as what is {form} does. Give it the ending that it needs, or unpack it"
         )
 
 

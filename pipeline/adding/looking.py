@@ -12,7 +12,15 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.adding.columns import Chosen, choose_group, choose_label, choose_split, choose_text, is_column_name
+from pipeline.adding.columns import (
+    Chosen,
+    choose_group,
+    choose_label,
+    choose_split,
+    choose_text,
+    is_column_name,
+    is_text_and_label,
+)
 from pipeline.adding.dialects import find_dialect, has_header, with_other_quote
 from pipeline.adding.encodings import find_encoding
 from pipeline.adding.gathering import Gathered
@@ -200,9 +208,8 @@ def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new
     """Choose the columns by the largest table, and leave out the tables that do not have them."""
     source, tables = seen.source, _largest_first(seen.found.tables)
     sample = sample_rows(tables[0], dialect, _SAMPLE_ROWS)
-    _check_width(tables[0], dialect)
-    if "header" not in asked and ending_of(tables[0]) in (*SEPARATED_ENDINGS, *SHEET_ENDINGS):
-        _check_first_row(sample_rows(tables[0], replace(dialect, header=False), _SAMPLE_ROWS), tables[0])
+    if "header" in seen.why:  # else it is stated
+        _check_first_row(seen, tables[0], dialect)
     sample = sample.loc[:, [name for name in sample if str(name).strip()]]
     _check_sample(sample, tables[0])
 
@@ -228,43 +235,47 @@ def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new
     _leave_out_others(seen, dialect, used)
 
 
-def _check_width(path: Path, dialect: Dialect) -> None:
-    """Check that a sheet does not begin with one cell alone, such as a title, where wider rows stand below.
-
-    Raises:
-        InputError: it does.
-    """
-    names = column_names(path, dialect) if ending_of(path) in SHEET_ENDINGS else []
-    if len(names) == 1 and not is_column_name(names[0]) and (wide := wider_row(path, dialect.sheet)):
-        raise InputError(
-            f"{path}: the first row must be the names of the columns, or the first text. Received: one cell there, and"
-            f" more in row {wide}. Remove what stands above the table"
-        )
-
-
-def _check_first_row(rows: pd.DataFrame, path: Path) -> None:
+def _check_first_row(seen: Look, path: Path, dialect: Dialect) -> None:
     """Check that no title stands above the names of the columns.
 
-    Args:
-        rows: from all over the file, the first one first.
-
     Raises:
-        InputError: one does.
+        InputError: one does, or what looks like one.
     """
+    if ending_of(path) not in (*SEPARATED_ENDINGS, *SHEET_ENDINGS):
+        return
+    rows = sample_rows(path, replace(dialect, header=False), _SAMPLE_ROWS)
     first = rows.head(_FIRST_ROWS).fillna("").to_numpy().tolist()
     filled = [[field.strip() for field in fields if field.strip()] for fields in first]
-    place = next((n for n, fields in enumerate(filled) if sum(map(is_column_name, fields)) > 1), 0)
-    is_title = len(filled[0]) == 1 and len(rows.columns) > 1 and not is_column_name(filled[0][0])
-    if place and not any(map(is_column_name, filled[0])):
-        begin = f"line {rows.index[place]} has what looks like such names: {', '.join(map(repr, filled[place]))}"
-    elif is_title and sum(len(fields) > 1 for fields in filled[1:]) > len(filled[1:]) / 2:
-        begin = "the rows below it have more"
+    alone = len(filled[0]) == 1 and not is_column_name(filled[0][0])
+    more = "" if len(rows.columns) > 1 else _wider_row(path, dialect.sheet)
+    if alone and sum(len(fields) > 1 for fields in filled[1:]) > len(filled[1:]) / 2:
+        more = "the rows below it have more"
+    place = next((place for place in range(1, len(filled)) if _are_names(rows, place)), 0)
+    where = "row" if ending_of(path) in SHEET_ENDINGS else "line"
+    if place and filled[0] and not any(map(is_column_name, filled[0])):
+        received = f"{', '.join(map(repr, filled[0]))}, and such names in {where} {rows.index[place]}"
+    elif alone and more:
+        received = f"{filled[0][0]!r} alone, and {more}"
     else:
         return
     raise InputError(
-        f"{path}: the first row must be the names of the columns, or the first text. Received:"
-        f" {', '.join(map(repr, filled[0]))}, and {begin}. Remove what stands above the table"
+        f"{path}: the first row must be the names of the columns, or the first text with its label. Received:"
+        f" {received}. If it is a title, remove what stands above the table; if not, say --header or --no-header"
     )
+
+
+def _are_names(rows: pd.DataFrame, place: int) -> bool:
+    """Tell if a row has the name of a text and that of a label, which come in no other row."""
+    row = [str(field or "").strip() for field in rows.iloc[place]]
+    named = [number for number, field in enumerate(row) if is_column_name(field)]
+    once = all((rows.iloc[:, number].fillna("").str.strip() == row[number]).sum() == 1 for number in named)
+    return once and is_text_and_label([row[number] for number in named])
+
+
+def _wider_row(path: Path, sheet: str | None) -> str:
+    """Name a row of a sheet that shows more cells than the first one."""
+    wide = wider_row(path, sheet) if ending_of(path) in SHEET_ENDINGS else None
+    return f"more cells in row {wide}" if wide else ""
 
 
 def _check_sample(sample: pd.DataFrame, path: Path) -> None:

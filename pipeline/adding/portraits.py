@@ -44,6 +44,7 @@ class Portrait:
     _runs: Counter[int] = field(default_factory=Counter)
     groups: set[int] = field(default_factory=set)
     _different: dict[str, set[int]] = field(default_factory=dict)
+    _names: list[pd.Series] = field(default_factory=list)
     _digests: list[np.ndarray] = field(default_factory=list)
     _splits: list[np.ndarray] = field(default_factory=list)  # places in SPLITS, from 1; 0: none
     _groups: list[np.ndarray] = field(default_factory=list)  # hashes; 0: none
@@ -61,6 +62,7 @@ class Portrait:
         self.splits.update(splits)
         if self.first is None and len(rows):
             self.first = rows["text"].iloc[0], rows["label"].iloc[0]
+        self._names.append(rows["name"])
         digests = [text_digest(text) for text in rows["text"]]
         self._digests.append(np.array(digests, np.uint64))
         self._splits.append(splits.map({name: place for place, name in enumerate(("", *SPLITS))}).to_numpy(np.int8))
@@ -92,17 +94,19 @@ class Portrait:
         return told["texts"], told["reviews"], told["texts with several labels"]
 
     def labelled(self) -> pd.DataFrame:
-        """Give the texts with a label as `splits.divide` takes them: label, split, group, digest."""
+        """Give the texts with a label as `splits.divide` takes them, in the order of their names as in a run."""
         labels, splits, groups = (np.concatenate(parts) for parts in (self._labels, self._splits, self._groups))
         names = np.array([*self._codes], dtype=object)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
+                "name": pd.concat(self._names, ignore_index=True),
                 "label": names[labels],
                 "split": pd.Series(splits).map(dict(enumerate(SPLITS, start=1))),
                 "group": pd.Series(groups).astype("str").where(groups != 0),
                 "digest": np.concatenate(self._digests),
             }
         )
+        return table.sort_values("name", kind="stable", ignore_index=True)
 
     @property
     def has_groups(self) -> bool:

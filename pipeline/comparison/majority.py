@@ -83,8 +83,9 @@ class Majority:
     @property
     def undecided(self) -> list[str]:
         """List those of them that are ahead all the same, by as much as the test texts are too few to show."""
-        seen = self.differences
-        return [model for model in self.nothing if seen[model].mean > 0 and seen[model].high >= _WORTH]
+        seen = {model: self.differences[model] for model in self.nothing}
+        # With an end above 0, it is the mean recall that shows nothing: then these are guesses.
+        return [model for model, of in seen.items() if of.low <= 0 < of.mean and of.high >= _WORTH]
 
     @property
     def score(self) -> float:

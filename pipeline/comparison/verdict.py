@@ -115,9 +115,10 @@ def without_learning(dataset: str, majority: Majority | None) -> list[str]:
         names = listed([_with_article(ModelName.parse(model)) for model in undecided])
         of_undecided = [majority.differences[model] for model in undecided]
         ahead = max(of_undecided, key=lambda difference: difference.mean)
+        largest = " of the largest" if len(undecided) > 1 else ""
         sentences.append(
             f"It is not shown that {names} learnt anything on {dataset}: being ahead of {constant} ({score}) by"
-            f" {_points([difference.mean for difference in of_undecided])} may be chance (95 % interval of the largest"
+            f" {_points([difference.mean for difference in of_undecided])} may be chance (95 % interval{largest}"
             f" {_interval(ahead)}), since {ahead.groups:,} independent texts are too few to tell."
         )
     if nothing:

@@ -250,7 +250,7 @@ class Tally:
             self.first_unknown = self.first_unknown or texts[int(knows.argmin())]
             self.unknown += int((~knows).sum())
         if truth is not None:
-            labelled = truth.notna().to_numpy()
+            labelled = (truth.notna() & (truth.fillna("").str.strip() != "")).to_numpy()
             self.labels = [str(name).removeprefix("p_") for name in answers.columns[1:]]
             ways = {**self.ways, **{label: label for label in self.labels}}
             self.truth += [ways.get(label, label) for label in truth[labelled]]

@@ -75,6 +75,8 @@ def connect() -> str:
         os.environ.update(MLFLOW_TRACKING_USERNAME=user, MLFLOW_TRACKING_PASSWORD=password)
     for noisy in ("alembic", "mlflow.store", "mlflow.tracking.fluent", "mlflow.pyfunc"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # It prints the traceback of each error that it raises, and that we tell.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     mlflow.set_tracking_uri(uri)
     return uri
 
