@@ -75,19 +75,7 @@ def preprocess(
     beside = output.resolve().parent
     with filling(output) as folder, Staging(beside) as staging, Rejected(beside) as rejected:
         given = Reviews(source, raw, rejected.add)
-        reviews = _read(given, staging)
-        empty = reviews["digest"] == 0  # of an archive: the user's own files do not get so far with them
-        for name in reviews.loc[empty, "name"]:
-            rejected.add(Problem(name, None, EMPTY, ""))
-        set_aside = given.set_aside + Counter({EMPTY: int(empty.sum())})
-        rows = len(reviews) + given.set_aside.total()
-        if empty.any():  # where not, a copy of all rows would cost memory
-            reviews = reviews[~empty]
-        # By name from here on: what goes into which split must not depend on the order of the archive.
-        if not reviews["name"].is_monotonic_increasing:
-            reviews = reviews.sort_values("name", kind="stable")
-        without_label = int((reviews["label"].isna() & (reviews["split"] != "unlabelled")).sum())
-        reviews["label"] = reviews["label"].mask(reviews["split"] == "unlabelled")
+        reviews, counts = _read(given, staging, rejected)
         label_names = _label_names(source, reviews)
         reviews, found, split_warnings = divide(reviews, test, validation, seed)
         codes = codes_of(reviews, label_names)
@@ -100,10 +88,10 @@ def preprocess(
             "labels": label_names,
             "settings": {**shares, "seed": seed, "tokenizer": kind, "min_occurrences": min_occurrences},
             "vocabulary": size,
-            "rows": rows,
+            "rows": counts["rows"],
             "splits": splits,
-            "set aside": dict(sorted(set_aside.items())),
-            "without a label": without_label,
+            "set aside": counts["set aside"],
+            "without a label": counts["without a label"],
             "notes": given.notes,
             **found,
             "warnings": [*given.warnings, *split_warnings, *filter(None, [unknown])],
@@ -154,8 +142,12 @@ def _repeats(repeats: dict[str, int], count: int) -> str:
     return told
 
 
-def _read(given: Reviews, staging: Staging) -> pd.DataFrame:
-    """Read all reviews, keep their texts in `staging`, and return the rest, as `Staging.write` does."""
+def _read(given: Reviews, staging: Staging, rejected: Rejected) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read all reviews, and keep their texts in `staging`.
+
+    Returns:
+        The rest, as `Staging.write` has it, in the order of their names; and what data.json says of all rows.
+    """
     with progress(desc="read", unit=" reviews") as bar:
 
         def tables() -> Iterator[pd.DataFrame]:
@@ -165,7 +157,24 @@ def _read(given: Reviews, staging: Staging) -> pd.DataFrame:
 
         reviews = staging.write(tables())
     reviews["group"] = given.groups(reviews)
-    return reviews
+    rows = len(reviews) + given.set_aside.total()
+    empty = reviews["digest"] == 0  # of an archive: the user's own files do not get so far with them
+    for name in reviews.loc[empty, "name"]:
+        rejected.add(Problem(name, None, EMPTY, ""))
+    set_aside = given.set_aside + Counter({EMPTY: int(empty.sum())})
+    if empty.any():  # where not, a copy of all rows would cost memory
+        reviews = reviews[~empty]
+    # By name from here on: what goes into which split must not depend on the order of the archive.
+    if not reviews["name"].is_monotonic_increasing:
+        reviews = reviews.sort_values("name", kind="stable")
+    is_unlabelled = reviews["split"] == "unlabelled"
+    without_label = int((reviews["label"].isna() & ~is_unlabelled).sum())
+    reviews["label"] = reviews["label"].mask(is_unlabelled)
+    return reviews, {
+        "rows": rows,
+        "set aside": dict(sorted(set_aside.items())),
+        "without a label": without_label,
+    }
 
 
 def _label_names(source: Source, reviews: pd.DataFrame) -> list[str]:

@@ -717,6 +717,14 @@ def test_lists_and_objects_inside_of_json_are_named(home: Path) -> None:
     assert "--bad-rows" not in told  # which would leave none
 
 
+def test_a_name_of_a_column_may_hold_half_a_character(home: Path) -> None:
+    path = home / "films.json"
+    path.write_text(
+        json.dumps([{"text": text, "\ud800": 1, "label": label} for text, label in reviews()]), encoding="utf-8"
+    )
+    assert "60 texts with a label" in add(path, "--dry-run")
+
+
 def test_rare_classes_are_named_before_a_run(home: Path) -> None:
     told = add(write_table(home / "films.csv", reviews(60) + [(f"so so, take {i}", "fair") for i in range(15)]))
     assert "the test split will have fewer than 5 texts of fair (15)" in told

@@ -26,7 +26,7 @@ from pipeline.adding.encodings import find_encoding
 from pipeline.adding.gathering import Gathered
 from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError, progress
-from pipeline.core.text import counted
+from pipeline.core.text import counted, valid_unicode
 from pipeline.corpus.files import Found, find_data
 from pipeline.corpus.labels import LabelsError, alike
 from pipeline.corpus.lines import Dialect, ending_of
@@ -210,7 +210,9 @@ def _find_columns(seen: Look, dialect: Dialect, asked: Mapping[str, Any], is_new
     sample = sample_rows(tables[0], dialect, _SAMPLE_ROWS)
     if "header" in seen.why:  # else it is stated
         _check_first_row(seen, tables[0], dialect)
-    sample = sample.loc[:, [name for name in sample if str(name).strip()]]
+    # What has no name, or half a character in it, cannot be stated in source.yaml.
+    names = [name for name in map(str, sample) if name.strip() and valid_unicode(name) == name]
+    sample = sample.loc[:, names]
     _check_sample(sample, tables[0])
 
     def wanted(key: str) -> str | None:
@@ -252,8 +254,9 @@ def _check_first_row(seen: Look, path: Path, dialect: Dialect) -> None:
         more = "the rows below it have more"
     place = next((place for place in range(1, len(filled)) if _are_names(rows, place)), 0)
     where = "row" if ending_of(path) in SHEET_ENDINGS else "line"
-    if place and filled[0] and not any(map(is_column_name, filled[0])):
-        received = f"{', '.join(map(repr, filled[0]))}, and such names in {where} {rows.index[place]}"
+    if place and not any(map(is_column_name, filled[0])):
+        shown = ", ".join(map(repr, filled[0])) or "an empty row"
+        received = f"{shown}, and such names in {where} {rows.index[place]}"
     elif alone and more:
         received = f"{filled[0][0]!r} alone, and {more}"
     else:

@@ -210,7 +210,8 @@ def sample_rows(path: Path, dialect: Dialect, most: int) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read as {ending[1:].upper()}: {error}") from None
     if bad and not rows:
         raise InputError(f"{path} holds no rows that can be read. {bad}")
-    return pd.DataFrame([row.values for row in rows], [row.line for row in rows], columns.names, dtype="object")
+    heads = pd.Index(columns.names, dtype="object")  # a name in JSON may hold half a character
+    return pd.DataFrame([row.values for row in rows], [row.line for row in rows], heads, dtype="object")
 
 
 def _must_have(columns: list[str], header: list[str], path: Path, see: str) -> None:
