@@ -274,6 +274,7 @@ class Trial:
         same = read_yaml(self.root / "dvc.lock") == self._expected and self._outputs() == self._files
         for kill in kills:
             kill.same = same
+        print(f"     through, {'all hashes the same' if same else 'OTHER HASHES'}", file=sys.stderr, flush=True)
         self.left.update(self._left())
 
     def _wait(self, running: Running, way: float, share: float) -> None:
@@ -480,6 +481,7 @@ def main(kills: int, seed: int, minutes: float, cell: str) -> None:
         trial = Trial(root, seed, time.monotonic() + 60 * minutes)
         trial.begin()
         print(f"an undisturbed run takes {trial.whole:.0f} s", file=sys.stderr, flush=True)
+        failed = ""
         try:
             for name in itertools.cycle(COMMANDS):
                 if len(trial.kills) >= kills or time.monotonic() > trial.last:
@@ -487,8 +489,12 @@ def main(kills: int, seed: int, minutes: float, cell: str) -> None:
                 trial.come_through(name, kills - len(trial.kills))
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
+        except InputError as error:  # the table tells of those before
+            failed = str(error)
         if trial.kills:
             print(trial.table())
+        if failed:
+            raise InputError(failed)
         if all(kill.same is not None for kill in trial.kills):  # it has come through
             print(full_disk(root, trial.environment))
     print(overhead(cell))

@@ -71,6 +71,18 @@ def test_a_cut_dvc_lock_that_git_does_not_have_is_removed() -> None:
     assert not Path("dvc.lock").exists()
 
 
+def test_an_empty_folder_in_the_cache_of_runs_is_removed() -> None:
+    """Killed in between, DVC leaves one, and then fails at that stage again and again."""
+    cache = Path(".dvc/cache/runs/ba")
+    for name in ("ba1", "ba2"):
+        (cache / name).mkdir(parents=True)
+    (cache / "ba2" / "f8").write_text("cmd: train", encoding="utf-8")
+    (told,) = mend()
+    assert told.startswith("mended: 1 empty folder in .dvc/cache/runs")
+    assert [path.name for path in cache.iterdir()] == ["ba2"]
+    assert mend() == []
+
+
 def test_a_dvc_lock_in_a_merge_is_for_its_user_to_decide() -> None:
     merged = f"<<<<<<< HEAD\n{LOCK}=======\n{LOCK}>>>>>>> theirs\n"
     Path("dvc.lock").write_text(merged)

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,12 @@ import psutil
 import yaml
 
 from pipeline.core.command import InputError
+from pipeline.core.text import counted
 from pipeline.tracking.git import content
 from pipeline.tracking.store import sqlite_file, sqlite_uri, store_uri
 
 _LOCK, _RWLOCK = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+_RUNS = Path(".dvc/cache/runs")
 _MOMENT = 0.5  # seconds after which another process has written what it is just writing
 _RUNNING = """
     SELECT tags.value, runs.start_time FROM runs JOIN tags USING (run_uuid)
@@ -33,7 +35,7 @@ _RUNNING = """
 
 
 def mend() -> list[str]:
-    """Mend dvc.lock, DVC's file of locks and a store in a SQLite file.
+    """Mend dvc.lock, DVC's file of locks, its cache of runs, and a store in a SQLite file.
 
     Returns:
         What was mended, or is to be mended by hand, in sentences.
@@ -41,7 +43,7 @@ def mend() -> list[str]:
     Raises:
         InputError: dvc.lock is in the middle of a merge.
     """
-    told = [_mend_lock(), _mend_rwlock()]
+    told = [_mend_lock(), _mend_rwlock(), _mend_runs()]
     if (file := sqlite_file(store_uri())) is not None and file.is_file():
         told.append(_mend_store(file))
     return [sentence for sentence in told if sentence]
@@ -125,6 +127,19 @@ def _mend_rwlock() -> str:
         return ""
     _RWLOCK.unlink(missing_ok=True)
     return f"mended: {_RWLOCK} was cut off by a process that was killed; it is removed"
+
+
+def _mend_runs() -> str:
+    """Remove empty folders from DVC's cache of runs: it makes a folder first, and fails where nothing is in it."""
+    empty = [folder for folder in _RUNS.glob("??/*") if folder.is_dir() and not any(folder.iterdir())]
+    for folder in empty:
+        with suppress(OSError):  # somebody writes into it just now
+            folder.rmdir()
+    return (
+        f"mended: {counted(len(empty), 'empty folder')} in {_RUNS}, left by a process that was killed; removed"
+        if empty
+        else ""
+    )
 
 
 def _locks() -> dict[str, dict[str, Any]] | None:
