@@ -119,12 +119,12 @@ def _look(files: Gathered, stated: Mapping[str, Any], asked: Mapping[str, Any]) 
     except InputError as error:
         raise InputError(f"{error}{_of_a_table_per_label(seen)}") from None
     _check_that_all_is_read(seen)
-    _note_hidden_rows(seen)
     reading = _read(seen, seen.source)
     if not ("quote" in stated or "quote" in asked):
         reading = _with_the_quote_that_fits(seen, dialect, reading)
     reading = _with_labels_joined(seen, reading)
     _decide(seen, reading)
+    _note_hidden_rows(seen)
     if "labels" not in source and ("label" in asked or not stated) and len(seen.portrait.classes) <= _MOST_STATED:
         source["labels"] = sorted(seen.portrait.classes)
     return seen
