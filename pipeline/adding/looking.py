@@ -336,7 +336,7 @@ def _check_that_all_is_read(seen: Look) -> None:
 
 
 def _with_the_quote_that_fits(seen: Look, dialect: Dialect, reading: _Reading) -> _Reading:
-    """Where rows are bad, see whether quotes are meant otherwise than the first rows look. Labels are no reason."""
+    """See whether quotes are meant otherwise than the first rows look, if rows are bad. Labels are no reason."""
     tables = [path for path in seen.found.tables if ending_of(path) in SEPARATED_ENDINGS]
     is_fine = reading.bad == 0 and not reading.is_unreadable
     if not tables or is_fine or dialect.quote not in ('"', None):
