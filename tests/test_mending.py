@@ -52,7 +52,12 @@ def test_a_whole_clone_is_left_alone(clone: Path, empty_store: Path) -> None:
     assert {path: path.read_bytes() for path in clone.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("left", ["", LOCK[:40], "\0" * 20])
+OUTPUT = "    outs:\n    - path: data/raw\n      md5: 0123\n"  # with which a dvc.lock may be cut anywhere
+
+
+@pytest.mark.parametrize(
+    "left", ["", LOCK[:40], "\0" * 20, f"{LOCK}{OUTPUT[:21]}", f"{LOCK}{OUTPUT[:21]}\n", f"{LOCK}{OUTPUT}"[:-1]]
+)
 def test_a_cut_dvc_lock_is_restored_as_git_has_it(left: str) -> None:
     Path("dvc.lock").write_text(left)
     (told,) = mend()

@@ -97,7 +97,7 @@ def _mend_lock() -> str:
         return ""
     kept = _set_aside(_LOCK) if text.strip() else None
     committed = content("HEAD", _LOCK)
-    if committed is not None and _is_lock(committed):
+    if committed is not None and _is_lock(f"{committed}\n"):
         part = _LOCK.with_name(f"{_LOCK.name}.part")
         part.write_text(f"{committed}\n", encoding="utf-8")
         part.replace(_LOCK)
@@ -110,12 +110,26 @@ def _mend_lock() -> str:
 
 
 def _is_lock(text: str) -> bool:
+    """Tell if this is a whole dvc.lock. One that was cut may be valid YAML, and break DVC all the same."""
+    if not text.endswith("\n"):
+        return False
     try:
         read = yaml.load(text, Loader=yaml.CBaseLoader)
     except yaml.YAMLError:
         return False
     stages = read.get("stages", {}) if isinstance(read, dict) and "schema" in read else None
-    return isinstance(stages, dict) and all(isinstance(stage, dict) for stage in stages.values())
+    return isinstance(stages, dict) and all(isinstance(stage, dict) and _is_stage(stage) for stage in stages.values())
+
+
+def _is_stage(stage: dict[str, Any]) -> bool:
+    """Tell if nothing of a stage is cut so that DVC cannot read it: what has no value is an empty string here."""
+    params, lists = stage.get("params", {}), [stage.get(kind, []) for kind in ("deps", "outs")]
+    if not (stage.get("cmd") and isinstance(params, dict) and all(isinstance(one, list) for one in lists)):
+        return False
+    entries = [entry for one in lists for entry in one]
+    return all(isinstance(values, dict) for values in params.values()) and all(
+        isinstance(entry, dict) and isinstance(entry.get("path"), str) and all(entry.values()) for entry in entries
+    )
 
 
 def _mend_rwlock() -> str:
