@@ -109,20 +109,21 @@ $(VENV)/bin/python:
 DURATION := some minutes; with uv it takes seconds
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 # pip would print four lines for each package. Here its packages are counted, on one line of a terminal: those that have
-# arrived, then those that are unpacked, of which pip says nothing for minutes.
+# arrived, then those that are unpacked, of which pip says nothing for minutes. Ctrl-C does not reach what counts them,
+# so that it looks whether this shell is still there.
 INSTALLED = $$(ls -d $(VENV)/lib/*/site-packages/*.dist-info | wc -l)
-UNPACKING = while sleep $$step > /dev/null 2>&1; do \
+UNPACKING = while sleep $$step > /dev/null 2>&1 && kill -0 $$$$ 2> /dev/null; do \
 		printf "  %s of %s packages unpacked            $$end" $$(($(INSTALLED) - before)) $$n; \
 	done
 INSTALL = n=0; before=$(INSTALLED); counter=; step=25; end='\n'; [ ! -t 1 ] || { step=1; end='\r'; }; \
-	{ $(PIP:--quiet=--progress-bar off) --require-hashes -r $(1); echo "ended $$?"; } | while read -r word rest; do \
-		case $$word in \
-			Collecting | Processing) n=$$((n + 1)); \
+	{ $(PIP:--quiet=--progress-bar off) --require-hashes -r $(1); echo "ended $$?"; } | while read -r word next _; do \
+		case $$word-$$next in \
+			Collecting-* | Processing-*) n=$$((n + 1)); \
 				[ $$((n % step)) != 0 ] || printf "  %s of about $$(grep -c == $(1)) packages$$end" $$n;; \
-			Installing) $(UNPACKING) & counter=$$!;; \
-			ended) [ -z "$$counter" ] || kill $$counter; \
+			Installing-collected) $(UNPACKING) & counter=$$!;; \
+			ended-*) [ -z "$$counter" ] || kill $$counter; \
 				[ $$step != 1 ] || echo; \
-				exit $$rest;; \
+				exit $$next;; \
 		esac; \
 	done
 endif

@@ -60,8 +60,7 @@ def test_a_signal_ends_the_stage_and_leaves_no_lock(own_project: Project) -> Non
     words = ["units=7", "models=gru", "seeds=1"]
     code, output, errors = stopped_at(own_project, words, "[1/3] train gru-1", signal.SIGTERM)
     assert code == 130
-    assert errors.count("\n") == 2, errors
-    first, second = errors.splitlines()
+    first, second = filter(None, errors.splitlines())  # Click closes the line of ^C, if the stage had come so far
     assert first.startswith("interrupted; finished stages stay.")
     assert second.startswith("These changes stay: train.units: 8 -> 7; models: lstm,gru -> gru;")
     code, output, errors = stopped_at(own_project, [], "gru-1 epoch 1", signal.SIGINT)
