@@ -53,7 +53,7 @@ from pipeline.tracking.machine import MACHINE, environment
 from pipeline.tracking.metric_names import curve
 from pipeline.tracking.record import finish, record_comparison, record_machine, restore, run_of, run_params
 from pipeline.tracking.run_record import COMPARISON, name_of
-from pipeline.tracking.store import comparisons, sqlite_file, sqlite_uri, store_uri
+from pipeline.tracking.store import asked_directly, comparisons, sqlite_file, sqlite_uri, store_uri
 from pipeline.tracking.tracked_run import TrackedRun
 from pipeline.tracking.tracker import DEPENDENCIES, Tracker
 from pipeline.trained.trained import CARD, HISTORY, Trained
@@ -309,7 +309,7 @@ def test_a_store_that_cannot_be_opened_costs_no_result(
         tracked.params({"seed": 1})
     assert tracker.problem
     assert f"warning: MLflow ({uri}) did not take this" in capfd.readouterr().err
-    assert comparisons("tiny", "abc") is None
+    assert tracker.comparisons("abc") is None
     with pytest.raises(InputError, match="cannot be asked"):
         tracker.named("gru-1")
 
@@ -387,6 +387,19 @@ def test_what_a_store_misses_is_known_without_mlflow(root: Path) -> None:
     (root / "mlflow.db").unlink()
     assert comparisons("tiny", "abc") == []
     assert not (root / "mlflow.db").exists()
+
+
+def test_what_a_store_of_another_kind_misses_is_known_from_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", Path("folder").absolute().as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert not asked_directly()
+    tracker = Tracker("tiny")
+    with tracker.run("comparison", "evaluate") as tracked:
+        tracked.tags({"fingerprint": "abc"})
+        assert tracker.comparisons("abc") == []
+    assert tracker.comparisons("abc") == [True]
+    tracker.arrange("another")
+    assert tracker.comparisons("abc") == [False]
 
 
 def test_what_a_server_misses_is_known_without_mlflow(server: str, monkeypatch: pytest.MonkeyPatch) -> None:

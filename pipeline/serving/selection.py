@@ -19,7 +19,7 @@ from pipeline.packaging.classifier import Classifier
 from pipeline.packaging.training_data import changed_inputs, input_path, is_file
 from pipeline.serving.registry import MLFLOW_SCHEMES, Registry, model_of
 from pipeline.tracking.paths import MODELS
-from pipeline.tracking.record import run_of
+from pipeline.tracking.record import known_run_of
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.scores import SCORE_OF, rank
 from pipeline.trained.trained import BASELINE, CARD, Trained
@@ -110,9 +110,7 @@ def served_uri(wanted: str | None, dataset: str, models: Path = MODELS) -> str:
         return registry.resolve(wanted)
     if wanted is not None:
         trained = named(wanted, models)
-        run = run_of(Tracker(trained.card["dataset"]), trained)
-        if run is None:
-            raise InputError(f"MLflow has no run of {trained.folder}; `dvc repro -f -s evaluate` writes it")
+        run = known_run_of(Tracker(trained.card["dataset"]), trained)
         return registry.resolve(f"models:/{model_of(run)}")
     champion = registry.champion()
     if champion is None:

@@ -43,7 +43,7 @@ from pipeline.serving.registry import Registry, Version, model_of
 from pipeline.serving.selection import TextModel, best_on_disk, named, open_trained, ranked
 from pipeline.tools.arguments import Tool
 from pipeline.tracking.paths import DESCRIPTION, MODELS, PROCESSED
-from pipeline.tracking.record import run_of
+from pipeline.tracking.record import known_run_of
 from pipeline.tracking.tracker import Tracker
 from pipeline.trained.scores import SCORE_OF, TITLES, score
 from pipeline.trained.trained import BASELINE, Trained
@@ -254,9 +254,7 @@ def promote(
     Raises:
         InputError: MLflow does not know the model, or cannot open it, or somebody else promotes at the same time.
     """
-    run_of_it = run_of(tracker, trained)
-    if run_of_it is None:
-        raise InputError(f"MLflow has no run of {trained.folder}; `dvc repro -f -s evaluate` writes it")
+    run_of_it = known_run_of(tracker, trained)
     # What would be served, and not what the files say that it said.
     answers = split.answers(registry.load(f"models:/{model_of(run_of_it)}"))
     refused = baseline_objection(answers, trained, split) if beat_baseline else None

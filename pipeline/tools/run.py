@@ -36,7 +36,7 @@ from pipeline.tracking.git import is_committed
 from pipeline.tracking.mending import left_running, mend
 from pipeline.tracking.paths import RESULTS, SUMMARY, VECTORS
 from pipeline.tracking.patience import tell_back
-from pipeline.tracking.store import comparisons, store_uri
+from pipeline.tracking.store import asked_directly, comparisons, store_uri
 
 LOCK = Path(".dvc/tmp/gatewise.lock")  # a second run would change the parameters under the first one
 _ENDING = 60.0  # seconds that the stages of a killed run may take to end
@@ -156,8 +156,7 @@ def _complete_mlflow(evaluated: bool) -> int:
     Returns:
         The exit code.
     """
-    dataset, results = read_params().dataset, fingerprint(RESULTS)
-    known = comparisons(dataset, results)
+    known = _known_comparisons()
     if known == [] and not evaluated:
         print("MLflow has no run of these results. evaluate runs again, to write what is missing", flush=True)
         return run_stages("evaluate")
@@ -165,7 +164,7 @@ def _complete_mlflow(evaluated: bool) -> int:
         with waiting("have MLflow's views show these results again"):
             from pipeline.tracking.tracker import Tracker  # slow, and seldom needed
 
-            Tracker(dataset).arrange_found(results)
+            Tracker(read_params().dataset).arrange_found(fingerprint(RESULTS))
     return 0
 
 
@@ -179,9 +178,20 @@ def _end_stale() -> None:
         print(f"mended: {ended} runs of killed processes went on in MLflow; they have ended as failed", flush=True)
 
 
+def _known_comparisons() -> list[bool] | None:
+    """Ask MLflow for the comparisons of the results on disk, as `store.comparisons` does."""
+    dataset, results = read_params().dataset, fingerprint(RESULTS)
+    if asked_directly():
+        return comparisons(dataset, results)
+    with waiting("ask MLflow for these results"):
+        from pipeline.tracking.tracker import Tracker  # slow, and seldom needed
+
+        return Tracker(dataset).comparisons(results)
+
+
 def _missing_in_mlflow() -> str:
     """Say that MLflow's record of the results on disk is not complete; empty where it is."""
-    known = comparisons(read_params().dataset, fingerprint(RESULTS))
+    known = _known_comparisons()
     if known:
         return ""
     why = "has no run of them" if known is not None else "does not answer, or not to this login"

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.comparison.titles import colour_of, title_of
+from pipeline.core.command import InputError
 from pipeline.core.hashes import md5
 from pipeline.reporting import figures, stamp
 from pipeline.reporting.stamp import fingerprint
@@ -142,6 +143,19 @@ def run_of(tracker: Tracker, trained: Trained) -> Any:
     bytes (more epochs after an early stop), and a run tells how its model was made.
     """
     return tracker.find(trained.fingerprint, run_params(trained.card))
+
+
+def known_run_of(tracker: Tracker, trained: Trained) -> Any:
+    """Find MLflow's run of a model, as `run_of` does.
+
+    Raises:
+        InputError: MLflow does not answer, or has none.
+    """
+    run = run_of(tracker, trained)
+    tracker.must_answer()
+    if run is None:
+        raise InputError(f"MLflow has no run of {trained.folder}; `dvc repro -f -s evaluate` writes it")
+    return run
 
 
 def record_machine(runs: Mapping[str, Any], results: Path) -> None:

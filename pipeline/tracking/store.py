@@ -75,6 +75,12 @@ def store_exists() -> bool:
     return file is None or file.exists()
 
 
+def asked_directly() -> bool:
+    """Tell if `comparisons` can ask the store: no folder, other database or service with a way of its own."""
+    uri = store_uri()
+    return sqlite_file(uri) is not None or uri.startswith("http")
+
+
 def comparisons(dataset: str, fingerprint: str) -> list[bool] | None:
     """Ask for the finished comparisons with this fingerprint, and if they are those that the views of the UI show.
 
@@ -82,12 +88,15 @@ def comparisons(dataset: str, fingerprint: str) -> list[bool] | None:
         For each one, whether it counts; it does not where other results were compared since. Empty: there is none, and
         the store can take one. None: the store cannot be asked, because it is damaged, does not answer or wants a login
         that is not in the environment, so writing to it would bring nothing.
+
+    Raises:
+        ValueError: the store is not `asked_directly`.
     """
     uri, experiment = store_uri(), EXPERIMENT.format(dataset=dataset)
     if (file := sqlite_file(uri)) is not None:
         return _in_file(file, experiment, fingerprint) if file.exists() else []
     if not uri.startswith("http"):
-        return None
+        raise ValueError(f"only MLflow itself can ask {uri}")
     return _at_server(split_login(uri)[0].rstrip("/"), experiment, fingerprint)
 
 

@@ -378,6 +378,11 @@ class Tracker:
         if (run := self.find(fingerprint)) is not None:
             self.arrange(run.info.run_id)
 
+    def comparisons(self, fingerprint: str) -> list[bool] | None:
+        """Ask what `store.comparisons` asks, in the way that any store understands."""
+        runs = self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'")
+        return None if self.problem else [{EARLIER, OUTDATED}.isdisjoint(run.data.tags) for run in runs]
+
     def _offer_views(self, differ: list[str] | None) -> None:
         experiment = self._client.get_experiment(self._experiment_id)
         for tag, value in tags_to_set(experiment.tags, experiment.creation_time, differ).items():
