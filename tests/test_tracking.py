@@ -46,7 +46,7 @@ from pipeline.tokens.tokenizer import encode, train_tokenizer
 from pipeline.tools.lineage import Origin, commands
 from pipeline.tools.promote import HeldOut, promote
 from pipeline.tracking import patience
-from pipeline.tracking.address import login, split_login, without_login
+from pipeline.tracking.address import in_short, login, split_login, without_login
 from pipeline.tracking.git import PATCH
 from pipeline.tracking.headline import headline
 from pipeline.tracking.machine import MACHINE, environment
@@ -312,6 +312,14 @@ def test_a_store_that_cannot_be_opened_costs_no_result(
     assert tracker.comparisons("abc") is None
     with pytest.raises(InputError, match="cannot be asked"):
         tracker.named("gru-1")
+
+
+def test_an_error_is_shown_in_one_short_line() -> None:
+    autoflush = "(raised as a result of Query-invoked autoflush)\n(sqlite3.OperationalError) readonly database\n[SQL: …"
+    assert in_short(autoflush) == "(sqlite3.OperationalError) readonly database"
+    assert in_short("\x1b[31m\x07no") == "[31mno"
+    assert in_short("A" * 200_000) == f"{'A' * 500} …"
+    assert in_short(ValueError()) == ""
 
 
 def test_a_server_that_says_nothing_is_given_up_after_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -882,7 +890,7 @@ def test_an_unreachable_server_is_told_once_and_then_left_alone(
     tracker = Tracker("tiny")
     told = capfd.readouterr().err
     assert told.startswith("warning: MLflow (http://127.0.0.1:")
-    assert "evaluate" in told
+    assert "gatewise run" in told
     assert len(told.splitlines()) == 2
     with tracker.run("gru-1", "train") as tracked:
         tracked.params({"seed": 1})

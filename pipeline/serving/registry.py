@@ -33,7 +33,7 @@ from mlflow.models import ModelSignature
 
 from pipeline.core.arrays import save_arrays
 from pipeline.core.command import InputError
-from pipeline.tracking.address import without_login
+from pipeline.tracking.address import in_short, without_login
 from pipeline.tracking.store import EXPERIMENT, sqlite_file
 from pipeline.tracking.tracker import connect
 from pipeline.trained.trained import PREDICTIONS, Trained
@@ -246,15 +246,14 @@ class Registry:
         try:
             return LoadedModel(uri)
         except Exception as error:  # the model brings code of its own, which may fail in any way
-            raise InputError(f"{uri} cannot be opened: {(str(error) or repr(error)).splitlines()[0]}") from error
+            raise InputError(f"{uri} cannot be opened: {in_short(error) or repr(error)}") from error
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
         try:
             yield mlflow.MlflowClient(self.uri)
         except (MlflowException, OSError) as error:
-            reason = without_login(str(error)).splitlines()[0]
-            raise InputError(f"MLflow ({without_login(self.uri)}) did not do this: {reason}") from None
+            raise InputError(f"MLflow ({without_login(self.uri)}) did not do this: {in_short(error)}") from None
 
     def _registered(self) -> RegisteredModel | None:
         database = sqlite_file(self.uri)

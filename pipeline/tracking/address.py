@@ -1,4 +1,4 @@
-"""Show the address of a store without the user and the password that may stand in it, and find these."""
+"""Show the address of a store, and its errors, without the user and the password that may stand in them; find these."""
 
 import os
 import re
@@ -8,6 +8,8 @@ from pipeline.core.command import InputError
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 
+_LONGEST = 500  # characters of an error that are shown
+_NO_REASON = "(raised as a result of"  # so SQLAlchemy begins, with a hint to programmers, and the reason comes after it
 _LOGIN = re.compile(r"(?<=://)[^/\s'\"]*@")
 
 
@@ -18,6 +20,18 @@ def without_login(text: str) -> str:
     'https://host:5000/mlflow did not answer'
     """
     return _LOGIN.sub("", text)
+
+
+def in_short(error: object) -> str:
+    """Show the first line of an error that gives a reason, cut and without control characters: a server may send any.
+
+    >>> in_short("\\n\\x1b[31mfull at https://me:secret@host/")
+    '[31mfull at https://host/'
+    """
+    lines = [line.strip() for line in without_login(str(error)).splitlines()]
+    reason = next((line for line in lines if line and not line.startswith(_NO_REASON)), "")
+    shown = "".join(mark for mark in reason if mark.isprintable())
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} …"
 
 
 def split_login(uri: str) -> tuple[str, tuple[str, str]]:

@@ -30,7 +30,7 @@ from pipeline.comparison.titles import colour_of
 from pipeline.core.command import InputError, did_you_mean
 from pipeline.core.folders import project_root
 from pipeline.tracking import patience
-from pipeline.tracking.address import login, without_login
+from pipeline.tracking.address import in_short, login, without_login
 from pipeline.tracking.changes import changes, named
 from pipeline.tracking.experiment import MODE, NOTE, TAGS, page_of
 from pipeline.tracking.git import PATCH, commit, uncommitted_changes
@@ -495,13 +495,13 @@ class Tracker:
         """Say what went wrong, once."""
         if self.problem:
             return
-        kind, lines = type(error).__name__, without_login(str(error)).splitlines()
+        kind, reason = type(error).__name__, in_short(error)
         self._hung = isinstance(error, patience.TooSlowError) or "timed out" in str(error)
-        self.problem = f"{kind}: {lines[0]}" if lines else kind
+        self.problem = f"{kind}: {reason}" if reason else kind
         patience.tell_away(self.address)
         print(
             f"warning: MLflow ({self.address}) did not take this: {self.problem}\n"
-            "Nothing is lost: results are on disk, and `evaluate` completes MLflow from them when it is back.",
+            "What is on disk stays, and `gatewise run` completes MLflow from it when it is back.",
             file=sys.stderr,
         )
 
