@@ -25,7 +25,7 @@ def without_login(text: str) -> str:
 def in_short(error: object) -> str:
     """Show the first line of an error that gives a reason, cut and without control characters: a server may send any.
 
-    >>> in_short("\\n\\x1b[31mfull at https://me:secret@host/")
+    >>> in_short("\\n\\x1b[31mfull at https://me@host/")
     '[31mfull at https://host/'
     """
     lines = [line.strip() for line in without_login(str(error)).splitlines()]
