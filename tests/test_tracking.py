@@ -390,6 +390,8 @@ def test_what_a_store_misses_is_known_without_mlflow(root: Path) -> None:
         assert comparisons("tiny", "abc") == []  # it is not finished
     assert comparisons("tiny", "abc") == [True]
     assert comparisons("other", "abc") == []
+    (root / "mlflow.db").write_bytes(b"no database " * 1000)
+    assert comparisons("tiny", "abc") is None
     (root / "mlflow.db").write_bytes(b"")
     assert comparisons("tiny", "abc") == []
     (root / "mlflow.db").unlink()

@@ -96,7 +96,7 @@ def comparisons(dataset: str, fingerprint: str) -> list[bool] | None:
     if (file := sqlite_file(uri)) is not None:
         return _in_file(file, experiment, fingerprint) if file.exists() else []
     if not uri.startswith("http"):
-        raise ValueError(f"only MLflow itself can ask {uri}")
+        raise ValueError("only MLflow itself can ask this store")
     return _at_server(split_login(uri)[0].rstrip("/"), experiment, fingerprint)
 
 

@@ -264,7 +264,7 @@ class Tracker:
             fingerprint: SHA-256, of a model for a training run.
             params: what the run was asked for, if that matters: other epochs may give the same model.
         """
-        runs = _live(self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'"))
+        runs = _live(self._finished(fingerprint))
         wanted = {name: str(value) for name, value in (params or {}).items()}
         return next((run for run in runs if wanted.items() <= run.data.params.items()), None)
 
@@ -380,7 +380,7 @@ class Tracker:
 
     def comparisons(self, fingerprint: str) -> list[bool] | None:
         """Ask what `store.comparisons` asks, in the way that any store understands."""
-        runs = self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'")
+        runs = self._finished(fingerprint)
         return None if self.problem else [{EARLIER, OUTDATED}.isdisjoint(run.data.tags) for run in runs]
 
     def _offer_views(self, differ: list[str] | None) -> None:
@@ -445,6 +445,9 @@ class Tracker:
             if tag in views or tag not in experiment.tags:  # what people have changed stays as it is
                 self._client.set_experiment_tag(experiment.experiment_id, tag, value)
         return str(experiment.experiment_id)
+
+    def _finished(self, fingerprint: str) -> list[Run]:
+        return self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'")
 
     def _search(self, condition: str = "", at_most: int = 1000) -> list[Run]:
         """List the runs of the experiment for which a condition holds, the latest first."""
