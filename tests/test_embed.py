@@ -207,14 +207,16 @@ def test_a_network_starts_from_the_vectors_and_from_random_ones_where_there_are_
     np.testing.assert_array_equal(after[~known], before[~known])
 
 
-def test_presets_name_parameters_and_the_tutorials_is_what_params_yaml_has() -> None:
-    from pipeline.core.params import read_params, read_preset
+def test_presets_name_parameters_and_the_default_one_is_what_params_yaml_has() -> None:
+    from pipeline.core.params import read_params, read_preset, read_yaml
 
-    train = read_params(ROOT / "params.yaml").train.model_dump()
-    tutorial, fast, strong = (read_preset(name, ROOT / "presets.yaml") for name in ("tutorial", "fast", "strong"))
-    assert tutorial.keys() == fast.keys() == strong.keys()
-    assert {name: str(train[name]) for name in tutorial if name in train} == {
-        name: value for name, value in tutorial.items() if name in train
-    }
+    params = read_params(ROOT / "params.yaml")
+    names = ("default", "tutorial", "fast", "strong")
+    default, *others = (read_preset(name, ROOT / "presets.yaml") for name in names)
+    assert list(read_yaml(ROOT / "presets.yaml")) == list(names)
+    of_texts = {"vocabulary", "max_tokens", "batch_size"}  # which `add` chooses for each data set
+    assert all(preset.keys() == default.keys() | of_texts for preset in others)
+    has = {**params.train.model_dump(), **params.embeddings.model_dump()}
+    assert default == {name: str(has[name]) for name in default}
     with pytest.raises(InputError, match="did you mean strong"):
         read_preset("stong", ROOT / "presets.yaml")

@@ -22,7 +22,7 @@ from pipeline.__main__ import main
 from pipeline.core.command import HELP_OPTIONS
 from pipeline.core.params import parameter_names, read_params, set_params
 from pipeline.tools.arguments import from_make
-from pipeline.tools.run import parse
+from pipeline.tools.run import asked, parse
 
 LIGHT_STAGES = ["download", "preprocess"]
 
@@ -242,6 +242,27 @@ def until_the_shell(command: str) -> list[str]:
     words = shlex.split(command, comments=True)
     ends = [place for place, word in enumerate(words) if word in {"|", "<", ">", "&&", "&"}]
     return words[: min(ends, default=len(words))]
+
+
+def test_another_data_set_brings_its_preset_and_what_is_named_goes_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make repro DATASET=imdb` is the tutorial's experiment, and the way back gives the network of a clone."""
+    for path in (ROOT / "params.yaml", ROOT / "presets.yaml", *(ROOT / "data/sources").glob("*.yaml")):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    monkeypatch.chdir(tmp_path)
+    clone = read_params()
+    assert asked({"dataset": clone.dataset}) == {"dataset": clone.dataset}
+    set_params(asked({"dataset": "imdb", "epochs": "7"}))
+    article = {"embedding_dim": 64, "units": 64, "bidirectional": False, "dropout": 0.2, "pooling": "max", "epochs": 7}
+    assert article.items() <= read_params().train.model_dump().items()
+    assert (read_params().data.vocabulary, read_params().data.max_tokens) == (10_000, 500)
+    assert asked({"dataset": "imdb"}) == {"dataset": "imdb"}  # what was set stays while the data set does
+    set_params(asked({"dataset": clone.dataset}))
+    assert read_params().train == clone.train
+    assert asked({"dataset": "imdb", "preset": "strong"})["units"] == "128"
 
 
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError
-from pipeline.core.params import PARAMS_FILE, Params, read_params, settings_files
+from pipeline.core.params import DEFAULT_PRESET, PARAMS_FILE, Params, read_params, settings_files
 from pipeline.corpus.names import split_named
 from pipeline.corpus.splits import codes_of, divide
 from pipeline.tokens.ragged import UNKNOWN, Tokens
@@ -93,6 +93,7 @@ def fit(portrait: Portrait) -> Fitted:
         "min_occurrences": _OFTEN,
         "max_tokens": max_tokens,
         "batch_size": next(size for rows, size in _BATCH_SIZES if portrait.rows >= rows),
+        "preset": DEFAULT_PRESET,
     }
     read = float(np.minimum(tokens.lengths, max_tokens).mean())
     return Fitted(values, lengths, unknown, read, float((tokens.lengths > max_tokens).mean()), why)
@@ -126,7 +127,7 @@ def minutes(portrait: Portrait, fitted: Fitted, params: Params, jobs: int) -> fl
     """Estimate how many minutes a run takes that trains so many networks at once, to the order."""
     train = params.train
     directions = 1 + train.bidirectional
-    speed = _TOKENS_PER_SECOND / (train.layers * directions * max(train.units / 64, 0.25))
+    speed = _TOKENS_PER_SECOND / (train.layers * directions * max(train.units / 64, 0.7))
     texts = portrait.splits["train"] or portrait.rows * _PERCENT_OF_TRAIN / 100
     tokens = texts * fitted.tokens
     epochs = min(train.epochs, 4 + train.patience)
@@ -142,7 +143,7 @@ def known_settings(name: str, path: Path = PARAMS_FILE) -> dict[str, Any]:
         if name in settings_files(path):
             raise
         return {}  # that they are missing may be what is wrong
-    return settings.model_dump() if settings else {}
+    return settings.model_dump(exclude_unset=True) if settings else {}
 
 
 def _divided(portrait: Portrait) -> tuple[list[str], list[str]]:

@@ -22,6 +22,7 @@ from pipeline.core.command import InputError, did_you_mean
 
 PARAMS_FILE = Path("params.yaml")
 PRESETS_FILE = Path("presets.yaml")
+DEFAULT_PRESET = "default"
 SETTINGS_FOLDER = Path("data/sources")  # below the folder of params.yaml
 # A cell is a file of its folder, with a name in small letters, digits and `_`. Nothing of it is imported here.
 _CELL_NAME = re.compile(r"(?!baseline$)[a-z][a-z0-9_]*")
@@ -65,7 +66,10 @@ class Block(BaseModel):
 
 
 class DatasetParams(Block):
-    """Hold what depends on the data set. `test: given` takes the test split that the source brings."""
+    """Hold what depends on the data set. `test: given` takes the test split that the source brings.
+
+    `preset` names what `gatewise run` sets when it selects the data set; no stage reads it.
+    """
 
     test: Literal["given"] | Share
     validation: Share
@@ -74,6 +78,7 @@ class DatasetParams(Block):
     min_occurrences: Annotated[int, _from_to(1, 10_000, "times")]
     max_tokens: Annotated[int, _from_to(1, 100_000, "tokens")]
     batch_size: Annotated[int, _from_to(1, 65_536, "texts")]
+    preset: str = DEFAULT_PRESET
 
 
 class PreprocessParams(Block):
@@ -331,7 +336,7 @@ def move_blocks(path: Path = PARAMS_FILE) -> list[str]:
     document = _documents(path)[""]
     blocks = document.get("datasets") or {}
     if blocks:
-        settings = {name: block.model_dump() for name, block in read_params(path).datasets.items()}
+        settings = {name: block.model_dump(exclude_unset=True) for name, block in read_params(path).datasets.items()}
         for key in _SAID_ELSEWHERE:
             document["preprocess"].pop(key, None)
         files = {f"datasets.{name}.": block for name, block in blocks.items()}

@@ -95,16 +95,17 @@ class Reading:
 
 def read(network: Network, name: str, words: Words, code: int) -> Reading:
     """Read a text and keep everything, explaining the class `code`."""
-    vectors = network.embedding[words.ids]
-    passes = network.run(vectors[None])
-    back = slopes(network, passes, code)
+    texts, codes = words.ids[None], np.array([code])
+    vectors = network.embedding[texts]
+    passes = network.run(vectors)
+    back = slopes(network, passes, codes)
     return Reading(
         name,
         network.cell,
-        probabilities(network.logits_so_far(vectors)),
+        probabilities(network.logits_so_far(vectors[0])),
         {title: {gate: values[0] for gate, values in gates.items()} for title, gates in passes.items()},
-        occlusion(network, words.ids, code),
-        gradient_times_input(vectors, back),
+        occlusion(network, texts, codes)[0],
+        gradient_times_input(vectors, back)[0],
         {title: _ranking(gates["state"][0], back.states[title][0]) for title, gates in passes.items()},
         network.bidirectional,
     )

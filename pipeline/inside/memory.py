@@ -237,14 +237,15 @@ def distance_effects(network: Network, tokens: Tokens) -> tuple[pd.DataFrame, fl
     bins = _distance_bins(int(texts.lengths.max()))
     effects = np.full((2, len(texts), len(bins)), np.nan)
     pairs = []
-    for number in range(len(texts)):
-        text = texts[number]
-        distances = [_spread(nearest, min(farthest, len(text))) for nearest, farthest in bins if nearest <= len(text)]
-        both = _both_measures(network, text, len(text) - np.concatenate(distances))
-        pairs.append(both)
+    for numbers in _of_one_length(network, texts):
+        length = int(texts.lengths[numbers[0]])
+        distances = [_spread(nearest, min(farthest, length)) for nearest, farthest in bins if nearest <= length]
+        together = np.stack([texts[number] for number in numbers])
+        both = _both_measures(network, together, length - np.concatenate(distances))
+        pairs.append(both.reshape(2, -1))
         ends = np.cumsum([len(of_bin) for of_bin in distances])[:-1]
-        for column, part in enumerate(np.split(np.abs(both), ends, axis=1)):
-            effects[:, number, column] = part.mean(axis=1)
+        for column, part in enumerate(np.split(np.abs(both), ends, axis=2)):
+            effects[:, numbers, column] = part.mean(axis=2)
     reached = (~np.isnan(effects[0])).sum(axis=0)
     enough = reached >= _FEWEST * len(texts)
     table = pd.DataFrame(np.array(bins)[enough], columns=["nearest", "farthest"]).assign(texts=reached[enough])
@@ -390,13 +391,20 @@ def _spread(nearest: int, farthest: int) -> np.ndarray:
     return np.unique(np.linspace(nearest, farthest, _PLACES).round().astype(int))
 
 
-def _both_measures(network: Network, text: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Measure occlusion and gradient × input of the class that the network finds most likely, (2, places)."""
-    vectors = network.embedding[text]
-    passes = network.run(vectors[None])
-    code = int(network.logits(network.top(passes))[0].argmax())
-    gradient = gradient_times_input(vectors, slopes(network, passes, code))
-    return np.array([occlusion(network, text, code, places), gradient[places]])
+def _of_one_length(network: Network, texts: Tokens) -> Iterator[np.ndarray]:
+    """Number texts that can be read at once without padding, as many as memory is to hold."""
+    for length in np.unique(texts.lengths):
+        numbers = np.flatnonzero(texts.lengths == length)
+        yield from np.array_split(numbers, -(-len(numbers) // network.texts_at_a_time(int(length))))
+
+
+def _both_measures(network: Network, texts: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Measure occlusion and gradient × input of the class that the network finds most likely, (2, B, places)."""
+    vectors = network.embedding[texts]
+    passes = network.run(vectors)
+    codes = network.logits(network.top(passes)).argmax(axis=1)
+    gradient = gradient_times_input(vectors, slopes(network, passes, codes))
+    return np.array([occlusion(network, texts, codes, places), gradient[:, places]])
 
 
 def _band(effects: np.ndarray) -> np.ndarray:

@@ -270,18 +270,25 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-def log_odds(logits: np.ndarray, code: int) -> np.ndarray:
-    """Compute ln(p / (1 - p)) of the class `code` in nats, (...,), from logits, (..., C); it never saturates."""
-    others = np.delete(logits, code, axis=-1)
+def log_odds(logits: np.ndarray, codes: np.ndarray | int) -> np.ndarray:
+    """Compute ln(p / (1 - p)) of a class in nats, (...,), from logits, (..., C); it never saturates.
+
+    Args:
+        logits: of all classes, (..., C).
+        codes: the class, int, one for all or (...,).
+    """
+    chosen = np.arange(logits.shape[-1]) == np.asarray(codes)[..., None]
+    others = np.where(chosen, -np.inf, logits)
     highest = others.max(axis=-1, keepdims=True)
-    odds: np.ndarray = logits[..., code] - highest[..., 0] - np.log(np.exp(others - highest).sum(axis=-1))
+    own = np.where(chosen, logits, 0).sum(axis=-1)
+    odds: np.ndarray = own - highest[..., 0] - np.log(np.exp(others - highest).sum(axis=-1))
     return odds
 
 
-def log_odds_slopes(logits: np.ndarray, code: int) -> np.ndarray:
+def log_odds_slopes(logits: np.ndarray, codes: np.ndarray | int) -> np.ndarray:
     """Compute the slope of `log_odds` by the logits, (..., C): 1 for the class, minus the others' shares."""
-    slopes = -probabilities(np.where(np.arange(logits.shape[-1]) == code, -np.inf, logits))
-    slopes[..., code] = 1
+    chosen = np.arange(logits.shape[-1]) == np.asarray(codes)[..., None]
+    slopes: np.ndarray = np.where(chosen, 1, -probabilities(np.where(chosen, -np.inf, logits)))
     return slopes
 
 

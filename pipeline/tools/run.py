@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -81,9 +81,8 @@ def reproduce(given: dict[str, str]) -> int:
         print(mended, flush=True)
     if left_running():
         _end_stale()
-    preset, jobs = given.pop("preset", None), _jobs(given.pop("jobs", None))
-    # What is given by name beside a preset goes before it.
-    wanted = (read_preset(preset) if preset else {}) | given
+    jobs = _jobs(given.pop("jobs", None))
+    wanted = asked(given)
     vectors = wanted.get("embeddings.vectors", wanted.get("vectors", "none"))
     if vectors not in ("none", "word2vec"):
         find(vectors, VECTORS)  # or `embed` would say so, when DVC has taken away the vectors from before
@@ -112,6 +111,25 @@ def reproduce(given: dict[str, str]) -> int:
             undo = "Write the old values back to undo them"
         print(f"These changes stay: {'; '.join(changes)}. {undo}", file=sys.stderr)
     return code
+
+
+def asked(given: Mapping[str, str]) -> dict[str, str]:
+    """List the parameters that are to be set: those of a preset, and over them what is given by name.
+
+    A data set that is not the selected one brings its preset: the network of another data set need not fit it.
+
+    Args:
+        given: name to value; `preset` names a preset, which goes before that of the data set.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    params = read_params()
+    named = {name: value for name, value in given.items() if name != "preset"}
+    dataset, preset = given.get("dataset", params.dataset), given.get("preset")
+    if dataset != params.dataset and dataset in params.datasets:
+        preset = preset or params.datasets[dataset].preset
+    return (read_preset(preset) if preset else {}) | named
 
 
 def _jobs(given: str | None) -> list[str]:
@@ -283,7 +301,8 @@ def main(words: tuple[str, ...]) -> None:
     """Set parameters in params.yaml and in the settings of the data set, then run the pipeline.
 
     NAME is a parameter, by its full name (train.units) or its last one (units). `preset=strong` sets all parameters of
-    the preset `strong` in presets.yaml. All names and values are checked before any work.
+    the preset `strong` in presets.yaml. Another data set brings the preset that its settings name, or else `default`:
+    imdb brings `tutorial`. All names and values are checked before any work.
 
     Each stage is told when it begins, with the time that the rest may take. Stages that do not wait for each other run
     side by side, as many as there are cores; jobs=1 runs one after the other. The models are the same. Ctrl-C ends the
