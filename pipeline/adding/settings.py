@@ -29,7 +29,7 @@ _READ_WHOLE = 0.98  # of the texts
 _MANY_UNKNOWN = 0.2  # of the tokens of other texts: with more, words are too many to learn
 _PERCENT_OF_TRAIN = 72  # what shares of 0.2 and 0.1 leave
 _CHARACTERS_OF_SUBWORDS = 4 << 20  # are enough to learn them, which takes long
-_BATCH_SIZES = ((50_000, 128), (5_000, 64), (500, 32), (0, 16))  # from so many texts on
+_BATCH_SIZES = ((5_000, 128), (500, 32), (0, 16))  # from so many texts on
 # Of two cores of an Intel Xeon, from runs on the two data sets that come with the project.
 _TOKENS_PER_SECOND = 130_000
 _SECONDS_OF_NETWORK = 35
