@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from pipeline.core.command import PATH, InputError, run, waiting
 from pipeline.core.folders import check_files, writing
-from pipeline.inside.loading import checked_network
+from pipeline.inside.loading import network_as_trained
 from pipeline.inside.memory import TEXTS, Memory, remember, sample
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.ragged import Tokens
@@ -32,14 +32,13 @@ def measure(trained: Trained, validation: Tokens, vocabulary: dict[str, int]) ->
         vocabulary: token to its id.
     """
     settings = trained.card["settings"]
-    texts = clip(sample(validation, TEXTS), settings["max_tokens"], settings["keep"])
-    longest = texts[int(texts.lengths.argmax())]
+    read = clip(validation, settings["max_tokens"], settings["keep"])
     try:
-        network = checked_network(trained.weights, settings, longest)
+        network = network_as_trained(trained, read)
     except InputError as problem:  # no reason to stop the comparison of what was trained
         print(f"{trained.name}: its memory is not measured: {problem}", file=sys.stderr)
         return Memory()
-    return remember(network, texts, vocabulary, trained.name)
+    return remember(network, sample(read, TEXTS), vocabulary, trained.name)
 
 
 @click.command(help="Measure what the memory of one trained network does over the validation texts.")

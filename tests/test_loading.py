@@ -15,6 +15,7 @@ from pipeline.inside import loading as opening
 from pipeline.inside.numpy_network import probabilities
 from pipeline.networks import building, networks
 from pipeline.tokens.ragged import from_lists
+from pipeline.trained.trained import Trained
 
 TEXT = np.array([2, 3, 4, 5, 6], np.int32)
 
@@ -92,6 +93,28 @@ def test_another_pooling_does_not_hide_behind_a_verdict_that_is_sure(saved: Call
     for wrong in ("max", "last", "max+mean"):
         with pytest.raises(InputError, match="is not built as its card says"):
             opening.checked_network(path, {"pooling": wrong}, TEXT)
+
+
+@pytest.mark.parametrize(("cell", "layers", "classes"), [("lstm", 1, 2), ("gru", 2, 3), ("rnn", 2, 2)])
+def test_a_network_is_opened_without_keras_as_keras_opens_it(
+    tmp_path: Path, cell: str, layers: int, classes: int
+) -> None:
+    build = train_params(pooling="attention", layers=layers, bidirectional=True, word_dropout=0.2)
+    networks.seed_everything(1)
+    model = building.build(cell, 10, classes, build)
+    networks.save(model, tmp_path / "model.keras")
+    texts = from_lists([TEXT.tolist(), TEXT[:3].tolist(), []])
+    answers = {"validation": networks.predict(model, texts)}
+    trained = Trained(tmp_path, {"model": cell, "settings": build.model_dump()}, answers)
+    network = opening.network_as_trained(trained, texts)
+    for name, arrays in networks.weights(model).items():
+        if name.startswith(cell):
+            title = name.replace(f"{cell}_", "layer ").replace("_", " ")
+            for ours, theirs in zip(network.passes[title], arrays, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+    other = Trained(tmp_path, trained.card, {"validation": answers["validation"] + np.float32(0.01)})
+    with pytest.raises(InputError, match=r"is not built as its card says .*a probability differs by 0\.01 "):
+        opening.network_as_trained(other, texts)
 
 
 def test_weights_that_are_no_numbers_are_refused(saved: Callable[..., Path]) -> None:

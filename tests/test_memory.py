@@ -16,6 +16,7 @@ from pipeline.inside.memory import Memory
 from pipeline.inside.numpy_network import Network
 from pipeline.memory import measure
 from pipeline.networks import building, networks
+from pipeline.tokens.clipping import clip
 from pipeline.tokens.ragged import Tokens, from_lists
 from pipeline.trained.trained import Trained
 
@@ -250,7 +251,8 @@ def test_training_measures_every_build_and_loses_none_that_cannot_be_checked(
     model.set_weights([np.full_like(weight, np.nan) if broken else weight for weight in model.get_weights()])
     networks.save(model, tmp_path / "model.keras")
     card = {"model": "gru", "settings": build.model_dump() | {"max_tokens": 20}}
-    measured = measure(Trained(tmp_path, card, {}), texts(), VOCABULARY)
+    answers = {"validation": networks.predict(model, clip(texts(), 20, build.keep))}
+    measured = measure(Trained(tmp_path, card, answers), texts(), VOCABULARY)
     assert ("its memory is not measured" in capsys.readouterr().err) == broken
     assert measured.layers == ([] if broken else ["layer 1", "layer 1 backward", "layer 2", "layer 2 backward"])
     assert Memory.from_json(measured.to_json()).layers == measured.layers

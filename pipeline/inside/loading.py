@@ -1,19 +1,29 @@
 """Trained networks opened for a look inside: the ones that were asked for, and nothing that they are not."""
 
+import io
+import json
+import re
+import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from pipeline.core.command import InputError, did_you_mean, whole
 from pipeline.core.hashes import md5
 from pipeline.core.params import Params
-from pipeline.inside.numpy_network import BACKWARD, Network, turned
-from pipeline.trained.trained import CARD, NETWORK, read_card
+from pipeline.inside.numpy_network import BACKWARD, Network, probabilities, turned
+from pipeline.tokens.ragged import Tokens
+from pipeline.trained.trained import CARD, NETWORK, Trained, read_card
 
 # Between our float64 and the float32 of Keras, on states, which lie between -1 and 1.
 _TOLERANCE = 1e-5
+# The same on probabilities, which a GPU may have computed with shorter products; of so many texts.
+_TOLERANCE_OF_ANSWERS = 1e-3
+_ASKED = 16
 # What decides which tokens a network reads of a text.
 _READ_BY = ("max_tokens", "keep")
 
@@ -89,6 +99,53 @@ def checked_network(weights: Path, settings: dict[str, Any], text: np.ndarray) -
                 f" {name} differs by {difference:.2g} from what Keras computes"
             )
     return network
+
+
+def network_as_trained(trained: Trained, validation: Tokens) -> Network:
+    """Open a network in NumPy, and check that it answers as Keras did when it was trained. Keras is not imported.
+
+    Compared are the probabilities of the texts of which it was least sure: one that is sure hides a difference.
+
+    Args:
+        trained: the network, with its predictions.
+        validation: the validation texts, clipped as it reads them.
+
+    Raises:
+        InputError: it is built in a way that `Network` does not cover, or answers otherwise.
+    """
+    with whole(trained.weights):
+        layers = _read_weights(trained.weights)
+    network = Network.from_weights(layers, trained.card["settings"]["pooling"])
+    theirs = trained.predictions["validation"]
+    by_doubt = np.argsort(theirs.max(axis=1), kind="stable")
+    for text in by_doubt[validation.lengths[by_doubt] > 0][:_ASKED]:
+        passes = network.run(network.embedding[validation[text]][None], kept=["state"])
+        (ours,) = probabilities(network.logits(network.top(passes)))
+        difference = np.abs(ours - theirs[text]).max()
+        if not difference <= _TOLERANCE_OF_ANSWERS:  # which NaN is not
+            raise InputError(
+                f"{trained.weights} is not built as its card says (pooling {network.pooling}), or its weights are no"
+                f" numbers: a probability differs by {difference:.2g} from what Keras computed"
+            )
+    return network
+
+
+def _read_weights(path: Path) -> dict[str, list[np.ndarray]]:
+    """Read the arrays of every layer that has some, by its name, from a `.keras` file.
+
+    Keras names layers by their class there, and numbers those of one class in the order of the configuration. To ask
+    Keras would take seconds for its import.
+    """
+    weights, seen = {}, Counter[str]()
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+        for layer in json.loads(archive.read("config.json"))["config"]["layers"]:
+            kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", layer["class_name"]).lower()
+            number, seen[kind] = seen[kind], seen[kind] + 1
+            place = f"layers/{kind}_{number}" if number else f"layers/{kind}"
+            arrays = file.get(f"{place}/cell/vars", file.get(f"{place}/vars", {}))
+            if len(arrays):
+                weights[layer["config"]["name"]] = [np.asarray(arrays[str(at)]) for at in range(len(arrays))]
+    return weights
 
 
 def _computed(network: Network, text: np.ndarray) -> dict[str, np.ndarray]:
