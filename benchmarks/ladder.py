@@ -4,6 +4,7 @@
     python -m benchmarks.ladder                               # every step, an hour; goes on where it stopped
     python -m benchmarks.ladder --steps tutorial "last state" --seeds 1 2
     python -m benchmarks.ladder --table                       # what is in ladder.json, as the table of docs/ladders.md
+    python -m benchmarks.ladder --results mine.json --steps "the default" "before the default"   # of any data set
 
 A step starts from another one, or from a preset, and changes some parameters; each is named as in params.yaml, and what
 no step names is as in params.yaml. Test texts are not read. Word vectors are kept in data/ladder.

@@ -11,7 +11,7 @@ from conftest import ROOT
 from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, imports
 from ruamel.yaml import YAML
 
-from pipeline.core.params import DatasetParams, read_params
+from pipeline.core.params import DatasetParams, TrainParams, read_params, read_yaml
 from pipeline.networks import building
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -142,10 +142,11 @@ def test_the_map_names_who_is_told_without_dvc() -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_the_numbers_of_parameters_are_those_of_the_default_networks(cell: str) -> None:
-    params = read_params(ROOT / "params.yaml")
-    assert (params.train.embedding_dim, params.train.units) == (64, 64)
-    model = building.build(cell, params.datasets["rotten_tomatoes"].vocabulary, 2, params.train)
+def test_the_numbers_of_parameters_are_those_of_the_articles_networks(cell: str) -> None:
+    params, article = read_params(ROOT / "params.yaml"), read_yaml(ROOT / "presets.yaml")["tutorial"]
+    settings = params.train.model_copy(update={key: article[key] for key in article if key in TrainParams.model_fields})
+    assert (settings.embedding_dim, settings.units) == (64, 64)
+    model = building.build(cell, params.datasets["rotten_tomatoes"].vocabulary, 2, settings)
     recurrent = model.get_layer(f"{cell}_1").count_params()
     assert re.search(rf"^\| {cell.upper()} \| [^|]+ \| {recurrent:,} \|$", HOW, re.MULTILINE)
     if cell == "lstm":
