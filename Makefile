@@ -21,7 +21,7 @@ GATEWISE := python -m pipeline --make "$$TYPED"
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo
-	@echo "make repro takes any parameter of params.yaml: make repro DATASET=imdb SEEDS=1,2 UNITS=32"
+	@echo "make repro takes any parameter of params.yaml: make repro DATASET=imdb SEEDS=1,2 UNITS=64"
 	@echo "GPU=1 builds the environment with TensorFlow's CUDA build. .venv/bin/gatewise --help lists all commands."
 
 repro: $(VENV)/.runtime  ## run the pipeline: DATASET=imdb for the tutorial's experiment at full size

@@ -112,6 +112,11 @@ def test_a_network_is_opened_without_keras_as_keras_opens_it(
             title = name.replace(f"{cell}_", "layer ").replace("_", " ")
             for ours, theirs in zip(network.passes[title], arrays, strict=True):
                 np.testing.assert_array_equal(ours, theirs)
+    wrong = trained.card | {"settings": trained.card["settings"] | {"pooling": "max+mean"}}
+    with pytest.raises(InputError, match="attention"):
+        opening.network_as_trained(Trained(tmp_path, wrong, answers), texts)
+    with pytest.raises(InputError, match="has answered 3 validation texts, and there are 2"):
+        opening.network_as_trained(trained, from_lists([[1], [2]]))
     other = Trained(tmp_path, trained.card, {"validation": answers["validation"] + np.float32(0.01)})
     with pytest.raises(InputError, match=r"is not built as its card says .*a probability differs by 0\.01 "):
         opening.network_as_trained(other, texts)

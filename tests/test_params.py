@@ -76,7 +76,7 @@ def test_the_selected_data_set_decides_which_block_counts(params_file: Path) -> 
     set_params({"dataset": "large"}, params_file)
     assert read_params(params_file).data.model_dump() == {
         "test": "given", "validation": 0.1, "tokenizer": "char", "vocabulary": 5000, "min_occurrences": 2,
-        "max_tokens": 400, "batch_size": 64, "preset": "default",
+        "max_tokens": 400, "batch_size": 64, "preset": None,
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from house import DVC, FLOORS, PIPELINE_FILES, STAGES, WATCHING, all_imports, im
 from ruamel.yaml import YAML
 
 from pipeline.__main__ import main
-from pipeline.core.command import HELP_OPTIONS
+from pipeline.core.command import HELP_OPTIONS, InputError
 from pipeline.core.params import parameter_names, read_params, set_params
 from pipeline.tools.arguments import from_make
 from pipeline.tools.run import asked, parse
@@ -255,14 +255,24 @@ def test_another_data_set_brings_its_preset_and_what_is_named_goes_before_it(
     monkeypatch.chdir(tmp_path)
     clone = read_params()
     assert asked({"dataset": clone.dataset}) == {"dataset": clone.dataset}
+    for name, value in (("vocabulary", 10_000), ("max_tokens", 300)):  # what stands there itself stays
+        assert asked({"dataset": "imdb"}).get(name) is None
+        set_params({f"datasets.imdb.{name}": str(value)})
     set_params(asked({"dataset": "imdb", "epochs": "7"}))
     article = {"embedding_dim": 64, "units": 64, "bidirectional": False, "dropout": 0.2, "pooling": "max", "epochs": 7}
     assert article.items() <= read_params().train.model_dump().items()
-    assert (read_params().data.vocabulary, read_params().data.max_tokens) == (10_000, 500)
+    assert (read_params().data.vocabulary, read_params().data.max_tokens) == (10_000, 300)
     assert asked({"dataset": "imdb"}) == {"dataset": "imdb"}  # what was set stays while the data set does
     set_params(asked({"dataset": clone.dataset}))
-    assert read_params().train == clone.train
-    assert asked({"dataset": "imdb", "preset": "strong"})["units"] == "128"
+    assert (read_params().train, read_params().data) == (clone.train, clone.data)
+    assert asked({"dataset": "imdb", "preset": "strong"}).items() >= {"units": "128", "max_tokens": "400"}.items()
+    settings = tmp_path / "data/sources/imdb.yaml"
+    named = settings.read_text()
+    settings.write_text(named.replace("preset: tutorial", "preset: tutoral"))
+    with pytest.raises(InputError, match=r"data/sources/imdb.yaml names a preset, and .*did you mean tutorial"):
+        asked({"dataset": "imdb"})
+    settings.write_text(named[: named.index("preset: ")])  # as in settings from before there were any
+    assert asked({"dataset": "imdb"}) == {"dataset": "imdb"}
 
 
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

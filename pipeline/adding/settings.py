@@ -32,8 +32,8 @@ _CHARACTERS_OF_SUBWORDS = 4 << 20  # are enough to learn them, which takes long
 _BATCH_SIZES = ((5_000, 128), (500, 32), (0, 16))  # from so many texts on
 # Of two cores of an Intel Xeon, from runs on the two data sets that come with the project.
 _TOKENS_PER_SECOND = 130_000
-_SECONDS_OF_NETWORK = 35
-_SECONDS_OF_REST = 60
+_SECONDS_OF_NETWORK = 22
+_SECONDS_OF_REST = 30
 _DIVIDED, _DIVIDED_BY_GROUPS = 500_000, 50_000  # texts, at the most: what takes a few seconds
 
 

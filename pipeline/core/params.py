@@ -68,7 +68,7 @@ class Block(BaseModel):
 class DatasetParams(Block):
     """Hold what depends on the data set. `test: given` takes the test split that the source brings.
 
-    `preset` names what `gatewise run` sets when it selects the data set; no stage reads it.
+    `preset` names what `gatewise run` sets when it selects the data set, if anything; no stage reads it.
     """
 
     test: Literal["given"] | Share
@@ -78,7 +78,7 @@ class DatasetParams(Block):
     min_occurrences: Annotated[int, _from_to(1, 10_000, "times")]
     max_tokens: Annotated[int, _from_to(1, 100_000, "tokens")]
     batch_size: Annotated[int, _from_to(1, 65_536, "texts")]
-    preset: str = DEFAULT_PRESET
+    preset: str | None = None
 
 
 class PreprocessParams(Block):

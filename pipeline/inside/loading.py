@@ -117,6 +117,10 @@ def network_as_trained(trained: Trained, validation: Tokens) -> Network:
         layers = _read_weights(trained.weights)
     network = Network.from_weights(layers, trained.card["settings"]["pooling"])
     theirs = trained.predictions["validation"]
+    if len(theirs) != len(validation):
+        raise InputError(
+            f"{trained.name} has answered {len(theirs):,} validation texts, and there are {len(validation):,}"
+        )
     by_doubt = np.argsort(theirs.max(axis=1), kind="stable")
     for text in by_doubt[validation.lengths[by_doubt] > 0][:_ASKED]:
         passes = network.run(network.embedding[validation[text]][None], kept=["state"])
@@ -139,7 +143,9 @@ def _read_weights(path: Path) -> dict[str, list[np.ndarray]]:
     weights, seen = {}, Counter[str]()
     with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
         for layer in json.loads(archive.read("config.json"))["config"]["layers"]:
-            kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", layer["class_name"]).lower()
+            # In the words of keras.src.utils.naming.to_snake_case.
+            parted = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", layer["class_name"])
+            kind = re.sub("([a-z])([A-Z])", r"\1_\2", parted).lower()
             number, seen[kind] = seen[kind], seen[kind] + 1
             place = f"layers/{kind}_{number}" if number else f"layers/{kind}"
             arrays = file.get(f"{place}/cell/vars", file.get(f"{place}/vars", {}))

@@ -232,7 +232,7 @@ def distance_effects(network: Network, tokens: Tokens) -> tuple[pd.DataFrame, fl
     Returns:
         `Memory.distances` and `Memory.agreement`.
     """
-    longer = _take(tokens, np.flatnonzero(tokens.lengths >= np.median(tokens.lengths)))
+    longer = _take(tokens, np.flatnonzero(tokens.lengths >= max(1, np.median(tokens.lengths))))
     texts = sample(longer, _OCCLUDED_TEXTS)
     bins = _distance_bins(int(texts.lengths.max()))
     effects = np.full((2, len(texts), len(bins)), np.nan)

@@ -90,6 +90,14 @@ class Network:
         kernel, bias = arrays[heads[0]]
         if kernel.shape[1] == 1:
             kernel, bias = np.pad(kernel, ((0, 0), (1, 0))), np.pad(bias, (1, 0))
+        *_, top = passes.values()
+        directions = 1 + any(title.endswith(BACKWARD) for title in passes)
+        pooled = len(top[1]) * directions * (1 + ("+" in pooling))
+        if len(kernel) != pooled:
+            raise InputError(
+                f"the network is not built as its card says: {pooling} pooling gives {pooled} numbers,"
+                f" and the dense layer takes {len(kernel)}"
+            )
         attention = arrays["attention"][0][:, 0] if pooling == "attention" else None
         return cls(cell, pooling, arrays["embedding"][0], passes, (kernel, bias), attention)
 

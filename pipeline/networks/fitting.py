@@ -163,6 +163,10 @@ def compiled(model: keras.Model, settings: TrainParams, steps: int) -> keras.Mod
         loss="binary_crossentropy" if model.output_shape[-1] == 1 else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
+    # Variables that are made in the first step have TensorFlow trace the step twice, a second for a small network.
+    trained.optimizer.build(model.trainable_variables)  # in this order, as `Adversarial` has them
+    trained.compute_metrics(None, np.zeros(1, np.int32), np.full((1, model.output_shape[-1]), 0.5, np.float32))
+    trained.reset_metrics()
     return trained
 
 
@@ -308,9 +312,6 @@ class GoingOn(keras.callbacks.Callback):  # type: ignore[misc]
         state = checkpoint.load()
         if state is None:
             return
-        if not self._trained.optimizer.built:
-            # In the order of the network's variables, as `Adversarial` has them.
-            self._trained.optimizer.build(self._network.trainable_variables)
         variables = self._variables()
         if {name: _form(array) for name, array in state.arrays.items() if not name.startswith("best")} != {
             name: _form(variable) for name, variable in variables.items()

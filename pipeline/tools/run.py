@@ -21,6 +21,7 @@ from pipeline.core.command import HELP_OPTIONS, INTERRUPTED, InputError, run, se
 from pipeline.core.folders import STAGES_LOCK
 from pipeline.core.params import (
     PARAMS_FILE,
+    DatasetParams,
     move_blocks,
     parameter_names,
     read_params,
@@ -116,7 +117,8 @@ def reproduce(given: dict[str, str]) -> int:
 def asked(given: Mapping[str, str]) -> dict[str, str]:
     """List the parameters that are to be set: those of a preset, and over them what is given by name.
 
-    A data set that is not the selected one brings its preset: the network of another data set need not fit it.
+    A data set that is not the selected one brings the preset that its settings name, less what stands in them itself:
+    the network of another data set need not fit it.
 
     Args:
         given: name to value; `preset` names a preset, which goes before that of the data set.
@@ -124,12 +126,18 @@ def asked(given: Mapping[str, str]) -> dict[str, str]:
     Raises:
         InputError: there is no such preset.
     """
-    params = read_params()
     named = {name: value for name, value in given.items() if name != "preset"}
-    dataset, preset = given.get("dataset", params.dataset), given.get("preset")
-    if dataset != params.dataset and dataset in params.datasets:
-        preset = preset or params.datasets[dataset].preset
-    return (read_preset(preset) if preset else {}) | named
+    if preset := given.get("preset"):
+        return read_preset(preset) | named
+    params = read_params()
+    dataset = given.get("dataset", params.dataset)
+    if dataset == params.dataset or dataset not in params.datasets or not params.datasets[dataset].preset:
+        return named
+    try:
+        brought = read_preset(str(params.datasets[dataset].preset))
+    except InputError as error:
+        raise InputError(f"{settings_files()[dataset]} names a preset, and {error}") from None
+    return {name: value for name, value in brought.items() if name not in DatasetParams.model_fields} | named
 
 
 def _jobs(given: str | None) -> list[str]:
@@ -291,7 +299,9 @@ def run_stages(*words: str) -> int:
 def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a parameter: its full name after a dot, and its last name before."""
     full = parameter_names()
-    names = full if "." in incomplete else ["preset", "jobs", *dict.fromkeys(name.rpartition(".")[2] for name in full)]
+    names = (
+        full if "." in incomplete else [*dict.fromkeys(["preset", "jobs", *(name.rpartition(".")[2] for name in full)])]
+    )
     return [CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
 
 
@@ -301,8 +311,8 @@ def main(words: tuple[str, ...]) -> None:
     """Set parameters in params.yaml and in the settings of the data set, then run the pipeline.
 
     NAME is a parameter, by its full name (train.units) or its last one (units). `preset=strong` sets all parameters of
-    the preset `strong` in presets.yaml. Another data set brings the preset that its settings name, or else `default`:
-    imdb brings `tutorial`. All names and values are checked before any work.
+    the preset `strong` in presets.yaml. Another data set brings the network of the preset that its settings name: imdb
+    brings that of `tutorial`. All names and values are checked before any work.
 
     Each stage is told when it begins, with the time that the rest may take. Stages that do not wait for each other run
     side by side, as many as there are cores; jobs=1 runs one after the other. The models are the same. Ctrl-C ends the
@@ -312,7 +322,7 @@ def main(words: tuple[str, ...]) -> None:
     Examples:
       gatewise run                                # params.yaml as it is
       gatewise run dataset=imdb seeds=1,2
-      gatewise run train.units=32 epochs=1
+      gatewise run train.units=64 epochs=1
       gatewise run dataset=imdb preset=strong
       gatewise run jobs=1                         # one stage at a time
     """

@@ -47,7 +47,7 @@ def main(output: Path) -> None:
     \b
     Examples:
       gatewise vectors --output data/vectors/imdb.txt
-      gatewise run dataset=rotten_tomatoes vectors=imdb.txt
+      gatewise run dataset=rotten_tomatoes preset=strong vectors=imdb.txt
     """
     check_files(EMBEDDINGS, TOKENIZER)
     vectors = WordVectors.load(EMBEDDINGS)

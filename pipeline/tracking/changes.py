@@ -58,7 +58,9 @@ def _of_stage(texts: list[str | None], stage: str, dataset: str) -> dict[str, An
     params, settings = (YAML(typ="safe").load(io.StringIO(text)) if text else None for text in texts)
     of_data = settings if isinstance(settings, Mapping) else _block(_block(params, "datasets"), dataset)
     blocks = {f"datasets.{dataset}": of_data} | {name: _block(params, name) for name in _BLOCKS[stage]}
-    return {f"{block}.{name}": value for block, values in blocks.items() for name, value in values.items()}
+    found = {f"{block}.{name}": value for block, values in blocks.items() for name, value in values.items()}
+    found.pop(f"datasets.{dataset}.preset", None)  # which no stage reads
+    return found
 
 
 def _block(params: Any, name: str) -> Mapping[str, Any]:
