@@ -22,7 +22,7 @@ from pipeline.__main__ import main
 from pipeline.core.command import HELP_OPTIONS, InputError
 from pipeline.core.params import parameter_names, read_params, set_params
 from pipeline.tools.arguments import from_make
-from pipeline.tools.run import asked, parse
+from pipeline.tools.run import asked, brought, parse
 
 LIGHT_STAGES = ["download", "preprocess"]
 
@@ -255,6 +255,7 @@ def test_another_data_set_brings_its_preset_and_what_is_named_goes_before_it(
     monkeypatch.chdir(tmp_path)
     clone = read_params()
     assert asked({"dataset": clone.dataset}) == {"dataset": clone.dataset}
+    assert [brought(name) for name in (None, clone.dataset, "imdb", "lost")] == [None, None, "tutorial", None]
     for name, value in (("vocabulary", 10_000), ("max_tokens", 300)):  # what stands there itself stays
         assert asked({"dataset": "imdb"}).get(name) is None
         set_params({f"datasets.imdb.{name}": str(value)})

@@ -84,6 +84,7 @@ def reproduce(given: dict[str, str]) -> int:
         _end_stale()
     jobs = _jobs(given.pop("jobs", None))
     wanted = asked(given)
+    preset = None if "preset" in given else brought(given.get("dataset"))
     vectors = wanted.get("embeddings.vectors", wanted.get("vectors", "none"))
     if vectors not in ("none", "word2vec"):
         find(vectors, VECTORS)  # or `embed` would say so, when DVC has taken away the vectors from before
@@ -92,6 +93,8 @@ def reproduce(given: dict[str, str]) -> int:
     files = [PARAMS_FILE, *settings_files().values()]
     before = {file: (file.read_bytes(), is_committed(file)) for file in files}
     changes = set_params(wanted)
+    if preset:
+        print(f"{given['dataset']} brings the network of the preset {preset}", flush=True)
     for change in changes:
         print(f"set {change}", flush=True)
     code = _reproduce(jobs)
@@ -129,15 +132,22 @@ def asked(given: Mapping[str, str]) -> dict[str, str]:
     named = {name: value for name, value in given.items() if name != "preset"}
     if preset := given.get("preset"):
         return read_preset(preset) | named
-    params = read_params()
-    dataset = given.get("dataset", params.dataset)
-    if dataset == params.dataset or dataset not in params.datasets or not params.datasets[dataset].preset:
+    if (preset := brought(given.get("dataset"))) is None:
         return named
     try:
-        brought = read_preset(str(params.datasets[dataset].preset))
+        parameters = read_preset(preset)
     except InputError as error:
-        raise InputError(f"{settings_files()[dataset]} names a preset, and {error}") from None
-    return {name: value for name, value in brought.items() if name not in DatasetParams.model_fields} | named
+        raise InputError(f"{settings_files()[given['dataset']]} names a preset, and {error}") from None
+    of_network = {name: value for name, value in parameters.items() if name not in DatasetParams.model_fields}
+    return {"dataset": given["dataset"]} | of_network | named
+
+
+def brought(dataset: str | None) -> str | None:
+    """Name the preset that a data set brings, if it is to be selected in place of another one."""
+    params = read_params()
+    if dataset is None or dataset == params.dataset or dataset not in params.datasets:
+        return None
+    return params.datasets[dataset].preset
 
 
 def _jobs(given: str | None) -> list[str]:
