@@ -316,13 +316,16 @@ def test_every_variable_of_make_arrives_as_it_was_typed(tmp_path: Path, given: l
     ],
 )
 def test_make_hands_its_variables_to_the_command(
-    trained_project: Project, words: list[str], code: int, problem: str
+    own_project: Project, words: list[str], code: int, problem: str
 ) -> None:
-    """The environment is not made anew: -o calls it up to date. The exit code of the command is in make's words."""
-    result = trained_project.run("make", "-o", ".venv/.runtime", *words, check=False, environment={"SEEDS": "7"})
+    """The environment is not made anew: -o calls it up to date. The exit code of the command is in make's words.
+
+    The project is its own: in one that others use, another run may be in the way.
+    """
+    result = own_project.run("make", "-o", ".venv/.runtime", *words, check=False, environment={"SEEDS": "7"})
     assert problem in result.stderr
     assert f"Error {code}" in result.stderr
-    assert trained_project.run("git", "status", "--porcelain").stdout == ""
+    assert own_project.run("git", "status", "--porcelain").stdout == ""
 
 
 def test_an_environment_that_could_not_be_made_does_not_stay(tmp_path: Path) -> None:
