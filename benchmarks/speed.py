@@ -13,7 +13,10 @@ slows both. The model is the tutorial's in all of them (embedding 64, 64 units, 
     layer     forward and backward of the bare Keras layer on random vectors, in the shapes of ours
     products  the matrix products of a step of ours and nothing else, as many tokens at once as can be: the ceiling
 
-Writes benchmarks/results.json and docs/images/speed.png.
+Each of these has all cores for itself. A comparison trains an LSTM and a GRU, though, so ours and PyTorch are measured
+once more as `gatewise run` trains on two cores: both networks at the same time, each in one thread.
+
+Writes benchmarks/results.json, where every processor has results of its own, and docs/images/speed.png.
 """
 
 import argparse
@@ -23,7 +26,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,6 +42,7 @@ from pipeline.tokens.batches import pad, shuffled
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.ragged import Tokens, from_lists
 from pipeline.tokens.tokenized import TokenizedSplits
+from pipeline.tools.side_by_side import THREADS
 from pipeline.tracking.machine import environment
 from pipeline.trained.watching import Watcher
 
@@ -283,6 +287,9 @@ WAYS: "dict[str, Callable[[str, Tokens, np.ndarray, int], Work]]" = {
 }
 
 
+SIDE_BY_SIDE = ("ours", "pytorch")
+
+
 RATIOS = {  # of ours to another way
     "ratio_to_tutorial": "tutorial",
     "ratio_to_pytorch": "pytorch",
@@ -302,26 +309,71 @@ def wait_and_measure(way: str, cell: str, asked: Connection) -> None:
 
 def rates(cell: str) -> dict[str, list[float]]:
     """Measure the texts per second of every way, round by round."""
-    spawn = multiprocessing.get_context("spawn")
     found: dict[str, list[float]] = {way: [] for way in WAYS}
-    asking: dict[str, Connection] = {}
-    for way in WAYS:
-        asking[way], theirs = spawn.Pipe()
-        spawn.Process(target=wait_and_measure, args=(way, cell, theirs), daemon=True).start()
-        theirs.close()
-    for number in range(ROUNDS + 1):  # the first one waits until all are ready, and does not count
-        for way in random.Random(number).sample(list(WAYS), len(WAYS)):
-            try:
-                asking[way].send(True)
-                rate = asking[way].recv()
-            except (EOFError, BrokenPipeError, ConnectionResetError):
-                raise InputError(f"the process that measures {way!r} has ended; its output is above") from None
-            if number:
-                found[way].append(round(rate, 1))
-                print(f"{cell}, round {number}, {way}: {rate:,.0f} texts/s", flush=True)
+    asking = {way: _waiting(way, cell) for way in WAYS}
+    for number, way in _turns(list(WAYS)):
+        (rate,) = _asked(way, [asking[way]])
+        if number:
+            found[way].append(round(rate, 1))
+            print(f"{cell}, round {number}, {way}: {rate:,.0f} texts/s", flush=True)
     for asked in asking.values():
         asked.send(False)
     return found
+
+
+def side_by_side() -> dict[str, dict[str, list[float]]]:
+    """Measure two ways again, the networks of all cells at once, in one thread each.
+
+    Returns:
+        Way to what was measured, round by round: the texts per second of each cell, and those of all together, which
+        end with the slowest.
+    """
+    names = [*CELLS, "together"]
+    found: dict[str, dict[str, list[float]]] = {way: {name: [] for name in names} for way in SIDE_BY_SIDE}
+    asking = {way: [_waiting(way, cell, threads=1) for cell in CELLS] for way in SIDE_BY_SIDE}
+    for number, way in _turns(SIDE_BY_SIDE):
+        each = _asked(way, asking[way])
+        if number:
+            for name, rate in zip(names, [*each, len(each) * min(each)], strict=True):
+                found[way][name].append(round(rate, 1))
+                print(f"side by side, round {number}, {way}, {name}: {rate:,.0f} texts/s", flush=True)
+    for asked in asking.values():
+        for one in asked:
+            one.send(False)
+    return found
+
+
+def _turns(ways: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Let ways take turns; round 0 waits until all are ready, and does not count."""
+    for number in range(ROUNDS + 1):
+        for way in random.Random(number).sample(list(ways), len(ways)):
+            yield number, way
+
+
+def _waiting(way: str, cell: str, threads: int | None = None) -> Connection:
+    """Start a process that measures when it is asked to. Without `threads`, it has as many as it likes."""
+    spawn = multiprocessing.get_context("spawn")
+    asking, asked = spawn.Pipe()
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update({name: str(threads) for name in THREADS if threads})
+    try:
+        spawn.Process(target=wait_and_measure, args=(way, cell, asked), daemon=True).start()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({name: value} if value is not None else {})
+    asked.close()
+    return asking
+
+
+def _asked(way: str, processes: Sequence[Connection]) -> list[float]:
+    """Let processes measure at the same time."""
+    try:
+        for process in processes:
+            process.send(True)
+        return [process.recv() for process in processes]
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise InputError(f"the process that measures {way!r} has ended; its output is above") from None
 
 
 def ratio(of: list[float], to: list[float]) -> dict[str, float]:
@@ -454,8 +506,10 @@ def draw(results: dict[str, Any]) -> None:
 
 
 def keep(results: dict[str, Any]) -> None:
-    """Write the results measured so far."""
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    """Write the results measured so far, in place of older ones of the same processor."""
+    everywhere = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    everywhere[results["machine"]] = {key: value for key, value in results.items() if key != "machine"}
+    RESULTS.write_text(json.dumps(everywhere, indent=1) + "\n", encoding="utf-8")
 
 
 def must_be_measurable() -> None:
@@ -490,14 +544,17 @@ def main() -> None:
     for name, to in RATIOS.items():
         by_cell = results["texts_per_second"].items()
         results[name] = {cell: ratio(ways["ours"], ways[to]) for cell, ways in by_cell}
+    results["side_by_side"] = side_by_side()
+    of_ours, of_theirs = (results["side_by_side"][way] for way in SIDE_BY_SIDE)
+    results["ratio_side_by_side"] = {name: ratio(found, of_theirs[name]) for name, found in of_ours.items()}
     keep(results)  # whatever happens later
     results["growth"] = growth()
     keep(results)
-    draw(json.loads(RESULTS.read_text(encoding="utf-8")))
+    draw(results)
     if arguments.epochs > 1:
         results["accuracy"] = {cell: accuracies(cell, arguments.epochs) for cell in CELLS}
         keep(results)
-    for name in RATIOS:
+    for name in (*RATIOS, "ratio_side_by_side"):
         for cell, found in results[name].items():
             print(f"{name}, {cell}: {found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
 

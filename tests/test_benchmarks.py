@@ -1,5 +1,6 @@
 """What the benchmarks compute from their measurements, and that their steps are steps of this project."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,13 @@ def test_a_reader_that_hangs_is_no_refusal(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:
     assert speed.ratio([2.0, 6.0, 9.0], [1.0, 2.0, 1.0]) == {"median": 3.0, "low": 2.0, "high": 9.0}
+
+
+def test_results_of_one_processor_leave_those_of_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(speed, "RESULTS", tmp_path / "results.json")
+    for machine, rate in (("one", 1), ("another", 2), ("one", 3)):
+        speed.keep({"machine": machine, "rate": rate})
+    assert json.loads(speed.RESULTS.read_text()) == {"one": {"rate": 3}, "another": {"rate": 2}}
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """The NumPy cells against numbers worked out by hand, and against Keras."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -85,6 +88,30 @@ def test_states_and_the_cell_agree_with_keras(cell: str) -> None:
         ends(vectors)
         ends.set_weights(layer.get_weights())
         np.testing.assert_allclose(seen["cell state"][:, -1], np.asarray(ends(vectors)[2]), atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_step_of_our_own_trains_to_the_bits_of_keras_and_is_saved_as_its_layer(cell: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    vectors, labels = rng.normal(0, 1, (8, 20, 6)).astype(np.float32), rng.integers(0, 2, (8, 1))
+
+    def trained(make: Callable[[], Any]) -> Any:
+        keras.utils.set_random_seed(7)
+        given = keras.Input((None, 6), name="given")
+        network = keras.Model(given, keras.layers.Dense(1, name="output")(make()(given)[:, -1]), name="network")
+        network.compile(optimizer=keras.optimizers.Adam(0.01), loss="mse")
+        network.fit(vectors, labels, epochs=5, shuffle=False, verbose=0)
+        return network
+
+    ours = trained(lambda: cells.find(cell).make_layer(5, "layer"))
+    kind = getattr(keras.layers, cells.find(cell).layer)
+    theirs = trained(lambda: kind(5, return_sequences=True, name="layer"))
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    ours.save(tmp_path / "ours.keras")
+    opened = keras.models.load_model(tmp_path / "ours.keras", safe_mode=True)
+    assert type(opened.get_layer("layer")) is kind
+    np.testing.assert_allclose(opened.predict(vectors, verbose=0), ours.predict(vectors, verbose=0), atol=1e-6)
 
 
 def test_what_is_not_asked_for_is_not_kept() -> None:

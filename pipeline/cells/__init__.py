@@ -11,6 +11,7 @@ B is the number of texts, T of tokens, E of components of a token's vector, U of
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -65,6 +66,7 @@ class Cell:
         kept_from: the gates that `kept` has to be given.
         half_life_at_start: of a unit before training, in tokens; None where it depends on random weights.
         instead: role to what stands in a picture where this cell has no such gate.
+        step: what Keras' cell shall compute in place of its own `call`, see `Step`; None where its own is fast.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Cell:
     kept_from: Sequence[str]
     half_life_at_start: float | None = None
     instead: Mapping[str, str] = field(default_factory=dict)
+    step: "Step | None" = None
 
     def parameters(self, inputs: int, units: int) -> int:
         """Count the weights of one layer of E inputs and U units."""
@@ -90,7 +93,11 @@ class Cell:
         """Make a Keras layer that gives out the state of every token, (B, T, U)."""
         from keras import layers  # whoever only looks at a cell needs no Keras
 
-        return getattr(layers, self.layer)(units, return_sequences=True, name=name)
+        layer = getattr(layers, self.layer)(units, return_sequences=True, name=name)
+        if self.step:
+            # Of this object alone: it is saved, and opened again, as the layer of Keras that it is.
+            layer.cell.call = partial(self.step, layer.cell)
+        return layer
 
     def gate_of(self, role: str) -> str | None:
         """Name the gate with a role; None where the cell has none."""
@@ -114,6 +121,10 @@ SlopesOf = Callable[[Gates, list[np.ndarray], np.ndarray], Slopes]
 # kept(gates, weights) -> shares from 0 up, (B, T, U)
 #   gates: those of `kept_from`, each (B, T, U)
 Kept = Callable[[Gates, list[np.ndarray]], np.ndarray]
+
+# step(cell, inputs, states, training) -> (output, states)
+#   cell: a cell of Keras with its weights; inputs: (B, E); states: each (B, U); as `call` of `keras.layers.GRUCell`
+Step = Callable[..., tuple[Any, list[Any]]]
 
 
 def find(name: str) -> Cell:

@@ -12,6 +12,7 @@ W (E, 3 U), R (U, 3 U) and of b and b', (2, 3 U), are z, r, g.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,24 @@ def slopes(gates: Gates, weights: list[np.ndarray], by_outputs: np.ndarray) -> S
     return by_given @ kernel.T, by_states
 
 
+def step(cell: Any, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
+    """Compute one token as Keras does, to the bit, and let training take 0.8 of the time; see `pipeline.cells.Step`.
+
+    Keras cuts the product with the states into gates by three slices. On the way back, each of them fills a block of
+    zeros as large as all gates, and the three are added. What `split` cuts is put together at once.
+    """
+    from keras import ops
+
+    (h,) = states
+    bias, recurrent_bias = ops.unstack(cell.bias)
+    z, r, g = ops.split(ops.add(ops.matmul(inputs, cell.kernel), bias), 3, axis=-1)  # `add` is no `+`: it fuses
+    of_z, of_r, of_g = ops.split(ops.matmul(h, cell.recurrent_kernel) + recurrent_bias, 3, axis=-1)
+    z, r = ops.sigmoid(z + of_z), ops.sigmoid(r + of_r)
+    g = ops.tanh(g + r * of_g)
+    h = z * h + (1 - z) * g
+    return h, [h]
+
+
 CELL = Cell(
     name="gru",
     title="GRU",
@@ -85,4 +104,5 @@ CELL = Cell(
         "write": "no input gate: a GRU takes in 1 − update gate of the candidate",
         "memory": "no cell state: the state of a GRU is its memory",
     },
+    step=step,
 )

@@ -22,7 +22,7 @@ from pipeline.tracking.machine import SIDE_BY_SIDE
 
 NUMBERED = "[?/"  # how the line begins by which a stage is told that runs beside others: its number is given here
 
-_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+THREADS = ("OMP_NUMTHREADS", "TF_NUM_INTRAOPTHREADS", "TF_NUM_INTEROPTHREADS")
 _NEEDED = 2_000_000_000  # bytes that a stage may take; check_room looks again before a network is trained
 
 
@@ -129,7 +129,7 @@ class SideBySide:
     def _beside(self, stages: Sequence[str]) -> int:
         """Run stages beside others, and pass on what they print, line by line."""
         threads = str(max(1, _cores() // self._jobs))
-        given = {SIDE_BY_SIDE: str(self._jobs), **{name: os.environ.get(name, threads) for name in _THREADS}}
+        given = {SIDE_BY_SIDE: str(self._jobs), **{name: os.environ.get(name, threads) for name in THREADS}}
         process = subprocess.Popen(
             _command(stages, self._of),
             env={**os.environ, **given},
