@@ -22,7 +22,7 @@ from pipeline.tracking.machine import SIDE_BY_SIDE
 
 NUMBERED = "[?/"  # how the line begins by which a stage is told that runs beside others: its number is given here
 
-THREADS = ("OMP_NUMTHREADS", "TF_NUM_INTRAOPTHREADS", "TF_NUM_INTEROPTHREADS")
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 _NEEDED = 2_000_000_000  # bytes that a stage may take; check_room looks again before a network is trained
 
 
