@@ -351,7 +351,7 @@ def _turns(ways: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def _waiting(way: str, cell: str, threads: int | None = None) -> Connection:
-    """Start a process that measures when it is asked to. Without `threads`, it has as many as it likes."""
+    """Start a process that measures when it is asked to. Its threads, if not told, are those of the environment."""
     spawn = multiprocessing.get_context("spawn")
     asking, asked = spawn.Pipe()
     before = {name: os.environ.get(name) for name in THREADS}
@@ -481,6 +481,7 @@ def draw(results: dict[str, Any]) -> None:
     from pipeline.reporting.figures import save
 
     figure = Figure(figsize=(11, 4), layout="constrained")
+    figure.suptitle(results["machine"])
     left, right = figure.subplots(1, 2)
     for offset, (cell, by_way) in zip((-0.2, 0.2), results["texts_per_second"].items(), strict=True):
         for place, found in enumerate(by_way.values()):

@@ -23,7 +23,7 @@ from pipeline.corpus.labels import alike
 from pipeline.corpus.sources import Reviews, read_source
 from pipeline.download import download
 from pipeline.preprocess import preprocess
-from pipeline.tools.add import main
+from pipeline.tools.add import _brought, main
 
 Rows = list[tuple[str, str]]
 Add = Callable[..., str]
@@ -55,7 +55,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the user's files, beside an empty project, in which the command runs."""
     project = tmp_path / "project"
     (project / "data" / "sources").mkdir(parents=True)
-    for name in ("params.yaml", "data/sources/rotten_tomatoes.yaml"):
+    for name in ("params.yaml", "presets.yaml", "data/sources/rotten_tomatoes.yaml"):
         (project / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(project)
     folder = tmp_path / "home"
@@ -582,6 +582,26 @@ def test_add_divides_in_the_order_of_a_run(home: Path) -> None:
     download(Path("data/sources/films"), Path("data/downloads"), None, Path("data/raw"))
     preprocess(Path("data/raw"), settings.test, settings.validation, 1, "word", 100, Path("data/processed"))
     assert "a run takes about" in told
+
+
+@pytest.mark.parametrize(
+    ("preset", "units"),
+    [("tutorial", 64), ("strong", 128), (None, 512)],  # None: the network of params.yaml stays
+)
+def test_a_run_is_estimated_with_the_network_that_the_data_set_brings(preset: str | None, units: int) -> None:
+    train = read_params().train.model_copy(update={"units": 512, "layers": 1})
+    assert _brought(train, preset).units == units
+
+
+def test_a_preset_that_is_not_there_is_told_after_all_that_was_seen(home: Path) -> None:
+    film = [(f"film {i}", "good" if i % 2 else "bad") for i in range(40)]
+    table = write_table(home / "films.csv", film)
+    add(table)
+    settings = Path("data/sources/films.yaml")
+    settings.write_text(settings.read_text().replace("preset: default", "preset: stong"))
+    told = add(table)
+    assert "40 texts with a label" in told
+    assert "before a run, mend this: presets.yaml has no preset 'stong'; did you mean strong?" in told
 
 
 def conflicting() -> str:

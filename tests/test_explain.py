@@ -1,6 +1,7 @@
 """The tool on really trained networks: what it shows, what it writes, and how it refuses."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,15 @@ def test_a_line_per_token_of_a_short_text_and_those_that_matter_of_a_long_one(pr
         for number in re.findall(r"^  … (\d+)$", "\n".join(explain._table(words, [reading], "fresh", 1)), re.MULTILINE)
     ]
     assert sum(hidden) + len(rows) == len(words.ids)
+
+
+def test_of_more_than_two_labels_the_likeliest_of_each_network_are_named() -> None:
+    _, (of_two,) = readings("not good", ("gru",))
+    assert explain._likeliest([of_two], ["bad", "good"]) == []
+    of_four = replace(of_two, probabilities=np.array([[0.25, 0.25, 0.25, 0.25], [0.3, 0.1, 0.2, 0.4]]))
+    heading, line = explain._likeliest([of_four], ["bad", "good", "fair", "fresh"])
+    assert "4 labels" in heading
+    assert line.endswith("fresh 0.400, bad 0.300, fair 0.200")
 
 
 def test_a_text_that_is_cut_and_words_that_are_unknown_are_said(project: Project, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from conftest import Project
 
 from pipeline.core.command import InputError
+from pipeline.inside.memory import WORDS
 from pipeline.tools.memory import look
 
 
@@ -23,6 +24,17 @@ def test_one_command_shows_and_draws_the_memory_of_both_networks(trained_project
         assert fact in shown.stdout
     assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
     assert trained_project.run("git", "status", "--short").stdout == ""
+
+
+def test_words_that_no_text_has_are_named(
+    trained_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained_project.root)
+    monkeypatch.setitem(WORDS, "surprise", ["zounds", "egad", "crikey", "blimey"])
+    *_, row, last = look(["gru-1"], tmp_path).splitlines()
+    assert "no row on surprise" in last
+    assert "zounds, egad, crikey, …" in last
+    assert "no row on" not in row
 
 
 def test_two_models_of_one_cell_are_refused(

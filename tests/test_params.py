@@ -212,6 +212,11 @@ def test_setting_changes_the_values_and_nothing_else(params_file: Path) -> None:
     assert params_file.read_text() == expected
 
 
+def test_a_truth_value_is_shown_as_it_is_written(params_file: Path) -> None:
+    (change,) = set_params({"bidirectional": "true"}, params_file)
+    assert change == "train.bidirectional: false -> true"
+
+
 def test_a_short_name_means_the_block_of_the_data_set_selected_in_the_same_call(params_file: Path) -> None:
     before = contents(params_file)
     changes = set_params({"vocabulary": "99", "dataset": "large"}, params_file)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.adding.portraits import Portrait
 from pipeline.core.command import InputError
-from pipeline.core.params import DEFAULT_PRESET, PARAMS_FILE, Params, read_params, settings_files
+from pipeline.core.params import DEFAULT_PRESET, PARAMS_FILE, TrainParams, read_params, settings_files
 from pipeline.corpus.names import split_named
 from pipeline.corpus.splits import codes_of, divide
 from pipeline.tokens.ragged import UNKNOWN, Tokens
@@ -123,16 +123,15 @@ def what_stops(portrait: Portrait, values: Mapping[str, Any], labels: Iterable[s
     return None
 
 
-def minutes(portrait: Portrait, fitted: Fitted, params: Params, jobs: int) -> float:
-    """Estimate how many minutes a run takes that trains so many networks at once, to the order."""
-    train = params.train
+def minutes(portrait: Portrait, fitted: Fitted, train: TrainParams, networks: int, jobs: int) -> float:
+    """Estimate how many minutes a run takes that trains so many networks, `jobs` at once, to the order."""
     directions = 1 + train.bidirectional
     speed = _TOKENS_PER_SECOND / (train.layers * directions * max(train.units / 64, 0.7))
     texts = portrait.splits["train"] or portrait.rows * _PERCENT_OF_TRAIN / 100
     tokens = texts * fitted.tokens
     epochs = min(train.epochs, 4 + train.patience)
     network = _SECONDS_OF_NETWORK + epochs * tokens / speed
-    return (_SECONDS_OF_REST + math.ceil(len(params.networks) / jobs) * network) / 60
+    return (_SECONDS_OF_REST + math.ceil(networks / jobs) * network) / 60
 
 
 def known_settings(name: str, path: Path = PARAMS_FILE) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def slopes(gates: Gates, weights: list[np.ndarray], by_outputs: np.ndarray) -> S
 
 
 def step(cell: Any, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-    """Compute one token as Keras does, to the bit, and let training take 0.8 of the time; see `pipeline.cells.Step`.
+    """Compute one token as Keras does, to the bit, and train faster (docs/ladders.md); see `pipeline.cells.Step`.
 
     Keras cuts the product with the states into gates by three slices. On the way back, each of them fills a block of
     zeros as large as all gates, and the three are added. What `split` cuts is put together at once.
@@ -77,7 +77,7 @@ def step(cell: Any, inputs: Any, states: Any, training: bool = False) -> tuple[A
     from keras import ops
 
     (h,) = states
-    bias, recurrent_bias = ops.unstack(cell.bias)
+    bias, recurrent_bias = ops.unstack(ops.convert_to_tensor(cell.bias))
     z, r, g = ops.split(ops.add(ops.matmul(inputs, cell.kernel), bias), 3, axis=-1)  # `add` is no `+`: it fuses
     of_z, of_r, of_g = ops.split(ops.matmul(h, cell.recurrent_kernel) + recurrent_bias, 3, axis=-1)
     z, r = ops.sigmoid(z + of_z), ops.sigmoid(r + of_r)

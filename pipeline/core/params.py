@@ -301,7 +301,7 @@ def set_params(assignments: dict[str, str], path: Path = PARAMS_FILE) -> list[st
             block = block[part]
         old, new = block[key], _parsed(name, text, block[key])
         if new != old:
-            changes.append(f"{full}: {_shown(old)} -> {_shown(new)}")
+            changes.append(f"{full}: {as_written(old)} -> {as_written(new)}")
             changed.add(house)
             if isinstance(old, list):
                 old[:] = new  # keeps the flow style and the comment behind it
@@ -408,7 +408,12 @@ def parameter_names(path: Path = PARAMS_FILE) -> list[str]:
 
 
 def read_preset(name: str, path: Path = PRESETS_FILE) -> dict[str, str]:
-    """Read the parameters of a preset, for `set_params`.
+    """Read the parameters of a preset, for `set_params`; see `preset_values`."""
+    return {key: str(value) for key, value in preset_values(name, path).items()}
+
+
+def preset_values(name: str, path: Path = PRESETS_FILE) -> dict[str, Any]:
+    """Read the parameters of a preset.
 
     Raises:
         InputError: the file has no preset of that name.
@@ -416,7 +421,8 @@ def read_preset(name: str, path: Path = PRESETS_FILE) -> dict[str, str]:
     presets = read_yaml(path)
     if name not in presets:
         raise InputError(f"{path} has no preset {name!r}; {did_you_mean(name, presets)}")
-    return {key: str(value) for key, value in presets[name].items()}
+    values: dict[str, Any] = presets[name]
+    return values
 
 
 def _validated(values: Any, path: Path) -> Params:
@@ -489,5 +495,8 @@ def _parsed(name: str, text: str, old: Any) -> Any:
         raise InputError(f"the value of {name} cannot be read. Received: {text!r}") from None
 
 
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def as_written(value: Any) -> str:
+    """Write a value as the file has it: true, not True."""
+    if isinstance(value, list):
+        return ",".join(map(as_written, value))
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Build a recurrent network, made only of what Keras brings.
+"""Build a recurrent network, saved as layers of Keras alone.
 
     tokens (B, T) -> embedding (B, T, E) -> dropout -> recurrent layers (B, T, U) -> pooling (B, U) -> probabilities
 
@@ -18,7 +18,7 @@ from pipeline.tokens.ragged import PAD
 
 
 def build(cell: str, vocabulary: int, classes: int, settings: TrainParams) -> keras.Model:
-    """Make the network, made only of what Keras brings, so that the saved file opens without this project.
+    """Make the network, saved as layers of Keras alone, so that the file opens without this project.
 
     Args:
         cell: the name of the cell of the recurrent layers.

@@ -18,6 +18,7 @@ from pipeline.comparison.costs import RUNS, TIMED
 from pipeline.comparison.latency import BATCH_SIZES, PERCENTILES, latency_name
 from pipeline.comparison.statistics import better_first, read_differences
 from pipeline.comparison.titles import colour_of, title_of
+from pipeline.core.params import as_written
 from pipeline.reporting import figures
 from pipeline.reporting.pages import png_address, render
 from pipeline.reporting.stamp import COSTS_PICTURE, PICTURES, REPORT, STAMP, TEMPLATE, VERDICT, stamp
@@ -86,7 +87,7 @@ def summary(results: Path) -> str:
     tables = [summary_table(statistics["over_seeds"]), differences_table(statistics), *_classes_summary(statistics)]
     trained = [f"- {', '.join(models)}: {text}" for text, models in _by_settings(statistics).items()]
     if settings := statistics.get("data"):
-        trained.append(f"- texts: {', '.join(f'{name} {value}' for name, value in settings.items())}")
+        trained.append(f"- texts: {', '.join(f'{name} {as_written(value)}' for name, value in settings.items())}")
     about = _about(statistics)
     return "\n\n".join([*verdict["sentences"], *verdict["warnings"], about, *tables, "\n".join(trained)])
 
@@ -175,7 +176,7 @@ def _by_settings(statistics: dict[str, Any]) -> dict[str, list[str]]:
     """Map seeds and settings to the models that were trained with them."""
     models: dict[str, list[str]] = {}
     for model, trained in statistics["models"].items():
-        settings = ", ".join(f"{name} {value}" for name, value in trained["settings"].items())
+        settings = ", ".join(f"{name} {as_written(value)}" for name, value in trained["settings"].items())
         seeds = f"seeds {_listed(trained['seeds'])}; " if trained["seeds"] else ""
         models.setdefault(f"{seeds}{settings}", []).append(title_of(model))
     return models

@@ -14,7 +14,7 @@ from pipeline.adding.telling import description, duration
 from pipeline.adding.writing import changed_keys, changes_texts, folder_of, is_there, write_changes, write_new
 from pipeline.core.command import PATH, InputError, run
 from pipeline.core.folders import SOURCES
-from pipeline.core.params import move_blocks, read_params
+from pipeline.core.params import TrainParams, move_blocks, preset_values, read_params
 from pipeline.corpus.sources import SOURCE_FILE, FilesSource, read_source
 from pipeline.tools.arguments import Tool
 from pipeline.tools.side_by_side import default_jobs
@@ -68,12 +68,20 @@ def add(
         return [*told, f"then, when the warning is mended: make repro DATASET={target.name}"]
     try:
         params = read_params()
+        preset = (known or fitted.values).get("preset")
+        train = params.train if params.dataset == target.name else _brought(params.train, preset)
     except InputError as error:  # a dry run looks all the same
         return [*told, f"before a run, mend this: {error}", f"then: make repro DATASET={target.name}"]
     jobs = default_jobs()
-    time = duration(minutes(seen.portrait, fitted, params, jobs))
+    time = duration(minutes(seen.portrait, fitted, train, len(params.networks), jobs))
     side_by_side = f", {jobs} networks at once" if jobs > 1 else ""
     return [*told, f"a run takes {time}{side_by_side}: make repro DATASET={target.name}"]
+
+
+def _brought(train: TrainParams, preset: str | None) -> TrainParams:
+    """Give the network that a data set brings when it is selected."""
+    of_preset = preset_values(preset) if preset else {}
+    return train.model_copy(update={key: of_preset[key] for key in TrainParams.model_fields.keys() & of_preset})
 
 
 def _what_stops(seen: Look, values: Mapping[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # at run time these are imported where they are used: --help 
 # Tokens that the terminal shows: all of a short text, those that matter most of a longer one.
 _SHORT, _MOST = 40, 24
 _TOKEN_WIDTH, _HALF_BAR = 14, 8
+_LIKELIEST = 3  # labels named for each network
 # By hand: a bar to both sides of a middle line per token, and one of eight levels per unit. No library in the tree
 # draws the levels. rich.bar.Bar draws from one point to another; middle line and colour would take as much code.
 _UNITS, _LEVELS = 8, "▁▂▃▄▅▆▇█"  # units of a gate, and how high their bars can be
@@ -70,7 +71,7 @@ def explain(text: str, names: list[str], output: Path) -> str:
     figures.save(gatefigures.gate_maps(words, readings, labels[code], code, title), output / "explanation.png")
     page = gatepage.page(words, readings, labels[code], code, title, notes)
     (output / "explanation.html").write_text(page, encoding="utf-8")
-    shown = [*notes, *_table(words, readings, labels[code], code)]
+    shown = [*notes, *_table(words, readings, labels[code], code), *_likeliest(readings, labels)]
     return "\n".join([*shown, *(line for reading in readings for line in _gates(words, readings, reading))])
 
 
@@ -117,6 +118,18 @@ def _table(words: "Words", readings: "list[Reading]", label: str, code: int) -> 
         lines.append(f"  … {len(words.ids) - 1 - rows[-1]}")
     ends = (f"{_title(reading)} {reading.probabilities[-1, code]:.3f}" for reading in readings)
     return [*lines, "", f"p({label}) of the whole text: {', '.join(ends)}"]
+
+
+def _likeliest(readings: "list[Reading]", labels: list[str]) -> list[str]:
+    """Name the labels that each network finds most likely for the whole text, where there are more than two."""
+    if len(labels) == 2:
+        return []
+    lines = [f"most likely for the whole text (of {len(labels)} labels):"]
+    for reading in readings:
+        p = reading.probabilities[-1]
+        first = np.argsort(-p, kind="stable")[:_LIKELIEST]
+        lines.append(f"  {_title(reading)}: {', '.join(f'{labels[code]} {p[code]:.3f}' for code in first)}")
+    return lines
 
 
 def _gates(words: "Words", readings: "list[Reading]", reading: "Reading") -> list[str]:

@@ -45,7 +45,12 @@ def look(names: list[str], output: Path) -> str:
     figures.save(memoryfigures.memory_figure(memories, title), output / "memory.png")
     facts = pd.DataFrame({name: memory.summary(of) for name, of in zip(names, memories.values(), strict=True)})
     table = tabulate(facts.reset_index().to_numpy().tolist(), headers=["", *names], disable_numparse=True)
-    return f"{title}\n\n{table}"
+    left_out = [
+        f"no row on {kind}: none of its words is in these texts ({', '.join(words[:3])}, …; they are English)"
+        for kind, words in memory.WORDS.items()
+        if not any(kind in of.kinds for of in memories.values())
+    ]
+    return "\n".join([title, "", table, *left_out])
 
 
 @click.command(cls=Tool)
