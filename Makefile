@@ -63,7 +63,7 @@ demo: $(VENV)/.runtime  ## a page where LSTM, GRU and baseline answer side by si
 test: $(VENV)/.development $(if $(JAVA),$(VENV)/.spark)  ## run the tests (ALL=1: the slow ones too; COVERAGE=1: the share of lines run)
 	pytest $(if $(ALL),-m "slow or not slow") $(if $(COVERAGE),--cov=pipeline --cov-report=term:skip-covered)
 
-bench: $(VENV)/.bench  ## how fast training is: against the tutorial's way, PyTorch and the hardware (on IMDB; 20 minutes)
+bench: $(VENV)/.bench  ## how fast training is: against the tutorial's way, PyTorch and the hardware (on IMDB; half an hour)
 	@python -m benchmarks.speed
 
 audit: $(AUDIT)/.installed $(VENV)/.runtime  ## look for known weaknesses in all locked packages, and list what is installed (sbom.json)
