@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 from tabulate import tabulate
 
 from pipeline.core.command import InputError, clear_errors, did_you_mean
 from pipeline.core.hashes import md5
-from pipeline.core.params import CELLS, EmbeddingsParams, TrainParams, read_params, read_preset, read_yaml
+from pipeline.core.params import CELLS, EmbeddingsParams, TrainParams, preset_values, read_params, read_yaml
 from pipeline.corpus.reviews import read_label_names, read_split
 from pipeline.embed import embed
 from pipeline.networks import building, networks
@@ -107,7 +106,7 @@ def settings_of(name: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
         params = read_params()
         every = [params.data, params.preprocess, params.embeddings, params.train]
         before = {key: value for block in every for key, value in block.model_dump().items()}
-        before |= {key: YAML(typ="safe").load(value) for key, value in read_preset(str(preset)).items()}
+        before |= preset_values(str(preset))
     else:
         before = settings_of(start, steps)
     for key in step:

@@ -37,7 +37,7 @@ import numpy as np
 from pipeline import cells
 from pipeline.core.command import InputError, clear_errors
 from pipeline.core.hashes import md5
-from pipeline.core.params import TrainParams, read_params, read_preset, read_yaml
+from pipeline.core.params import TrainParams, preset_values, read_params
 from pipeline.tokens.batches import pad, shuffled
 from pipeline.tokens.clipping import clip
 from pipeline.tokens.ragged import Tokens, from_lists
@@ -62,7 +62,7 @@ Work = Callable[[], float]  # trains on some texts, and says when (`time.perf_co
 
 def preset() -> tuple[TrainParams, int, int]:
     """Read the network of the preset `fast`, the longest text and the size of a batch."""
-    fast = read_yaml(Path("presets.yaml"))["fast"]
+    fast = preset_values("fast")
     train = read_params().train.model_dump()
     settings = TrainParams(**{key: fast.get(key, value) for key, value in train.items()})
     plain = {
@@ -522,7 +522,7 @@ def must_be_measurable() -> None:
     if not TOKENS.is_file():
         raise InputError(f"{TOKENS} does not exist; make it with: {PREPARE}")
     preset()
-    words, (*_, received) = int(read_preset("fast")["vocabulary"]), texts(max(REVIEWS))
+    words, (*_, received) = preset_values("fast")["vocabulary"], texts(max(REVIEWS))
     if received != words:
         raise InputError(f"{TOKENS} must know {words:,} words. Received: {received:,}; make it with: {PREPARE}")
     if find_spec("torch") is None:
