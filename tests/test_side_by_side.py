@@ -15,9 +15,10 @@ NETWORKS = ["lstm", "gru", "rnn"]
 NEEDS: dict[str, list[str]] = {
     "download": [],
     "preprocess": ["download"],
-    **{f"train {name}": ["preprocess"] for name in NETWORKS},
-    **{f"memory {name}": [f"train {name}"] for name in NETWORKS},
     "baseline": ["preprocess"],
+    "embed": ["preprocess"],
+    **{f"train {name}": ["embed"] for name in NETWORKS},
+    **{f"memory {name}": [f"train {name}"] for name in NETWORKS},
     "evaluate": [*(f"memory {name}" for name in NETWORKS), "baseline"],
 }
 
@@ -32,11 +33,16 @@ class Noted(SideBySide):
     def __init__(self, jobs: int, codes: dict[str, int] | None = None, until_baseline: str = "") -> None:
         super().__init__(NEEDS, jobs, lambda names: f", {len(names)} to go")
         self.noted: list[list[str]] = []
+        self.begun: list[str] = []
         self._codes, self._until_baseline = codes or {}, until_baseline
         self._baseline_ended = threading.Event()
         self._now, self.most = 0, 0
         self._lock = threading.Lock()
         self._together = threading.Event()
+
+    def _chain(self, first: str) -> list[str]:
+        self.begun.append(first)
+        return super()._chain(first)
 
     def _alone(self, stages: Sequence[str]) -> int:
         assert self._now == 0
@@ -65,14 +71,24 @@ class Noted(SideBySide):
 
 
 def test_what_does_not_wait_for_each_other_runs_together_and_what_follows_one_alone_shares_its_process() -> None:
-    stages = Noted(2, until_baseline="train gru")
+    stages = Noted(2, until_baseline="train rnn")
     assert stages.run() == 0
-    assert stages.noted[0] == ["download", "preprocess"]
+    assert stages.noted[0] == ["download", "preprocess", "embed"]
     assert sorted(stages.noted[1:-1]) == [
         ["baseline"], ["train gru", "memory gru"], ["train lstm", "memory lstm"], ["train rnn", "memory rnn"],
     ]  # fmt: skip
     assert stages.noted[-1] == ["evaluate"]
     assert stages.most == 2
+
+
+def test_what_sets_all_processes_to_work_goes_before_what_nobody_waits_for() -> None:
+    """The baseline begins after the last network, or beside `embed` where that frees too few networks."""
+    stages = Noted(2, until_baseline="train rnn")
+    stages.run()
+    assert stages.begun == ["download", "train lstm", "train gru", "train rnn", "baseline", "evaluate"]
+    stages = Noted(4, until_baseline="embed")
+    stages.run()
+    assert stages.begun[:3] == ["download", "embed", "baseline"]
 
 
 def test_what_fails_stops_what_needs_it_and_no_other() -> None:

@@ -53,7 +53,8 @@ class SideBySide:
     """Decides which stages run when.
 
     Args:
-        needs: name of each stage, in the order in which they are begun, to what has to run before it.
+        needs: name of each stage to what has to run before it. Those begin first after which most stages follow one
+            after the other, and of equal ones, those that stand first.
         jobs: how many run at once, at the most.
         rest: says how long the stages with these names may take.
     """
@@ -61,6 +62,7 @@ class SideBySide:
     def __init__(self, needs: Mapping[str, Iterable[str]], jobs: int, rest: Callable[[Sequence[str]], str]) -> None:
         self._left = {name: set(needed) for name, needed in needs.items()}
         self._jobs, self._rest, self._of = jobs, rest, len(self._left)
+        self._way = _ways(self._left)
         self._done: set[str] = set()
         self._over: set[str] = set()  # of a chain that goes on
         self._running: dict[Future[int], list[str]] = {}
@@ -103,22 +105,37 @@ class SideBySide:
             ready = [name for name, needed in self._left.items() if needed <= self._done]
             if not ready:
                 return
-            stages = self._chain(ready[0])
+            stages = self._chain(max(ready, key=self._way.__getitem__))
             for name in stages:
                 del self._left[name]
             lone = len(ready) == 1 and not self._running
             self._running[pool.submit(self._alone if lone else self._beside, stages)] = stages
 
     def _chain(self, first: str) -> list[str]:
-        """Follow a stage as long as exactly one waits for it alone: one process can run them, and saves its start."""
+        """Follow a stage as long as one process can run what comes next, and saves its start.
+
+        That is so where exactly one stage waits for these alone. Of several, the one with the longest way goes on if it
+        frees enough stages for all processes: the baseline, which only `evaluate` waits for, then begins after the last
+        network, in place of leaving it alone at the end.
+        """
         stages = [first]
         while True:
-            known = self._done | set(stages)
-            freed = [name for name, needed in self._left.items() if needed <= known and not needed <= self._done]
-            new = [name for name in freed if name not in stages]
-            if len(new) != 1:
+            new = self._freed(stages)
+            if len(new) > 1:
+                longest = max(new, key=self._way.__getitem__)
+                new = [longest] if len(self._freed([*stages, longest])) - len(new) + 1 >= self._jobs else []
+            if not new:
                 return stages
-            stages.append(new[0])
+            stages += new
+
+    def _freed(self, stages: Sequence[str]) -> list[str]:
+        """List the stages that wait for these, and for nothing else."""
+        known = self._done.union(stages)
+        return [
+            name
+            for name, needed in self._left.items()
+            if name not in stages and needed <= known and not needed <= self._done
+        ]
 
     def _alone(self, stages: Sequence[str]) -> int:
         """Run stages while no other runs: with all cores, and with the terminal."""
@@ -165,6 +182,18 @@ class SideBySide:
         told = re.sub(rf"^{re.escape(NUMBERED)}", f"[{self._told}/", line.rstrip("\n"))
         running = [name for stages in [*self._running.values()] for name in stages if name not in self._over]
         return f"{told}{'' if ':' in told else self._rest([*running, *self._left])}\n"
+
+
+def _ways(needs: Mapping[str, set[str]]) -> dict[str, int]:
+    """Count, for each stage, how many run one after the other from it to the last one."""
+    ways: dict[str, int] = {}
+
+    def way(name: str) -> int:
+        if name not in ways:
+            ways[name] = 1 + max((way(other) for other, needed in needs.items() if name in needed), default=0)
+        return ways[name]
+
+    return {name: way(name) for name in needs}
 
 
 def _command(stages: Sequence[str], of: int) -> list[str]:
