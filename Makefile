@@ -13,7 +13,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # The command line of make as it was typed, with a \ before blanks and $$ for $. `gatewise` makes options of it.
 override export TYPED = $(MAKEOVERRIDES)
-GATEWISE := python -m pipeline --make "$$TYPED"
+# A `kill` of make reaches the command itself: no shell is between them.
+GATEWISE := exec python -m pipeline --make "$$TYPED"
 
 .DEFAULT_GOAL := help
 .PHONY: help repro report record compare ui explain verify promote rollback serve score demo test bench audit check format lock clean

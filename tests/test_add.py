@@ -252,6 +252,7 @@ def test_tables_of_other_forms_are_read(home: Path, ending: str, write: Callable
     add(home / f"films.{ending}")
     assert learnt("films") == reviews()
     assert (stated("films")["text"], stated("films")["label"]) == ("body", "kind")
+    assert "between fields" not in add(home / f"films.{ending}")  # of a data set that is there, as of a new one
 
 
 def write_texts(folder: Path, rows: Rows) -> None:

@@ -18,17 +18,21 @@ from pipeline.core.folders import STAGES_LOCK
 from pipeline.tools import run as runner
 from pipeline.tools.stages import Step, to_go
 
-LSTM, GRU = (Step(f"train {name}", (f"tiny train 0 {name}", "tiny train 0")) for name in ("lstm-1", "gru-1"))
-EVALUATE = Step("evaluate", ("tiny evaluate 0 ", "tiny evaluate 0"))
+LSTM, GRU = (
+    Step(f"train {name}", (f"tiny train 0 {name}", "tiny train 0", "tiny train")) for name in ("lstm-1", "gru-1")
+)
+EVALUATE = Step("evaluate", ("tiny evaluate 0 ", "tiny evaluate 0", "tiny evaluate"))
 
 
 @pytest.mark.parametrize(
     ("times", "told"),
     [
         ({}, ""),
-        ({"tiny train 0": 0.5}, ""),  # together below two seconds
-        ({"tiny train 0 lstm-1": 20}, ", about 60 seconds to go"),  # the others as long
-        ({"tiny train 0 lstm-1": 50, "tiny train 0": 20}, ", about 2 minutes to go"),
+        ({"tiny train": 0.5}, ""),  # together below two seconds
+        ({"tiny evaluate": 5}, ""),  # which says nothing of the networks
+        ({"tiny train 0 lstm-1": 20}, ""),
+        ({"tiny train 0 lstm-1": 20, "tiny train 0": 25}, ", about 45 seconds to go"),
+        ({"tiny train 0 lstm-1": 20, "tiny train": 30}, ", about 50 seconds to go"),  # with other parameters
         ({"tiny train 0": 200, "tiny evaluate 0 ": 80}, ", about 8 minutes to go"),
     ],
 )

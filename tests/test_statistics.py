@@ -137,6 +137,21 @@ def test_noise_that_is_of_seeds_and_texts_counts_once() -> None:
     assert half_width(paired_difference(*coins)) == pytest.approx(expected, rel=0.2)
 
 
+def test_seeds_that_happen_to_score_alike_leave_the_noise_of_the_texts() -> None:
+    """Each seed errs on texts of its own, as many as the other: that is no proof that other seeds would, too."""
+    rng = np.random.default_rng(3)
+
+    def model(wrong: int) -> np.ndarray:
+        return np.stack([rng.permutation(280) >= wrong for _ in range(2)])
+
+    first, second = model(39), model(40)
+    difference, of_texts = paired_difference(first, second), paired_difference(first, second, these_runs=True)
+    assert difference.mean == pytest.approx(1 / 280)
+    assert half_width(difference) == pytest.approx(half_width(of_texts), rel=0.02)
+    assert difference.p_value == pytest.approx(difference.texts_p_value, abs=0.02)
+    assert difference.p_value > 0.5
+
+
 def test_runs_that_answer_alike_count_as_one() -> None:
     first, second = answers(both=100, first_only=30, second_only=20, neither=50)
     one = paired_difference(first[None], second[None])

@@ -30,8 +30,9 @@ _MANY_UNKNOWN = 0.2  # of the tokens of other texts: with more, words are too ma
 _PERCENT_OF_TRAIN = 72  # what shares of 0.2 and 0.1 leave
 _CHARACTERS_OF_SUBWORDS = 4 << 20  # are enough to learn them, which takes long
 _BATCH_SIZES = ((5_000, 128), (500, 32), (0, 16))  # from so many texts on
-# Of two cores of an Intel Xeon, from runs on the two data sets that come with the project.
-_TOKENS_PER_SECOND = 130_000
+# Of one of two cores of an Intel Xeon that both train, from runs on data sets of 540 to 9,200 texts to train on.
+_TOKENS_PER_SECOND = 140_000  # in large batches
+_TEXTS_OF_A_STEP = 35  # would take as long as what a step costs besides its texts
 _SECONDS_OF_NETWORK = 22
 _SECONDS_OF_REST = 30
 _DIVIDED, _DIVIDED_BY_GROUPS = 500_000, 50_000  # texts, at the most: what takes a few seconds
@@ -128,7 +129,8 @@ def minutes(portrait: Portrait, fitted: Fitted, train: TrainParams, networks: in
     directions = 1 + train.bidirectional
     speed = _TOKENS_PER_SECOND / (train.layers * directions * max(train.units / 64, 0.7))
     texts = portrait.splits["train"] or portrait.rows * _PERCENT_OF_TRAIN / 100
-    tokens = texts * fitted.tokens
+    batch_size: int = fitted.values["batch_size"]
+    tokens = texts * fitted.tokens * (1 + _TEXTS_OF_A_STEP / batch_size)
     epochs = min(train.epochs, 4 + train.patience)
     network = _SECONDS_OF_NETWORK + epochs * tokens / speed
     return (_SECONDS_OF_REST + math.ceil(networks / jobs) * network) / 60

@@ -12,6 +12,7 @@ from pipeline.core.text import counted
 from pipeline.corpus.lines import ending_of
 from pipeline.corpus.names import SPLITS
 from pipeline.corpus.problems import shortened
+from pipeline.corpus.tables import SEPARATED_ENDINGS
 
 _WIDTH = 100
 _INDENT = 14
@@ -100,7 +101,7 @@ def _dialect(seen: Look) -> str:
     parts = []
     if "encoding" in source:
         parts.append(f"{source['encoding']}{_because(why.get('encoding'))}")
-    if "quote" in source and seen.found.tables:
+    if "quote" in source and any(ending_of(path) in SEPARATED_ENDINGS for path in seen.found.tables):
         delimiter = source.get("delimiter")
         parts.append(f"{NAMES.get(delimiter, repr(delimiter))} between fields")
         quote = source["quote"]

@@ -22,7 +22,8 @@ so four things are not as in the plain hierarchical bootstrap:
   size of Kish 1965, Survey Sampling).
 - That a seed gets these texts right and those wrong shows up both in the noise of the seeds and in that of the texts
   (resampling both counts it three times: Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics 1:386). The
-  noise of the texts is scaled down to what is left without it.
+  noise of the texts is scaled down to what is left without it, but by no more than the noise of the seeds puts on: two
+  seeds may happen to score alike.
 - Of n groups on which the models differ, all speak for the same model in one case of 2^(n - 1), if the models are
   equally good (sign test: Dixon & Mood 1946, JASA 41:557). The p-value is not below that, and where that alone is too
   much, with n < 6, the interval reaches to 0.
@@ -177,7 +178,8 @@ def difference_of(
     resamples, even = len(texts), evidence.even
     variance, share, stretch = texts.var() * even / (even - 1), 1.0, np.array(even)
     if variance > 0:
-        share = 1.0 if these_runs else max(1 - evidence.interaction / variance, 0)
+        of_seeds = 0.0 if these_runs else _seed_variances(evidence.scores).sum()
+        share = max(1 - min(evidence.interaction, of_seeds) / variance, 0)
         stretch = rng.chisquare(even - 1, resamples)
     draws = mean + texts * np.sqrt(share * even / stretch)
     if not these_runs:
@@ -295,14 +297,18 @@ def _resample_groups(sizes: np.ndarray, totals: np.ndarray, resamples: int, rng:
 
 def _draw_seed_noise(scores: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Draw by how much the difference may be off for the choice of seeds, float64, (resamples,); 0 for single runs."""
-    several = [of_model for of_model in scores if len(of_model) > 1]
-    variances = np.array([of_model.var(ddof=1) / len(of_model) for of_model in several])
+    variances = _seed_variances(scores)
     variance = variances.sum()
     if variance == 0:
         return np.zeros(resamples)
-    freedom = variance**2 / sum(variances**2 / [len(of_model) - 1 for of_model in several])
+    freedom = variance**2 / sum(variances**2 / [len(of_model) - 1 for of_model in scores if len(of_model) > 1])
     noise: np.ndarray = np.sqrt(variance) * rng.standard_t(freedom, resamples)
     return noise
+
+
+def _seed_variances(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Estimate the variance of the mean score over seeds of each model with several, float64, (models,)."""
+    return np.array([of_model.var(ddof=1) / len(of_model) for of_model in scores if len(of_model) > 1])
 
 
 def _interaction_variance(correct: np.ndarray, groups: np.ndarray) -> float:

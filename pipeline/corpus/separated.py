@@ -130,7 +130,8 @@ class Separated:
                 raise ValueError(f"the first line: {error}") from None
         if any(fault(line) for line in feed.taken):
             encoding = self.dialect.encoding
-            raise ValueError(f"the first line is not in the encoding {encoding}{bom_hint(self.path)}")
+            hint = bom_hint(self.path) or ": name its own with `encoding`"
+            raise ValueError(f"the first line is not in the encoding {encoding}{hint}")
         if not names:
             raise ValueError("the first line, which names the columns, is empty")
         return names

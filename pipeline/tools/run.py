@@ -324,9 +324,9 @@ def main(words: tuple[str, ...]) -> None:
     the preset `strong` in presets.yaml. Another data set brings the network of the preset that its settings name: imdb
     brings that of `tutorial`. All names and values are checked before any work.
 
-    Each stage is told when it begins, with the time that the rest may take. Stages that do not wait for each other run
-    side by side, as many as there are cores; jobs=1 runs one after the other. The models are the same. Ctrl-C ends the
-    run. Finished stages stay, and the same command goes on from there.
+    Each stage is told when it begins, with the time that the rest may take, if earlier runs tell it. Stages that do not
+    wait for each other run side by side, as many as there are cores; jobs=1 runs one after the other. The models are
+    the same. Ctrl-C ends the run. Finished stages stay, and the same command goes on from there.
 
     \b
     Examples:

@@ -56,6 +56,7 @@ _KEPT = 300  # times, of which the latest stay
 _START = 1.0  # seconds before a stage is told again to stop that has just begun,
 _PATIENCE = 6.0  # and before one is that may be tidying up
 _SHORT = 2  # seconds that are not worth telling
+_LONGEST = "train"  # the kind of stage that takes most of a run
 _KILLED = re.compile(rf"exited with (-{signal.SIGKILL}|{128 + signal.SIGKILL})")
 # What DVC logs of a stage, and what is said of it.
 _EVENTS = {
@@ -72,12 +73,13 @@ class Step:
     Attributes:
         name: for people: `train lstm-1`.
         keys: by which the time that it took is found again. The first one is its own; the second one it shares with the
-            other models and seeds that have the same data set, parameters and stage.
+            other models and seeds that have the same data set, parameters and stage; the third one with other
+            parameters, too.
         needs: what has to run before it, by the names of dvc.yaml.
     """
 
     name: str
-    keys: tuple[str, str]
+    keys: tuple[str, str, str]
     needs: frozenset[str] = frozenset()
 
     @classmethod
@@ -87,7 +89,11 @@ class Step:
         params = [dep.read_params() for dep in stage.deps if isinstance(dep, ParamsDependency)]
         settings = md5(json.dumps(params, sort_keys=True, default=str).encode(), usedforsecurity=False).hexdigest()[:8]
         key = f"{dataset} {kind} {settings}"
-        return cls(f"{kind} {item}".strip(), (f"{key} {item}", key), frozenset(one.addressing for one in needs))
+        return cls(
+            f"{kind} {item}".strip(),
+            (f"{key} {item}", key, f"{dataset} {kind}"),
+            frozenset(one.addressing for one in needs),
+        )
 
 
 def planned(repo: Repo, dataset: str) -> dict[str, Step]:
@@ -124,12 +130,14 @@ def _keep_time(file: Path, step: Step, seconds: float) -> None:
 
 
 def to_go(steps: Sequence[Step], times: Mapping[str, float], jobs: int = 1) -> str:
-    """Say how long some steps may take, so many at once, by the times of earlier ones; empty where no step has any.
+    """Say how long some steps may take, so many at once, by the times of earlier ones; empty where none tell it.
 
-    A step that has never run counts as the mean of the others: without it, the number would be far too low.
+    Networks take most of a run: where one of them has no time, nothing is said. Another stage without one counts as 0.
     """
-    known = [times[key] for step in steps if (key := next((key for key in step.keys if key in times), None))]
-    seconds = sum(known) / len(known) * len(steps) / jobs if known else 0.0
+    found = {step: next((times[key] for key in step.keys if key in times), None) for step in steps}
+    if any(seconds is None and step.name.startswith(_LONGEST) for step, seconds in found.items()):
+        return ""
+    seconds = sum(filter(None, found.values())) / jobs
     if seconds < _SHORT:
         return ""
     amount = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
