@@ -29,8 +29,8 @@ so four things are not as in the plain hierarchical bootstrap:
   much, with n < 6, the interval reaches to 0.
 
 In simulations (`python -m benchmarks.coverage`, with the table in docs/statistics.md) the interval covers the truth in
-94 to 99 of 100 cases with 2 to 5 seeds, and p < 0.05 for equal models in 5 at most; where one model has two seeds that
-vary ten times as much as the other's five, these are 90 and 8.
+95 to 100 of 100 cases with 2 to 5 seeds, and p < 0.05 for equal models in 5 at most; where one model has two
+seeds that vary ten times as much as the other's five, these are 90 and 7.
 """
 
 from collections.abc import Mapping, Sequence
