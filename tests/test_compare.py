@@ -13,7 +13,17 @@ from runs import MODELS, runs_of, stages_run
 from pipeline.comparison.comparison import Findings
 from pipeline.comparison.statistics import Difference
 from pipeline.core.command import InputError
-from pipeline.tools.compare import Side, check_same_test, data_of, pairs_of, side_by_side, told_of, without_same_models
+from pipeline.tools.compare import (
+    FilesMissingError,
+    Side,
+    check_same_test,
+    compare_records,
+    data_of,
+    pairs_of,
+    side_by_side,
+    told_of,
+    without_same_models,
+)
 from pipeline.tracking.run_record import name_of
 from pipeline.trained.trained import Trained
 
@@ -187,6 +197,14 @@ def test_an_experiment_and_back_and_both_side_by_side(fresh_copy: Callable[[], P
     result = project.run(*COMPARE, "main", check=False)
     assert (result.returncode, result.stdout) == (1, "")
     assert "there is nothing to compare: both sides have the same LSTM, GRU and n-gram baseline" in result.stderr
+
+
+def test_the_second_name_is_looked_up_where_the_files_of_the_first_are_gone(
+    trained_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained_project.root)
+    with pytest.raises(InputError, match="'nowhere' is no commit, branch, tag or experiment"):
+        compare_records("HEAD", "nowhere", FilesMissingError(Path("data/models/lstm-1"), "HEAD"))
 
 
 @pytest.mark.slow

@@ -37,6 +37,17 @@ def test_words_that_no_text_has_are_named(
     assert "no row on" not in row
 
 
+@pytest.mark.parametrize("command", [["memory"], ["explain", "good"]])
+def test_a_file_in_place_of_the_folder_is_refused(trained_project: Project, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "notes").write_text("kept")
+    words = ("python", "-m", "pipeline", *command, "--output", str(tmp_path / "notes"))
+    refused = trained_project.call(*words, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("error: --output must be a folder")
+    assert str(tmp_path / "notes") in refused.stderr
+    assert (tmp_path / "notes").read_text() == "kept"
+
+
 def test_two_models_of_one_cell_are_refused(
     trained_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

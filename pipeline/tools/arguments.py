@@ -6,12 +6,14 @@ Besides options, every tool takes `NAME=value` in capitals, as make does: `TEXT=
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from pipeline.core.command import HELP_OPTIONS, did_you_mean
+from pipeline.core.command import HELP_OPTIONS, InputError, did_you_mean
 
 _OF_MAKE = ("ALL", "COVERAGE", "GPU", "PYTHON", "UV", "VENV")  # variables that are for make itself
 _WORD = re.compile(r"(?:\\.|[^\\ ])+", re.DOTALL)
@@ -33,6 +35,21 @@ def where(port: int) -> Decorator:
         return click.option("--port", default=port, show_default=True, help="Port to listen on.")(host(command))
 
     return decorated
+
+
+def made_folder(path: Path) -> Path:
+    """Make the folder that an option `--output` names, if it is not there.
+
+    Raises:
+        InputError: it cannot be made or written: a file is in its place, for one.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        problem = error.strerror or error
+        raise InputError(f"--output must be a folder that can be written. Received: {path} ({problem})") from None
 
 
 def from_make(overrides: str) -> list[str]:

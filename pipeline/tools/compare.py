@@ -126,8 +126,11 @@ def _commit(revision: str) -> str:
 
 
 def _resolved(revision: str) -> str:
-    with Repo(str(project_root())) as repository:
-        return str(resolve_rev(repository.scm, revision))
+    try:
+        with Repo(str(project_root())) as repository:
+            return str(resolve_rev(repository.scm, revision))
+    except (SCMError, DvcException) as error:
+        raise InputError(f"{revision!r} is no commit, branch, tag or experiment: {error}") from None
 
 
 def _fetch(revision: str, folder: Path, *paths: Path) -> None:

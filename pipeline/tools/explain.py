@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from pipeline.core.command import PATH, InputError, run, waiting
-from pipeline.tools.arguments import Tool
+from pipeline.tools.arguments import Tool, made_folder
 from pipeline.tracking.paths import MODELS, TOKENIZER
 
 if TYPE_CHECKING:  # at run time these are imported where they are used: --help must not wait for TensorFlow
@@ -67,7 +67,7 @@ def explain(text: str, names: list[str], output: Path) -> str:
         readings = [read(network, name, words, code) for network, name in zip(networks, names, strict=True)]
     title = f"{dataset}: inside the gates"
     notes = _notes(words, readings)
-    output.mkdir(parents=True, exist_ok=True)
+    made_folder(output)
     figures.save(gatefigures.gate_maps(words, readings, labels[code], code, title), output / "explanation.png")
     page = gatepage.page(words, readings, labels[code], code, title, notes)
     (output / "explanation.html").write_text(page, encoding="utf-8")

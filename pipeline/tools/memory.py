@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.core.command import PATH, InputError, run
-from pipeline.tools.arguments import Tool
+from pipeline.tools.arguments import Tool, made_folder
 from pipeline.tracking.paths import MODELS, TOKENIZER, TOKENS
 
 
@@ -42,7 +42,7 @@ def look(names: list[str], output: Path) -> str:
         network = opening.checked_network(MODELS / name / NETWORK, card["settings"], texts[0])
         memories[card["model"]] = memory.remember(network, texts, vocabulary, name)
     title = f"{dataset}: the memory of {' and '.join(names)}, {len(texts):,} validation texts"
-    figures.save(memoryfigures.memory_figure(memories, title), output / "memory.png")
+    figures.save(memoryfigures.memory_figure(memories, title), made_folder(output) / "memory.png")
     facts = pd.DataFrame({name: memory.summary(of) for name, of in zip(names, memories.values(), strict=True)})
     table = tabulate(facts.reset_index().to_numpy().tolist(), headers=["", *names], disable_numparse=True)
     left_out = [
